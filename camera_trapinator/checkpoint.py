@@ -1,0 +1,66 @@
+"""What a run leaves behind: last.pt and best.pt, log.csv, the state of the code.
+
+Checkpoints hold tensors and plain Python types only, so that they load with `weights_only=True`:
+a file from a stranger cannot run code. Files are written beside their place, flushed, and then
+moved into it, so that a crash leaves the previous one whole.
+"""
+
+import csv
+import os
+import subprocess
+from pathlib import Path
+
+import torch
+
+from . import InputError
+from .utils import ROOT
+
+LOG_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "mean_iou", "foreground_iou",
+               "images_per_second", "seconds")
+
+
+def save_checkpoint(path: str | Path, content: dict) -> None:
+    """Write a checkpoint whole or not at all."""
+    temporary = Path(f"{path}.tmp")
+    with open(temporary, "wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict:
+    """Read a checkpoint. Raises InputError if it is missing, damaged, or not one of ours."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint") from None
+    except Exception as error:  # torch raises a dozen kinds on damaged or foreign files
+        reason = str(error).strip().split("\n")[0][:150]
+        raise InputError(f"{path}: cannot be read as a checkpoint ({reason})") from None
+    if not isinstance(content, dict) or "model_arguments" not in content:
+        raise InputError(f"{path}: no checkpoint of Camera Trapinator")
+    return content
+
+
+def write_log(path: str | Path, history: list[dict]) -> None:
+    """Write log.csv, one row an epoch. Scores that are not defined (None) are empty cells."""
+    temporary = Path(f"{path}.tmp")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, LOG_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in history:
+            writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value
+                             for name, value in row.items()})
+    os.replace(temporary, path)
+
+
+def git_state() -> str:
+    """The commit of the code and its uncommitted changes, as text for the run folder."""
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True,
+                              timeout=30, check=True).stdout
+    try:
+        return f"commit {git('rev-parse', 'HEAD')}\n{git('status', '--short')}\n{git('diff')}"
+    except (OSError, subprocess.SubprocessError):
+        return "no git repository\n"

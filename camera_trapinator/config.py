@@ -1,0 +1,229 @@
+"""Every knob of a run in one dataclass; a YAML file and key=value overrides fill it.
+
+Values are read as text and turned into the type that the dataclass gives: `1e-3` is a number
+(plain YAML calls it text) and a site `0012` stays `0012` (plain YAML makes it 10). A key that
+does not exist is an error that names the nearest one.
+"""
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from . import InputError
+
+
+def knob(default, meaning: str, low: float | None = None, high: float | None = None,
+         choices: Sequence[str] = ()):
+    """A dataclass field with its one-line meaning, and its range or choices."""
+    return dataclasses.field(default=default, metadata={
+        "meaning": meaning, "low": low, "high": high, "choices": tuple(choices)})
+
+
+@dataclass(frozen=True)
+class Config:
+    """All knobs. `configs/unet.yaml` names every one of them, at its default."""
+
+    # data
+    data_root: str = knob("../camera_trapinator_data/demo",
+                          "folder of manifest.csv, classes.csv, photos and masks; ~ and $VAR work")
+    split_by: str = knob("location", "what never stands in two splits, unless the manifest has a "
+                         "split column", choices=("location", "sequence", "photo"))
+    val_fraction: float = knob(0.15, "share of the photos that choose best.pt", 0, 0.9)
+    test_fraction: float = knob(0.15, "share of the photos kept for test.py", 0, 0.9)
+    test_seen_fraction: float = knob(0.0, "share of the training photos (whole sequences) kept to "
+                                     "test on seen locations", 0, 0.9)
+    working_scale: int = knob(640, "long side in pixels at which the network sees a photo, in "
+                              "training and prediction; 0 = the photo's own size", 0, 20000)
+    crop_size: tuple[int, int] = knob((480, 640), "height and width of a training crop, in pixels "
+                                      "at the working scale", 16, 20000)
+
+    # augmentation (training photos only; image and mask together)
+    flip: float = knob(0.5, "probability of a left-right flip", 0, 1)
+    scale_range: tuple[float, float] = knob((0.7, 1.4), "range of the random zoom before the crop",
+                                            0.1, 10)
+    brightness: float = knob(0.3, "largest relative change of brightness", 0, 1)
+    contrast: float = knob(0.3, "largest relative change of contrast", 0, 1)
+    colour: float = knob(0.3, "largest relative change of saturation and of the colour balance",
+                         0, 1)
+    grayscale: float = knob(0.2, "probability of turning a photo grey, as at night", 0, 1)
+    noise: float = knob(8.0, "largest standard deviation of the added noise, in grey levels", 0, 64)
+    blur: float = knob(0.1, "probability of a slight blur", 0, 1)
+
+    # model
+    width: int = knob(64, "channels of the first level, doubled at each pooling (paper: 64)", 1,
+                      1024)
+    depth: int = knob(4, "number of poolings (paper: 4)", 1, 8)
+    norm: str = knob("batch", "normalisation after each convolution (paper: none)",
+                     choices=("batch", "none"))
+
+    # loss
+    loss: str = knob("cross_entropy", "training criterion",
+                     choices=("cross_entropy", "dice", "cross_entropy_dice"))
+    class_weights: str = knob("none", "weight of each class in the cross entropy: none, balanced "
+                              "(by inverse square root of the pixel counts), or numbers, as in "
+                              "'1, 5, 5'")
+
+    # optimisation
+    epochs: int = knob(100, "passes over the training photos", 1, 100000)
+    batch_size: int = knob(8, "photos in a step", 1, 65536)
+    learning_rate: float = knob(0.05, "of SGD, at its highest; falls to 0 along a cosine", 0, 100)
+    warmup_epochs: float = knob(1.0, "epochs in which the learning rate rises from 0", 0, 1000)
+    momentum: float = knob(0.9, "of SGD (Nesterov)", 0, 0.9999)
+    weight_decay: float = knob(1e-4, "of SGD: how strongly weights are pulled towards 0", 0, 1)
+    gradient_clip: float = knob(1.0, "largest norm of the gradient; 0 = no limit", 0, 1e6)
+    best_by: str = knob("mean_iou", "validation score that chooses best.pt",
+                        choices=("mean_iou", "foreground_iou"))
+    seed: int = knob(0, "of every random choice", 0, 2**31 - 1)
+
+    # machine
+    device: str = knob("auto", "auto, cpu, cuda, cuda:1, mps")
+    precision: str = knob("auto", "auto = bf16 where the hardware has it, fp16 on older GPUs",
+                          choices=("auto", "fp32", "bf16", "fp16"))
+    compile: bool = knob(False, "compile the network with torch.compile (slow start, faster steps)")
+    deterministic: bool = knob(False, "the same bits on every run on a GPU, at some cost in speed")
+    num_workers: int = knob(4, "processes that read photos; 0 = read in the main process", 0, 256)
+
+    # prediction
+    predict_batch_size: int = knob(8, "photos predicted at once", 1, 65536)
+    mask_size: str = knob("photo", "size of predicted masks: the photo's own, or the network's",
+                          choices=("photo", "network"))
+    smallest_blob: float = knob(0.0005, "predicted blobs below this share of the photo do not "
+                                "count as an animal", 0, 1)
+    outputs: tuple[str, ...] = knob(("masks", "overlays", "csv"), "what test.py writes",
+                                    choices=("masks", "overlays", "csv"))
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file, then apply overrides of the form `key=value`.
+
+    Raises InputError for: no such file, no YAML, unknown keys (with the nearest name), values of
+    another type or out of range. Paths in `data_root` get `~` and `$VAR` expanded.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text") from None
+    return parse_config(text, str(path), overrides)
+
+
+def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
+    """The same from the YAML text itself; `source` is what errors call it."""
+    texts = _parse_lines(text, source)
+    sources = dict.fromkeys(texts, source)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise InputError(f"{override}: an override has the form key=value")
+        texts[key.strip()] = _parse(value, override)
+        sources[key.strip()] = "command line"
+    fields = {field.name: field for field in dataclasses.fields(Config)}
+    hints = typing.get_type_hints(Config)
+    values = {}
+    for key, text in texts.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else "configs/unet.yaml names them all"
+            raise InputError(f"{sources[key]}: unknown key {key}; {hint}")
+        values[key] = _coerce(text, hints[key], fields[key], f"{sources[key]}: {key}")
+    return check_config(Config(**values))
+
+
+def check_config(config: Config) -> Config:
+    """What one knob alone cannot tell. Raises InputError; returns the config, paths expanded."""
+    if config.val_fraction + config.test_fraction >= 1:
+        raise InputError("val_fraction + test_fraction leave nothing to train on; keep their sum "
+                         "below 1")
+    if config.scale_range[0] > config.scale_range[1]:
+        raise InputError(f"scale_range: {list(config.scale_range)} must go from small to large")
+    root = os.path.expandvars(os.path.expanduser(config.data_root))
+    if "$" in root:
+        raise InputError(f"data_root: {config.data_root} names an environment variable that is "
+                         "not set")
+    return dataclasses.replace(config, data_root=root)
+
+
+def config_text(config: Config) -> str:
+    """The config as YAML that `load_config` reads back to the same values."""
+    values = {key: list(value) if isinstance(value, tuple) else value
+              for key, value in dataclasses.asdict(config).items()}
+    return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
+
+
+def _parse_lines(text: str, source: str) -> dict[str, object]:
+    content = _parse(text, source)
+    if content == "":  # an empty file is the default config
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError(f"{source}: a config is a list of lines `key: value`")
+    return content
+
+
+def _parse(text: str, where: str) -> object:
+    """YAML with every scalar left as text."""
+    try:
+        return yaml.load(text, Loader=yaml.BaseLoader) or ""  # noqa: S506 (BaseLoader is safe)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not readable"
+        raise InputError(f"{where}{line}: no valid YAML ({problem})") from None
+
+
+def _coerce(text: object, kind: type, field: dataclasses.Field, where: str):
+    """`text` (a text, or a list of texts) as a value of type `kind`, within the field's range."""
+    if typing.get_origin(kind) is tuple:
+        kinds = typing.get_args(kind)
+        items = text if isinstance(text, list) else [part.strip() for part in str(text).split(",")]
+        if kinds[-1] is Ellipsis:
+            items, kinds = [item for item in items if item != ""], kinds[:1] * len(items)
+        if len(items) != len(kinds):
+            raise InputError(f"{where}: {text} should be {len(kinds)} values, as in "
+                             f"{list(field.default)}")
+        return tuple(_coerce(item, of, field, where)
+                     for item, of in zip(items, kinds, strict=True))
+    if not isinstance(text, str):
+        if kind is str and isinstance(text, list):  # class_weights: [1, 5, 5]
+            text = ", ".join(map(str, text))
+        else:
+            raise InputError(f"{where}: {text} should be one value, as in {field.default}")
+    return _check_range(_scalar(text, kind, where), field.metadata, where)
+
+
+def _scalar(text: str, kind: type, where: str):
+    if kind is bool:
+        truth = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+        if text.lower() not in truth:
+            raise InputError(f"{where}: {text!r} should be true or false")
+        return truth[text.lower()]
+    if kind is str:
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if kind is int and value.is_integer():
+        return int(value)
+    if kind is int or value != value:
+        raise InputError(f"{where}: {text!r} should be a {'whole ' * (kind is int)}number")
+    return value
+
+
+def _check_range(value, metadata: types.MappingProxyType, where: str):
+    low, high, choices = metadata["low"], metadata["high"], metadata["choices"]
+    if choices and value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise InputError(f"{where}: {value!r} is none of {', '.join(choices)}{hint}")
+    if low is not None and not low <= value <= high:
+        raise InputError(f"{where}: {value} is outside {low} .. {high}")
+    return value

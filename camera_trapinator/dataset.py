@@ -1,0 +1,236 @@
+"""CameraTrapDataset: from a row of the manifest to an image and a mask.
+
+    dataset = CameraTrapDataset(manifest, data_root, working_scale=640)
+    image, mask, index = dataset[0]     # uint8 (3, H, W), uint8 (H, W), int
+"""
+
+import csv
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from . import IGNORE, InputError, photos
+from .manifest import BACKGROUND, Manifest, Row
+from .transforms import eval_transform
+
+
+class CameraTrapDataset(Dataset):
+    """The photos of a manifest with their masks, at the working scale.
+
+    `indices`: the manifest rows to use (default all), so `dataset[0]` is row `indices[0]`.
+    `transform(image, mask)`: `train_transform` with its parameters bound, or `eval_transform`.
+    """
+
+    def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
+                 transform: Callable = eval_transform, indices: Sequence[int] | None = None):
+        self.manifest, self.data_root = manifest, Path(data_root)
+        self.working_scale, self.transform = working_scale, transform
+        self.indices = np.arange(len(manifest)) if indices is None else np.asarray(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, draw: int | tuple[int, int]) -> tuple[Tensor, Tensor, int]:
+        """Image uint8 (3, H, W), mask uint8 (H, W) and the place in the dataset.
+
+        `draw` is a place, or (place, seed) as `TrainSampler` gives it: then all chance in the
+        transform comes from that seed. The mask of a photo without label is 255 throughout.
+        Raises InputError for files that cannot be read.
+        """
+        index, seed = draw if isinstance(draw, tuple) else (draw, None)
+        row = self.manifest[int(self.indices[index])]
+        photo = photos.read_photo(self.data_root / row.image, self.working_scale)
+        height, width = photo.image.shape[:2]
+        mask = photos.resize_mask(read_target(row, self.data_root, height, width), width, height)
+        image, mask = to_tensor(photo.image), torch.from_numpy(np.ascontiguousarray(mask))
+        with torch.random.fork_rng(devices=[]):
+            if seed is not None:
+                torch.default_generator.manual_seed(seed)
+            image, mask = self.transform(image, mask)
+        return image, mask, index
+
+
+class Example(NamedTuple):
+    """What goes with a photo through prediction, besides its pixels."""
+
+    index: int  # row of the manifest
+    target: Tensor | None  # uint8 true classes, at the size of `mask_size`
+    width: int  # of the upright photo in pixels; 0 if it could not be read
+    height: int
+    datetime: str
+    infrared: bool
+    failure: str | None  # why the photo could not be read
+
+
+class PredictionDataset(CameraTrapDataset):
+    """The photos of a manifest for `SegmentationModel.predict`.
+
+    A photo that cannot be read becomes an Example with its `failure` and never stops a loader.
+    `mask_size`: "network" scales the true masks like the photos, "photo" keeps them at the
+    photo's own size. Use it with `collate_fn=group_by_shape`.
+    """
+
+    def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
+                 indices: Sequence[int] | None = None, mask_size: str = "network"):
+        super().__init__(manifest, data_root, working_scale, eval_transform, indices)
+        self.mask_size = mask_size
+
+    def __getitem__(self, place: int) -> tuple[Tensor | None, Example]:
+        """The photo, uint8 (3, H, W) at the working scale (None if unreadable), and its facts."""
+        index = int(self.indices[place])
+        row = self.manifest[index]
+        try:
+            photo = photos.read_photo(self.data_root / row.image, self.working_scale)
+            width, height = photo.width, photo.height
+            if self.mask_size == "network":
+                height, width = photo.image.shape[:2]
+            target = None
+            if row.mask:
+                target = read_target(row, self.data_root, height, width)
+                target = torch.from_numpy(photos.resize_mask(target, width, height))
+        except InputError as error:
+            failure = str(error).removeprefix(f"{self.data_root / row.image}: ")
+            return None, Example(index, None, 0, 0, row.datetime, False, failure)
+        return to_tensor(photo.image), Example(
+            index, target, photo.width, photo.height, row.datetime or photo.datetime,
+            photos.is_infrared(photo.image), None)
+
+
+def group_by_shape(examples: list[tuple[Tensor | None, Example]],
+                   ) -> list[tuple[Tensor | None, list[Example]]]:
+    """Collate photos of any sizes: those of one shape make one tensor (n, 3, H, W).
+
+    So nothing is padded for the sake of a neighbour, and no prediction depends on one.
+    """
+    groups: dict[tuple | None, list] = {}
+    for image, example in examples:
+        groups.setdefault(None if image is None else tuple(image.shape), []).append(
+            (image, example))
+    return [(None if shape is None else torch.stack([image for image, _ in group]),
+             [example for _, example in group]) for shape, group in groups.items()]
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """uint8 (H, W, 3) -> uint8 (3, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def read_target(row: Row, data_root: Path, height: int, width: int) -> np.ndarray:
+    """The true classes of a photo as stored, uint8; of (height, width) where there is no file."""
+    if row.mask in ("", BACKGROUND):
+        return np.full((height, width), 0 if row.mask else IGNORE, np.uint8)
+    return photos.read_mask(data_root / row.mask)
+
+
+# ------------------------------------------------------------------ checked once, remembered
+
+
+def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,
+                 memory: str | Path) -> np.ndarray:
+    """Check the photos and masks of a manifest; the share of each class in each mask.
+
+    Every photo must be there. Every mask must be there, have its photo's aspect ratio, and hold
+    only classes below `num_classes` (or 255). What was found is remembered in the CSV `memory` by
+    path, size and time of change, so that a second start opens no file again.
+    Returns float32 (photos, num_classes): a row sums up to 1, or is all 0 for a photo without
+    label. Raises InputError with the first fault and the number of others.
+    """
+    data_root = Path(data_root)
+    if not data_root.is_dir():
+        raise InputError(f"data_root: {data_root} is no folder; make the demo photos with "
+                         "scripts/make_demo_data.py, or set data_root to where your data are")
+    known = _read_memory(Path(memory))
+    with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
+        checked = list(pool.map(lambda row: _check_row(row, data_root, num_classes, known),
+                                manifest))
+    _write_memory(Path(memory), [stamp for stamp, _, _ in checked if stamp])
+    faults = [fault for _, _, fault in checked if fault]
+    if faults:
+        more = f" (and {len(faults) - 1} more faults like it or others)" if len(faults) > 1 else ""
+        raise InputError(faults[0] + more)
+    return np.stack([shares for _, shares, _ in checked])
+
+
+def _check_row(row: Row, data_root: Path, num_classes: int, known: dict) -> tuple:
+    """(stamp for the memory, class shares, fault) of one row."""
+    shares = np.zeros(num_classes, np.float32)
+    try:
+        key = _file_stamp(data_root / row.image, "photo")
+        if row.mask in ("", BACKGROUND):
+            shares[0] = row.mask == BACKGROUND
+            return None, shares, None
+        key += _file_stamp(data_root / row.mask, "mask")
+        values = known.get(key)
+        if values is None:
+            values = _mask_shares(data_root / row.image, data_root / row.mask)
+        largest = max((value for value in values if value != IGNORE), default=0)
+        if largest >= num_classes:
+            raise InputError(_out_of_range(data_root / row.mask, values, num_classes))
+        for value, share in values.items():
+            if value != IGNORE:
+                shares[value] = share
+        return (key, values), shares, None
+    except InputError as error:
+        return None, shares, str(error)
+
+
+def _file_stamp(path: Path, what: str) -> tuple:
+    try:
+        status = path.stat()
+    except OSError:
+        raise InputError(f"{path}: no such {what}, but the manifest lists it; correct "
+                         "manifest.csv or bring the file back") from None
+    return str(path), status.st_size, status.st_mtime_ns
+
+
+def _mask_shares(image: Path, path: Path) -> dict[int, float]:
+    """The share of each value among a mask's labelled pixels; opens only the photo's header."""
+    mask = photos.read_mask(path)
+    size, photo_size = mask.shape[::-1], photos.photo_size(image)
+    if not photos.same_aspect(size, photo_size):
+        turned = photos.same_aspect(size[::-1], photo_size)
+        raise InputError(
+            f"{path}: the mask is {size[0]} x {size[1]} pixels, its photo {photo_size[0]} x "
+            f"{photo_size[1]} (upright); " + ("the mask lies on its side: turn it upright"
+                                              if turned else "they must have one aspect ratio"))
+    counts = np.bincount(mask.ravel(), minlength=256)
+    labelled = max(1, counts[:IGNORE].sum())
+    return {int(value): float(counts[value] / labelled) for value in np.flatnonzero(counts)}
+
+
+def _out_of_range(path: Path, values: dict[int, float], num_classes: int) -> str:
+    found = ", ".join(map(str, sorted(values)))
+    hint = ("; is it a grey picture of classes? import it with scripts/import_labels.py"
+            if len(values) > 1 and max(value for value in values if value != IGNORE) > 20 else "")
+    return (f"{path}: values {found} found in the mask, but classes.csv has the classes 0 to "
+            f"{num_classes - 1} (255 = ignore){hint}")
+
+
+def _read_memory(path: Path) -> dict:
+    known = {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for image, size, time, mask, mask_size, mask_time, shares in csv.reader(file):
+                values = dict(part.split(":") for part in shares.split())
+                known[image, int(size), int(time), mask, int(mask_size), int(mask_time)] = {
+                    int(value): float(share) for value, share in values.items()}
+    except (OSError, ValueError, csv.Error):  # not there yet, or damaged: check everything anew
+        return {}
+    return known
+
+
+def _write_memory(path: Path, stamps: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for key, values in stamps:
+            writer.writerow([*key, " ".join(f"{v}:{share:.6g}" for v, share in values.items())])
+    os.replace(temporary, path)

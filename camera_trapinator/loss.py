@@ -1,0 +1,103 @@
+"""The criteria. Each gives its loss as a sum and a weight, so that batches can be added up.
+
+    total, weight = criterion(pred, masks)
+    loss = (total / weight).sum()
+
+The loss of a batch that is spread over processes or steps is the sum of the totals over the sum
+of the weights; a mean of means would be wrong wherever ignored pixels are uneven.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from . import IGNORE
+
+
+class CrossEntropy(nn.Module):
+    """Pixel-wise cross entropy, as in the U-Net paper, weighted by class.
+
+    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> total (1,), weight (1,),
+    float32. `class_weights`: C numbers, or None for equal ones.
+    """
+
+    def __init__(self, class_weights: Sequence[float] | None = None):
+        super().__init__()
+        weights = None if class_weights is None else torch.tensor(class_weights).float()
+        self.register_buffer("class_weights", weights)
+
+    def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        masks = masks.long()
+        total = F.cross_entropy(logits.float(), masks, self.class_weights, ignore_index=IGNORE,
+                                reduction="sum")
+        valid = masks != IGNORE
+        if self.class_weights is None:
+            weight = valid.sum()
+        else:
+            weight = self.class_weights[masks.where(valid, 0)].where(valid, 0).sum()
+        return _pair(total, weight)
+
+
+class Dice(nn.Module):
+    """1 - soft Dice of each class present in a photo, averaged over photos and their classes.
+
+    forward(logits (N, C, H, W), masks (N, H, W)) -> total (1,), weight (1,), float32.
+    Dice over the photo and not over the batch, so that it is a sum over photos.
+    Source: Milletari et al. 2016, "V-Net".
+    """
+
+    def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        masks = masks.long()
+        valid = (masks != IGNORE).unsqueeze(1)  # (N, 1, H, W)
+        truth = F.one_hot(masks.where(valid[:, 0], 0), logits.shape[1])
+        truth = truth.permute(0, 3, 1, 2) * valid  # (N, C, H, W)
+        share = logits.float().softmax(dim=1) * valid
+        overlap = (share * truth).sum(dim=(2, 3))  # (N, C)
+        size = share.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+        present = truth.any(dim=3).any(dim=2)
+        dice = 2 * overlap / size.clamp(min=1e-6)
+        return _pair(((1 - dice) * present).sum(), present.sum())
+
+
+class CrossEntropyDice(nn.Module):
+    """Cross entropy and Dice side by side: total (2,), weight (2,)."""
+
+    def __init__(self, class_weights: Sequence[float] | None = None):
+        super().__init__()
+        self.cross_entropy, self.dice = CrossEntropy(class_weights), Dice()
+
+    def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        pairs = [self.cross_entropy(logits, masks), self.dice(logits, masks)]
+        return torch.cat([total for total, _ in pairs]), torch.cat([weight for _, weight in pairs])
+
+
+class LeastSquares(nn.Module):
+    """Squared error of a regression; NaN in the target is ignored.
+
+    forward(values (N, 1, H, W), targets (N, H, W) float) -> total (1,), weight (1,), float32.
+    """
+
+    def forward(self, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        valid = ~targets.isnan()
+        error = values.float().squeeze(1) - targets.where(valid, 0)
+        return _pair((error.square() * valid).sum(), valid.sum())
+
+
+def build_criterion(name: str, class_weights: Sequence[float] | None = None) -> nn.Module:
+    """The criterion of that name: cross_entropy, dice, cross_entropy_dice or least_squares.
+
+    Raises KeyError for another name (the config has checked it).
+    """
+    return {
+        "cross_entropy": lambda: CrossEntropy(class_weights),
+        "dice": Dice,
+        "cross_entropy_dice": lambda: CrossEntropyDice(class_weights),
+        "least_squares": LeastSquares,
+    }[name]()
+
+
+def _pair(total: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """One-element vectors; a batch without any labelled pixel has the loss 0, not 0 / 0."""
+    return total.reshape(1), weight.float().clamp(min=1e-6).reshape(1)

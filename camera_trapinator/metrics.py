@@ -1,0 +1,165 @@
+"""Scores from one integer confusion matrix, summed over photos, never averaged over batches."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import IGNORE
+
+
+class ConfusionMatrix:
+    """Pixels by true class (rows) and predicted class (columns), int64, exact.
+
+    Two matrices are added with +=. Scores are lists with one number per class; a class that does
+    not occur in the truth has None ("n/a"), counts in no mean, and its support is 0.
+    """
+
+    def __init__(self, num_classes: int, device: torch.device | str = "cpu"):
+        self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
+
+    @classmethod
+    def of(cls, counts: Sequence[Sequence[int]]) -> "ConfusionMatrix":
+        """The matrix with these counts, C lists of C ints."""
+        matrix = cls(len(counts))
+        matrix.counts += torch.tensor(counts, dtype=torch.int64)
+        return matrix
+
+    def update(self, truth: Tensor | np.ndarray, predicted: Tensor | np.ndarray) -> None:
+        """Count the pixels of class maps of one shape; 255 in `truth` is ignored."""
+        num_classes = len(self.counts)
+        truth, predicted = (torch.as_tensor(values).to(self.counts.device).long().flatten()
+                            for values in (truth, predicted))
+        valid = truth != IGNORE
+        cells = (truth * num_classes + predicted)[valid]
+        self.counts += torch.bincount(cells, minlength=num_classes**2).view_as(self.counts)
+
+    def __iadd__(self, other: "ConfusionMatrix") -> "ConfusionMatrix":
+        self.counts += other.counts
+        return self
+
+    # Per class -----------------------------------------------------------------------------
+
+    def support(self) -> list[int]:
+        """Pixels of each class in the truth."""
+        return self.counts.sum(dim=1).tolist()
+
+    def iou(self) -> list[float | None]:
+        """Intersection over union, TP / (TP + FP + FN)."""
+        hits, truth, predicted = self._margins()
+        return self._present(hits, truth + predicted - hits)
+
+    def dice(self) -> list[float | None]:
+        """2 TP / (2 TP + FP + FN), also called F1."""
+        hits, truth, predicted = self._margins()
+        return self._present(2 * hits, truth + predicted)
+
+    def precision(self) -> list[float | None]:
+        """TP / (TP + FP); 0 for a class that is never predicted."""
+        hits, _, predicted = self._margins()
+        return self._present(hits, predicted)
+
+    def recall(self) -> list[float | None]:
+        """TP / (TP + FN)."""
+        hits, truth, _ = self._margins()
+        return self._present(hits, truth)
+
+    # Over all classes ----------------------------------------------------------------------
+
+    def mean_iou(self) -> float | None:
+        """Mean IoU over the species that occur in the truth; the background is left out."""
+        present = [score for score in self.iou()[1:] if score is not None]
+        return float(np.mean(present)) if present else None
+
+    def foreground_iou(self) -> float | None:
+        """IoU of "any species" against background: species mixed up with another one are hits."""
+        hits = int(self.counts[1:, 1:].sum())
+        union = int(self.counts.sum() - self.counts[0, 0])
+        return hits / union if int(self.counts[1:].sum()) else None
+
+    def pixel_accuracy(self) -> float | None:
+        """Share of the labelled pixels whose class is right."""
+        total = int(self.counts.sum())
+        return int(self.counts.diagonal().sum()) / total if total else None
+
+    def _margins(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.counts.diagonal(), self.counts.sum(dim=1), self.counts.sum(dim=0)
+
+    def _present(self, part: Tensor, whole: Tensor) -> list[float | None]:
+        support = self.counts.sum(dim=1).tolist()
+        return [(p / w if w else 0.0) if s else None
+                for p, w, s in zip(part.tolist(), whole.tolist(), support, strict=True)]
+
+
+def summary(matrix: ConfusionMatrix, images: int) -> dict:
+    """The scores of a group of photos that a report gives: mean_iou, foreground_iou, images."""
+    return {"mean_iou": matrix.mean_iou(), "foreground_iou": matrix.foreground_iou(),
+            "images": images}
+
+
+def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
+    """The scores of an evaluation, as `report.json` holds them.
+
+    `photos`: one dict a photo with `failure` (None or text), and, where there is none,
+    `confusion` (C lists of C ints, see ConfusionMatrix), `location`, `seen` (whether photos of
+    its location were trained on), `infrared`, `present` and `present_truth` (C bools each: the
+    classes that are predicted to be, and that are, in the photo).
+    """
+    num_classes = len(class_names)
+    groups: dict[tuple[str, str], tuple[ConfusionMatrix, list]] = {}
+    presence = np.zeros((2, 2, num_classes), np.int64)  # truth, prediction, class
+    failures, empties, false_pixels, empty_pixels = 0, 0, 0, 0
+    for photo in photos:
+        if photo["failure"] is not None:
+            failures += 1
+            continue
+        matrix = ConfusionMatrix.of(photo["confusion"])
+        for group in (("all", ""), ("seen", "seen" if photo["seen"] else "unseen"),
+                      ("light", "night" if photo["infrared"] else "day"),
+                      ("location", photo["location"])):
+            sum_, images = groups.setdefault(group, (ConfusionMatrix(num_classes), []))
+            sum_ += matrix
+            images.append(1)
+        for index in range(num_classes):
+            presence[int(photo["present_truth"][index]), int(photo["present"][index]), index] += 1
+        if not any(photo["present_truth"][1:]):
+            empties += 1
+            false_pixels += int(matrix.counts[:, 1:].sum())
+            empty_pixels += int(matrix.counts.sum())
+
+    def scores(kind: str, name: str) -> dict:
+        matrix, images = groups.get((kind, name), (ConfusionMatrix(num_classes), []))
+        return summary(matrix, len(images))
+
+    whole, images = groups.get(("all", ""), (ConfusionMatrix(num_classes), []))
+    columns = (whole.iou(), whole.dice(), whole.precision(), whole.recall(), whole.support())
+    return {
+        "mean_iou": whole.mean_iou(),
+        "foreground_iou": whole.foreground_iou(),
+        "pixel_accuracy": whole.pixel_accuracy(),
+        "images": len(images),
+        "failures": failures,
+        "classes": {name: dict(zip(("iou", "dice", "precision", "recall", "support"), row,
+                                   strict=True))
+                    for name, *row in zip(class_names, *columns, strict=True)},
+        "locations": {name: scores("seen", name) for name in ("seen", "unseen")},
+        "light": {name: scores("light", name) for name in ("day", "night")},
+        "per_location": {name: scores("location", name)
+                         for kind, name in sorted(groups) if kind == "location"},
+        "presence": {name: _presence_scores(presence[:, :, index])
+                     for index, name in enumerate(class_names) if index},
+        "empty_photos": {"images": empties, "false_positive_pixels": false_pixels,
+                         "false_positive_share": false_pixels / empty_pixels if empties else None},
+        "confusion": whole.counts.tolist(),
+    }
+
+
+def _presence_scores(table: np.ndarray) -> dict:
+    """Photos by truth (row) and prediction (column) of one species being there -> its scores."""
+    (true_negative, false_positive), (false_negative, true_positive) = table.tolist()
+    found, real = true_positive + false_positive, true_positive + false_negative
+    return {"precision": true_positive / found if found else None,
+            "recall": true_positive / real if real else None,
+            "photos": real, "true_positive": true_positive, "false_positive": false_positive,
+            "false_negative": false_negative, "true_negative": true_negative}

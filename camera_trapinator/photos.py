@@ -1,0 +1,316 @@
+"""The one place that opens a photo or a mask: EXIF, colour modes, size rule and decode rule.
+
+Photos come out upright, RGB and uint8; masks come out as class indices. Training, validation,
+test and a notebook all read through these functions, so that none of them can drift apart.
+"""
+
+import re
+import struct
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from . import IGNORE, InputError
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+
+# What Pillow raises on damaged files, by its own tests and by files met in the wild.
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError,
+              OverflowError, MemoryError, struct.error, Image.DecompressionBombError)
+
+ORIENTATION_TAG, EXIF_IFD = 0x0112, 0x8769
+DATETIME_TAGS = ((EXIF_IFD, 36867), (EXIF_IFD, 36868), (None, 306))  # original, digitized, edited
+UPRIGHT = {  # EXIF orientation -> the turn that sets the photo upright; other values count as 1
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Photo(NamedTuple):
+    """A photo as the network sees it, and the facts needed to go back to the file's own size."""
+
+    image: np.ndarray  # uint8 (height, width, 3), RGB, upright, scaled to the working scale
+    width: int  # of the upright photo before scaling, in pixels
+    height: int
+    datetime: str  # `YYYY-MM-DD HH:MM:SS`, the camera's wall clock; empty if it is not known
+
+
+# ------------------------------------------------------------------------------ size rule
+
+
+def scaled_size(width: int, height: int, working_scale: int) -> tuple[int, int]:
+    """Width and height of a photo at the working scale: one factor for both, never stretched.
+
+    `working_scale` is the long side in pixels; 0 keeps the photo's own size.
+    """
+    if not working_scale:
+        return width, height
+    factor = working_scale / max(width, height)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two (width, height) have one aspect ratio, give or take a pixel of rounding."""
+    (width, height), (other_width, other_height) = sorted([size, other])
+    return (abs(width * other_height / other_width - height) <= 1
+            or abs(height * other_width / other_height - width) <= 1)
+
+
+# -------------------------------------------------------------------------------- photos
+
+
+def read_photo(path: str | Path, working_scale: int = 0) -> Photo:
+    """Read a photo upright, as RGB, with its long side scaled to `working_scale` pixels.
+
+    Large JPEGs are decoded at the smallest 1/2, 1/4 or 1/8 scale that is still at least the
+    wanted size (libjpeg does that in the frequency domain, 3 to 5 times faster than in full) and
+    then reduced with an antialiased filter. 16-bit, palette, grayscale and CMYK photos become
+    RGB; of a file with several pages the first counts. Raises InputError with the reason.
+    """
+    try:
+        with _open(path) as image:
+            return photo_of(image, working_scale)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a photo ({_reason(error)})") from error
+
+
+def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
+    """The same for a picture that Pillow has open: upright, RGB, scaled."""
+    exif = _exif(image)
+    turn = UPRIGHT.get(exif.get(ORIENTATION_TAG))
+    lying = turn in (UPRIGHT[5], UPRIGHT[6], UPRIGHT[7], UPRIGHT[8])
+    width, height = image.size
+    target = scaled_size(width, height, working_scale)
+    image.draft(None, target)  # JPEG only; other formats ignore it
+    pixels = _rgb(image)
+    if pixels.size != target:
+        pixels = pixels.resize(target, Image.Resampling.BILINEAR)  # antialiased when it reduces
+    if turn is not None:
+        pixels = pixels.transpose(turn)
+    if lying:
+        width, height = height, width
+    return Photo(np.asarray(pixels), width, height, _datetime(exif))
+
+
+def photo_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of the upright photo, from the file's header alone.
+
+    Raises InputError with the reason if the file is no photo.
+    """
+    try:
+        with _open(path) as image:
+            width, height = image.size
+            lying = _exif(image).get(ORIENTATION_TAG) in (5, 6, 7, 8)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a photo ({_reason(error)})") from error
+    return (height, width) if lying else (width, height)
+
+
+def read_datetime(path: str | Path) -> str:
+    """`YYYY-MM-DD HH:MM:SS` from the photo's EXIF, or "" where it has none (or is no photo)."""
+    try:
+        with _open(path) as image:
+            return _datetime(_exif(image))
+    except UNREADABLE:
+        return ""
+
+
+def is_infrared(image: np.ndarray) -> bool:
+    """Whether an RGB picture (height, width, 3) is a night infrared one: grey in 9 of 10 pixels."""
+    spread = image.max(axis=-1).astype(int) - image.min(axis=-1)
+    return bool(np.percentile(spread, 90) <= 12)
+
+
+def _open(path: str | Path) -> Image.Image:
+    with warnings.catch_warnings():  # damaged EXIF makes Pillow chatty; the pixels still count
+        warnings.simplefilter("ignore")
+        return Image.open(path)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # 16-bit and float: bring to 8 bits; no clipping at 255
+        values = np.asarray(image).astype(np.float32)
+        if image.mode.startswith("I;16") or values.max(initial=0) > 255:
+            values = values / 257
+        image = Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return image.getexif()
+    except UNREADABLE:  # broken EXIF in a sound photo is common: as if it had none
+        return Image.Exif()
+
+
+def _datetime(exif: Image.Exif) -> str:
+    for directory, tag in DATETIME_TAGS:
+        try:
+            text = (exif.get_ifd(directory) if directory else exif).get(tag)
+        except UNREADABLE:
+            continue
+        if time := parse_datetime(str(text or "")):
+            return time
+    return ""
+
+
+def parse_datetime(text: str) -> str:
+    """EXIF or ISO time as `YYYY-MM-DD HH:MM:SS`; "" for junk such as a reset clock (to 2000).
+
+    Accepts `:`, `-` and `/` in the date; drops NULs, fractions of seconds and zone suffixes:
+    the camera's wall clock is kept as it is. Source: the EXIF standard, tag 36867, and the rules
+    of MegaDetector's `exif` tools.
+    """
+    match = re.match(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)", text.strip("\0 "))
+    if not match:
+        return ""
+    year, month, day, hour, minute, second = map(int, match.groups())
+    real = year > 2000 and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24
+    if not (real and minute < 60 and second < 60):
+        return ""
+    return f"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
+
+
+def _reason(error: BaseException) -> str:
+    """One line for an exception, without the path that the message already begins with."""
+    text = str(error).split(" b'")[0].split("\n")[0]
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not a picture, or damaged beyond recognition"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "a folder, not a file"
+    return text or type(error).__name__
+
+
+# --------------------------------------------------------------------------------- masks
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Class index of every pixel, uint8 (height, width), exactly as stored; 255 = ignore.
+
+    Palette (P), grey (L), 1-bit and 16-bit PNG or TIFF. Nothing is converted: `convert("L")`
+    would turn palette indices 1, 2 into greys 38, 75. Raises InputError for colour pictures and
+    JPEGs, which cannot hold class indices, and for indices above 255.
+    """
+    try:
+        with _open(path) as image:
+            mode, form = image.mode, image.format
+            if form == "JPEG":
+                raise InputError(f"{path}: a JPEG cannot hold a mask, compression invents class "
+                                 "values; export the masks as PNG")
+            if mode not in ("P", "L", "1") and not mode.startswith("I"):
+                raise InputError(f"{path}: a mask needs one channel of class indices, this one is "
+                                 f"a colour picture (mode {mode}); import it with "
+                                 "scripts/import_labels.py")
+            values = np.array(image)
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a mask ({_reason(error)})") from error
+    if values.dtype != bool and values.size and (values.max() > 255 or values.min() < 0):
+        raise InputError(f"{path}: value {values.max()} found in the mask, class indices go from "
+                         "0 to 254 (255 = ignore)")
+    return values.astype(np.uint8)
+
+
+def write_mask(path: str | Path, mask: np.ndarray, colours: list[tuple[int, int, int]]) -> None:
+    """Write class indices, uint8 (height, width), as a palette PNG with the classes' colours."""
+    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).convert("P")
+    image.putpalette(palette(colours).tobytes())
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, format="PNG")
+
+
+def palette(colours: list[tuple[int, int, int]]) -> np.ndarray:
+    """Colour of each mask value, uint8 (256, 3): the classes', black, and 255 (ignore) cream.
+
+    The cream (224, 224, 192) for ignored pixels is that of the PASCAL VOC masks.
+    """
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(colours)] = colours
+    table[IGNORE] = (224, 224, 192)
+    return table
+
+
+def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Scale class indices to (height, width) by exact nearest neighbour (pixel centres).
+
+    The same as torchvision's NEAREST_EXACT; plain NEAREST shifts a mask by half a pixel.
+    """
+    if mask.shape == (height, width):
+        return mask
+    rows = ((np.arange(height) + 0.5) * (mask.shape[0] / height)).astype(int)
+    columns = ((np.arange(width) + 0.5) * (mask.shape[1] / width)).astype(int)
+    return mask[rows[:, None], columns]
+
+
+# ---------------------------------------------------------------- run-length encoded masks
+
+
+def encode_rle(mask: np.ndarray) -> dict:
+    """A bool mask (height, width) as COCO's compressed run-length encoding.
+
+    Returns {"size": [height, width], "counts": text}. Runs go down the columns and begin with
+    zeros; each count, from the fourth on as its difference to the count two places before, is cut
+    into 5-bit groups (value + 48 as a character, bit 0x20 = more follow).
+    Source: cocoapi, common/maskApi.c.
+    """
+    pixels = np.concatenate([[False], np.asarray(mask, dtype=bool).ravel(order="F")])
+    edges = np.flatnonzero(pixels[1:] != pixels[:-1])
+    counts = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
+    characters = []
+    for place, count in enumerate(counts):
+        value = count - counts[place - 2] if place > 2 else count
+        while True:
+            group = value & 0x1F
+            value >>= 5
+            more = value != (-1 if group & 0x10 else 0)
+            characters.append(chr(group + (0x20 if more else 0) + 48))
+            if not more:
+                break
+    return {"size": list(mask.shape), "counts": "".join(characters)}
+
+
+def decode_rle(rle: dict) -> np.ndarray:
+    """The bool mask (height, width) of a COCO run-length encoding, compressed or not.
+
+    `rle` is {"size": [height, width], "counts": text or list of ints}. Raises ValueError if the
+    runs do not add up to height x width.
+    """
+    height, width = rle["size"]
+    counts = rle["counts"]
+    if isinstance(counts, (str, bytes)):
+        counts = _decode_counts(counts if isinstance(counts, str) else counts.decode("ascii"))
+    if any(count < 0 for count in counts) or sum(counts) != height * width:
+        raise ValueError(f"run lengths add up to {sum(counts)}, not to {height} x {width} pixels")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape((height, width), order="F")
+
+
+def _decode_counts(text: str) -> list[int]:
+    counts, value, shift = [], 0, 0
+    for character in text:
+        group = ord(character) - 48
+        if not 0 <= group < 64:
+            raise ValueError(f"character {character!r} does not occur in run-length encodings")
+        value |= (group & 0x1F) << shift
+        shift += 5
+        if not group & 0x20:
+            if group & 0x10:
+                value -= 1 << shift
+            counts.append(value + counts[-2] if len(counts) > 2 else value)
+            value, shift = 0, 0
+    if shift:
+        raise ValueError("the run-length encoding breaks off in mid-number")
+    return counts

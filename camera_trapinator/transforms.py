@@ -1,0 +1,92 @@
+"""What is done to a photo and its mask, together, on their way to the network.
+
+Exactly two: `train_transform` and `eval_transform`. Both take and give uint8 tensors, image
+(3, H, W) and mask (H, W); the model normalises. All chance comes from torch's global generator,
+which the dataset seeds for each draw.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.v2 import functional as vision
+
+from . import IGNORE
+
+FILL = 116  # grey of the margin around photos smaller than a crop: the model's mean colour
+
+
+def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
+                    scale_range: tuple[float, float], flip: float, brightness: float,
+                    contrast: float, colour: float, grayscale: float, noise: float, blur: float,
+                    ) -> tuple[Tensor, Tensor]:
+    """A random zoom, crop and flip of image and mask; random light, colour, noise and blur.
+
+    Gives image (3, *crop_size) and mask (*crop_size), both uint8. Where the zoomed photo is
+    smaller than the crop it lies at a random place in it, on grey, and the mask there is 255.
+    The parameters are the knobs of that name in `config.py`.
+    """
+    image, mask = zoom_and_crop(image, mask, crop_size, uniform(*scale_range, log=True))
+    if chance(flip):
+        image, mask = image.flip(-1), mask.flip(-1)
+    if chance(grayscale):
+        image = vision.rgb_to_grayscale(image, num_output_channels=3)
+    elif colour:
+        image = vision.adjust_saturation(image, uniform(1 - colour, 1 + colour))
+    image = change_light(image, brightness, contrast, colour)
+    if chance(blur):
+        image = vision.gaussian_blur(image, kernel_size=[5, 5], sigma=[uniform(0.3, 1.5)])
+    if noise:
+        grain = torch.randn(image.shape) * uniform(0, noise)
+        image = (image + grain).clamp_(0, 255).to(torch.uint8)
+    return image, mask
+
+
+def eval_transform(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Nothing by chance, nothing lost: validation, test and prediction see the whole photo."""
+    return image, mask
+
+
+def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom: float,
+                  ) -> tuple[Tensor, Tensor]:
+    """Cut a window at random and scale it by `zoom` to `crop_size` (one factor, no stretching)."""
+    height, width = mask.shape
+    window_height, window_width = (max(1, round(side / zoom)) for side in crop_size)
+    top = integer(min(0, height - window_height), max(0, height - window_height))
+    left = integer(min(0, width - window_width), max(0, width - window_width))
+    # Negative padding cuts, positive padding adds the margin.
+    window = (-left, left + window_width - width, -top, top + window_height - height)
+    image, mask = F.pad(image, window, value=FILL), F.pad(mask, window, value=IGNORE)
+    if mask.shape != tuple(crop_size):
+        image = vision.resize(image, list(crop_size), antialias=True)
+        mask = F.interpolate(mask[None, None], crop_size, mode="nearest-exact")[0, 0]
+    return image, mask
+
+
+def change_light(image: Tensor, brightness: float, contrast: float, colour: float) -> Tensor:
+    """Brightness, contrast and colour balance at random, by a table of 256 values a channel."""
+    light = uniform(1 - brightness, 1 + brightness)
+    balance = torch.tensor([light * uniform(1 - colour / 4, 1 + colour / 4) for _ in range(3)])
+    spread = uniform(1 - contrast, 1 + contrast)
+    values = torch.arange(256.0) * balance[:, None]  # (3, 256)
+    tables = ((values - 128) * spread + 128).clamp(0, 255).to(torch.uint8)
+    return torch.stack([table[channel.int()]
+                        for table, channel in zip(tables, image, strict=True)])
+
+
+def uniform(low: float, high: float, log: bool = False) -> float:
+    """A number drawn between `low` and `high`; evenly on a logarithmic scale if `log`."""
+    if log:
+        return math.exp(uniform(math.log(low), math.log(high)))
+    return low + (high - low) * float(torch.rand(()))
+
+
+def integer(low: int, high: int) -> int:
+    """A whole number drawn from `low` to `high`, both included."""
+    return int(torch.randint(low, high + 1, ()))
+
+
+def chance(probability: float) -> bool:
+    """True with this probability."""
+    return float(torch.rand(())) < probability

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# All tests, in the same environment as the demo plus the test extra:
+#
+#   bash scripts/run_tests.sh            # or: bash scripts/run_tests.sh tests/test_model.py -k pad
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+install test -e '.[test]'
+say "ruff"
+ruff check .
+say "pytest"
+python -m pytest "$@"

@@ -1,0 +1,325 @@
+"""Test a trained U-Net on its test photos, or predict a folder of new photos.
+
+    python scripts/test.py                                   # the newest run, its test photos
+    python scripts/test.py --run unet --images ~/sd_card     # masks and tables for a folder
+    python scripts/test.py --weights best.pt --images ~/sd_card --out ~/results
+
+Results go to cnn_states/<run>/test/ or cnn_states/<run>/predict/<folder>/. A prediction that was
+stopped goes on where it was when the same command is given again. Knobs can follow as key=value.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from camera_trapinator import InputError, outputs
+from camera_trapinator.checkpoint import load_checkpoint
+from camera_trapinator.config import Config, parse_config
+from camera_trapinator.dataset import PredictionDataset, group_by_shape
+from camera_trapinator.manifest import (
+    Manifest,
+    Row,
+    assign_sequences,
+    location_of,
+    read_classes,
+    read_manifest,
+)
+from camera_trapinator.metrics import ConfusionMatrix, build_report
+from camera_trapinator.model import Prediction, UNet
+from camera_trapinator.outputs.masks import write_masks
+from camera_trapinator.outputs.overlays import write_overlays
+from camera_trapinator.outputs.sheets import worst_sheet
+from camera_trapinator.outputs.tables import write_predictions_csv, write_table
+from camera_trapinator.photos import PHOTO_SUFFIXES
+from camera_trapinator.splits import read_splits
+from camera_trapinator.utils import (
+    ROOT,
+    RUNS,
+    choose_device,
+    choose_precision,
+    describe_device,
+    exit_on_bad_input,
+    seed_everything,
+)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    weights = find_weights(arguments)
+    checkpoint = load_checkpoint(weights)
+    config = parse_config(checkpoint["config"], str(weights), arguments.overrides)
+    if arguments.images:
+        predict_folder(Path(arguments.images), weights, checkpoint, config, arguments)
+    else:
+        evaluate(weights, checkpoint, config, arguments)
+
+
+def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None:
+    """Predict the test photos at their own size and compare them with their masks."""
+    data_root = ROOT / config.data_root
+    manifest = read_manifest(data_root / "manifest.csv")
+    names = [name for name, _ in checkpoint["classes"]]
+    if [name for name, _ in read_classes(data_root / "classes.csv")] != names:
+        raise InputError(f"{data_root / 'classes.csv'}: the classes are not those that {weights} "
+                         f"was trained on ({', '.join(names)})")
+    splits = read_splits(weights.parent / "splits.csv", manifest)
+    indices = [index for index, split in enumerate(splits) if split in ("test", "test_seen")]
+    if not indices:
+        raise InputError(f"{weights.parent / 'splits.csv'}: no photo of the manifest is a test "
+                         "photo; set test_fraction, or predict a folder with --images")
+    trained = {row.location for row, split in zip(manifest, splits, strict=True)
+               if split == "train"}
+    seen_only = config.split_by != "location"  # then locations were not kept apart
+
+    out = Path(arguments.out or weights.parent / "test")
+    records_path = out / "predictions.jsonl"
+    records_path.unlink(missing_ok=True)  # masks and manifest may have changed: never resumed
+
+    def facts(prediction: Prediction, mask: np.ndarray | None) -> dict:
+        """What the evaluation adds to a photo's record."""
+        row = manifest[prediction.photo.index]
+        extra = {"mask": row.mask, "split": splits[prediction.photo.index],
+                 "seen": seen_only or row.location in trained}
+        if mask is not None:
+            matrix = ConfusionMatrix(len(names))
+            matrix.update(prediction.photo.target, mask)
+            extra["confusion"] = matrix.counts.tolist()
+        return extra
+
+    dataset = PredictionDataset(manifest, data_root, config.working_scale, indices, "photo")
+    predict(dataset, records_path, weights, checkpoint, config.__class__(
+        **{**vars(config), "mask_size": "photo"}), facts)
+
+    _, records = outputs.read_records(records_path)
+    report = {
+        "weights": weights.name, "run": weights.parent.name, "split_by": config.split_by,
+        "note": ("seen locations only: the split kept no location apart, so nothing is known of "
+                 "new ones" if seen_only else ""),
+        "mask_size": "photo",
+        **build_report(map(with_presence, records), names),
+    }
+    write_text(out / "report.json", json.dumps(report, indent=2))
+    write_scores(out, report)
+    _, records = outputs.read_records(records_path)
+    worst_sheet(worst_first(records)[:12], data_root, read_classes(data_root / "classes.csv"),
+                out / "worst.jpg")
+    write_outputs(records_path, data_root, out, config)
+    print_report(report, out)
+
+
+def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config,
+                   arguments) -> None:
+    """Predict all photos below a folder; one unreadable photo stops nothing."""
+    if folder.is_file():
+        folder, files = folder.parent, [folder.name]
+    elif folder.is_dir():
+        files = list_photos(folder)
+    else:
+        raise InputError(f"{folder}: no such folder")
+    if not files:
+        raise InputError(f"{folder}: no photo in it ({' '.join(PHOTO_SUFFIXES)})")
+    name = folder.resolve().name
+    manifest = Manifest(Row(file, location=location_of(file).replace(".", name, 1)
+                            if location_of(file) == "." else location_of(file))
+                        for file in files)
+    out = Path(arguments.out or weights.parent / "predict" / name)
+    records_path = out / "predictions.jsonl"
+    if arguments.overwrite:
+        records_path.unlink(missing_ok=True)
+    dataset = PredictionDataset(manifest, folder, config.working_scale)
+    predict(dataset, records_path, weights, checkpoint, config, lambda prediction, mask: {})
+    write_outputs(records_path, folder, out, config)
+    print_prediction(records_path, out)
+
+
+def predict(dataset: PredictionDataset, records_path: Path, weights: Path, checkpoint: dict,
+            config: Config, facts) -> None:
+    """Write the prediction record of each photo that has none yet.
+
+    `facts(prediction, mask)` gives further entries for the record; `mask` is None for a failure.
+    """
+    device = choose_device(config.device)
+    precision = choose_precision(device, config.precision)
+    seed_everything(config.seed, config.deterministic)
+    net = UNet(**checkpoint["model_arguments"])
+    net.load_state_dict(checkpoint["model"])
+    net = net.to(device, memory_format=torch.channels_last)
+    info = {
+        "model": weights.parent.name, "weights": sha256(weights), "mask_size": config.mask_size,
+        "classes": [{"name": name, "colour": colour} for name, colour in checkpoint["classes"]],
+    }
+    manifest = dataset.manifest
+    with outputs.RecordFile(records_path, info) as records:
+        dataset.indices = np.array([index for index in dataset.indices
+                                    if manifest[int(index)].image not in records], dtype=int)
+        loader = DataLoader(dataset, batch_size=config.predict_batch_size,
+                            collate_fn=group_by_shape, num_workers=config.num_workers,
+                            pin_memory=device.type == "cuda")
+        print(f"device      {describe_device(device, precision)}")
+        bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False)
+        with bar, closing(net.predict(loader, precision.dtype)) as predictions:
+            for prediction in predictions:
+                photo = prediction.photo
+                row = manifest[photo.index]
+                known = {"location": row.location, "datetime": photo.datetime}
+                if photo.failure is not None:
+                    record = outputs.failure_record(row.image, photo.failure, **known,
+                                                    **facts(prediction, None))
+                else:
+                    mask = prediction.mask(config.mask_size)
+                    record = outputs.photo_record(
+                        row.image, mask, prediction.foreground(), **known,
+                        infrared=photo.infrared, width=photo.width, height=photo.height,
+                        smallest_blob=config.smallest_blob, **facts(prediction, mask))
+                records.append(record)
+                bar.update()
+
+
+def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Config) -> None:
+    """Write what the knob `outputs` names, from the records."""
+    if "masks" in config.outputs:
+        write_masks(records_path, out / "masks")
+    if "overlays" in config.outputs:
+        write_overlays(records_path, photos_root, out / "overlays")
+    if "csv" in config.outputs:
+        _, records = outputs.read_records(records_path)
+        places, times = zip(*[(record["location"], record["datetime"]) for record in records],
+                            strict=True)
+        write_predictions_csv(records_path, out / "predictions.csv",
+                              assign_sequences(places, times))
+
+
+def write_scores(out: Path, report: dict) -> None:
+    """The report's tables as CSV: per_class.csv and per_location.csv."""
+    classes = report["classes"]
+    write_table(out / "per_class.csv", ["class", *next(iter(classes.values()))],
+                ([name, *scores.values()] for name, scores in classes.items()))
+    places = report["per_location"]
+    write_table(out / "per_location.csv", ["location", "mean_iou", "foreground_iou", "images"],
+                ([name, *scores.values()] for name, scores in places.items()))
+
+
+def with_presence(record: dict) -> dict:
+    """A record with the classes that are, and that are predicted to be, in the photo."""
+    if record["failure"] is not None:
+        return record
+    truth = [any(row) for row in record["confusion"]]
+    return {**record, "present_truth": truth, "present": outputs.presence(record, len(truth))}
+
+
+def worst_first(records: Iterator[dict]) -> list[dict]:
+    """The records sorted by the mean IoU of the species that are in, or predicted in, the photo."""
+    scored = []
+    for record in records:
+        if record["failure"] is None:
+            counts = np.array(record["confusion"])
+            union = (counts.sum(axis=0) + counts.sum(axis=1) - counts.diagonal())[1:]
+            hits = counts.diagonal()[1:]
+            iou = float((hits[union > 0] / union[union > 0]).mean()) if union.any() else 1.0
+            scored.append((iou, record["file"], {**record, "iou": iou}))
+    return [record for _, _, record in sorted(scored, key=lambda item: item[:2])]
+
+
+def list_photos(folder: Path) -> list[str]:
+    """Photos below a folder, in any case of .jpg .jpeg .png .tif .tiff: relative, sorted."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in files:
+            if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("._"):
+                found.append((Path(parent) / name).relative_to(folder).as_posix())
+    return sorted(found)
+
+
+def find_weights(arguments: argparse.Namespace) -> Path:
+    """The checkpoint that the arguments name, or the best one of the newest run."""
+    if arguments.weights:
+        return Path(arguments.weights)
+    if arguments.run:
+        weights = RUNS / arguments.run / "best.pt"
+        if not weights.exists():
+            raise InputError(f"{weights}: no such checkpoint; runs here: "
+                             f"{', '.join(sorted(path.name for path in RUNS.glob('[!.]*')))}")
+        return weights
+    found = sorted(RUNS.glob("*/best.pt"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise InputError(f"{RUNS}: no run to test; train one with scripts/train.py, or give a "
+                         "checkpoint with --weights")
+    return found[-1]
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_text(path: Path, content: str) -> None:
+    temporary = Path(f"{path}.tmp")
+    temporary.write_text(content, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def print_report(report: dict, out: Path) -> None:
+    def score(value: float | None) -> str:
+        return "  n/a" if value is None else f"{value:.3f}"
+
+    print(f"\n{'class':<16}  IoU    Dice   precision  recall   pixels")
+    for name, row in report["classes"].items():
+        print(f"{name:<16}  {score(row['iou'])}  {score(row['dice'])}  {score(row['precision'])}"
+              f"      {score(row['recall'])}  {row['support']:>9}")
+    for name, row in report["locations"].items():
+        print(f"{name + ' locations':<16}  mean IoU {score(row['mean_iou'])}, foreground IoU "
+              f"{score(row['foreground_iou'])}, {row['images']} photos")
+    if report["note"]:
+        print(report["note"])
+    print(f"mean IoU {score(report['mean_iou'])} over the species (n/a: not in the test photos), "
+          f"foreground IoU {score(report['foreground_iou'])}, pixel accuracy "
+          f"{score(report['pixel_accuracy'])}")
+    print(f"{report['images']} photos tested, {report['failures']} could not be read; see {out}")
+
+
+def print_prediction(records_path: Path, out: Path) -> None:
+    info, records = outputs.read_records(records_path)
+    photos = failures = empty = pixels = background = 0
+    for record in records:
+        photos += 1
+        if record["failure"] is not None:
+            failures += 1
+            print(f"failure     {record['file']}: {record['failure']}")
+            continue
+        empty += outputs.is_empty(record)
+        pixels += sum(record["pixels"])
+        background += record["pixels"][0]
+    if pixels and background > 0.999 * pixels:
+        print("warning     more than 99.9 % of all pixels are background: the model sees next to "
+              "nothing in these photos. Does it know their species, day and night, their size?")
+    print(f"{photos} photos: {photos - failures - empty} with animals, {empty} empty, {failures} "
+          f"could not be read; see {out}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--run", help="name of the run (default: the newest)")
+    source.add_argument("--weights", help="checkpoint file, instead of a run")
+    parser.add_argument("--images", help="predict the photos below this folder, or one photo")
+    parser.add_argument("--out", help="folder of the results")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="predict anew what an earlier command has predicted there")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
+    return parser.parse_intermixed_args()
+
+
+if __name__ == "__main__":
+    with exit_on_bad_input():
+        main()

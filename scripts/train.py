@@ -1,0 +1,326 @@
+"""Train a U-Net to segment animals in camera-trap photos.
+
+    python scripts/train.py --config configs/unet.yaml
+    python scripts/train.py --config configs/unet.yaml --run wide width=96 batch_size=4
+    python scripts/train.py --config configs/unet.yaml --resume
+
+Any knob of camera_trapinator/config.py can follow as key=value. Everything that the run makes
+goes to cnn_states/<run>/; `scripts/test.py` takes it from there.
+"""
+
+import argparse
+import math
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from camera_trapinator import InputError
+from camera_trapinator.checkpoint import git_state, load_checkpoint, save_checkpoint, write_log
+from camera_trapinator.config import Config, config_text, load_config
+from camera_trapinator.dataset import (
+    CameraTrapDataset,
+    PredictionDataset,
+    check_photos,
+    group_by_shape,
+)
+from camera_trapinator.loss import build_criterion
+from camera_trapinator.manifest import Manifest, read_classes, read_manifest
+from camera_trapinator.metrics import ConfusionMatrix
+from camera_trapinator.model import UNet
+from camera_trapinator.outputs.curves import write_curves
+from camera_trapinator.sampler import TrainSampler
+from camera_trapinator.splits import leaks, make_splits, write_splits
+from camera_trapinator.transforms import train_transform
+from camera_trapinator.utils import (
+    ROOT,
+    RUNS,
+    Precision,
+    choose_device,
+    choose_precision,
+    describe_device,
+    exit_on_bad_input,
+    find_config,
+    seed_everything,
+)
+
+AUGMENTATION = ("crop_size", "scale_range", "flip", "brightness", "contrast", "colour",
+                "grayscale", "noise", "blur")
+# What may change on --resume, because the result does not depend on it.
+MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "mask_size", "smallest_blob",
+           "outputs", "data_root")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    config = load_config(find_config(arguments.config), arguments.overrides)
+    run = RUNS / (arguments.run or Path(arguments.config).stem)
+    state = find_state(run, config, arguments.resume)
+
+    # The data: which photos there are, whether they are sound, and who learns from which.
+    data_root = ROOT / config.data_root
+    if not data_root.is_dir():
+        raise InputError(f"data_root: {data_root} is no folder; set data_root to where your data "
+                         "are, or make the demo photos with scripts/make_demo_data.py")
+    manifest = read_manifest(data_root / "manifest.csv")
+    classes = read_classes(data_root / "classes.csv")
+    memory = RUNS / ".checked" / f"{'_'.join(data_root.resolve().parts[1:])}.csv"
+    shares = check_photos(manifest, data_root, len(classes), memory)
+    splits = make_splits(manifest, shares > 0, by=config.split_by, seed=config.seed,
+                         val_fraction=config.val_fraction, test_fraction=config.test_fraction,
+                         test_seen_fraction=config.test_seen_fraction)
+    train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
+    check_splits(config, data_root, shares, train_rows, val_rows)
+
+    # The device, and the precision that it computes fastest in.
+    device = choose_device(config.device)
+    precision = choose_precision(device, config.precision)
+    seed_everything(config.seed, config.deterministic)
+
+    # The data loaders: training photos at random and augmented, validation photos as they are.
+    train_set = CameraTrapDataset(
+        manifest, data_root, config.working_scale, indices=train_rows,
+        transform=partial(train_transform,
+                          **{name: getattr(config, name) for name in AUGMENTATION}))
+    val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows)
+    sampler = TrainSampler(len(train_set), config.batch_size, config.seed)
+    # A generator of their own keeps the loaders from drawing on the global one.
+    workers = {"num_workers": config.num_workers, "pin_memory": device.type == "cuda",
+               "persistent_workers": config.num_workers > 0, "generator": torch.Generator()}
+    train_loader = DataLoader(train_set, batch_sampler=sampler, **workers)
+    val_loader = DataLoader(val_set, batch_size=config.predict_batch_size,
+                            collate_fn=group_by_shape, **workers)
+
+    # The model, the criterion and the optimizer.
+    net = UNet(len(classes), config.working_scale, config.width, config.depth, config.norm)
+    net = net.to(device, memory_format=torch.channels_last)
+    criterion = build_criterion(config.loss, class_weights(config, shares[train_rows])).to(device)
+    optimizer = torch.optim.SGD(net.parameters(), lr=config.learning_rate,
+                                momentum=config.momentum, nesterov=config.momentum > 0,
+                                weight_decay=config.weight_decay)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision.scaler)
+    history = []
+    if state is not None:
+        net.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        scaler.load_state_dict(state["scaler"])
+        history = state["history"]
+    if config.compile:
+        net.compile()  # in place, so that the names of the weights stay as they are
+
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text(config_text(config), encoding="utf-8")
+    (run / "git.txt").write_text(git_state(), encoding="utf-8")
+    write_splits(run / "splits.csv", manifest, splits)
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    print(f"device      {describe_device(device, precision)}")
+    print(f"photos      {describe_splits(splits, manifest, config)}")
+    print(f"classes     {', '.join(name for name, _ in classes)}")
+    print(f"model       U-Net, width {config.width}, depth {config.depth}, "
+          f"{parameters / 1e6:.1f} million parameters")
+    print(f"run         {run}")
+
+    def save(history: list[dict]) -> None:
+        """Write all that a run is after an epoch: last.pt, best.pt, log.csv, curves.png."""
+        content = {
+            "model_arguments": net.arguments, "model": net.state_dict(),
+            "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
+            "history": history, "config": config_text(config),
+            "classes": [[name, list(colour)] for name, colour in classes],
+        }
+        scores = [row[config.best_by] or 0.0 for row in history]
+        if scores[-1] > max(scores[:-1], default=-1.0):
+            save_checkpoint(run / "best.pt", content)
+        save_checkpoint(run / "last.pt", content)
+        write_log(run / "log.csv", history)
+        write_curves(run / "log.csv", run / "curves.png")
+
+    fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler, precision, config,
+        len(classes), history, save)
+    best = max(history, key=lambda row: row[config.best_by] or 0.0)
+    print(f"best        epoch {best['epoch']}, mean IoU {text(best['mean_iou'])}, foreground IoU "
+          f"{text(best['foreground_iou'])} on the validation photos at network size")
+    print(f"next        python scripts/test.py --run {run.name}")
+
+
+def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
+        precision: Precision, config: Config, num_classes: int, history: list[dict], save) -> None:
+    """Train from the epoch after `history` to the last one; the only training loop there is.
+
+    `net` is what is saved and predicted with; `model` is what the training step calls.
+    """
+    model = net
+    device = net.mean.device
+    steps_per_epoch = len(sampler)
+    for epoch in range(len(history), config.epochs):
+        start, train_loss = time.perf_counter(), torch.zeros((), device=device)
+        sampler.set_epoch(epoch)
+        model.train()
+        bar = tqdm(train_loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch",
+                   leave=False, dynamic_ncols=True)
+        for step, (images, masks, _) in enumerate(bar):
+            # The learning rate depends on the time alone.
+            done = epoch * steps_per_epoch + step
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(done / steps_per_epoch, config)
+
+            # Images and masks must be where the network is.
+            images = images.to(device, non_blocking=True)  # uint8 (N, 3, H, W)
+            masks = masks.to(device, non_blocking=True)  # uint8 (N, H, W)
+
+            # Forward: what does the network say, and how wrong is it?
+            with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
+                pred = model(images)  # (N, C, H, W)
+            total, weight = criterion(pred, masks)
+            loss = (total / weight).sum()
+
+            # Backward: how does each weight have to change? (Never twice for one forward pass.)
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            if config.gradient_clip:
+                scaler.unscale_(optimizer)
+                torch.nn.utils.clip_grad_norm_(net.parameters(), config.gradient_clip)
+            scaler.step(optimizer)
+            scaler.update()
+
+            train_loss += loss.detach()  # without detach() the sum would keep every graph alive
+            if step % 20 == 19:  # reading the loss makes the CPU wait for the GPU: not each step
+                speed = (step + 1) * len(images) / (time.perf_counter() - start)
+                bar.set_postfix_str(f"loss {float(train_loss) / (step + 1):.3f}, "
+                                    f"{speed:.0f} images/s")
+        mean_loss = float(train_loss) / steps_per_epoch
+        train_seconds = time.perf_counter() - start
+        if not math.isfinite(mean_loss):
+            raise InputError(f"epoch {epoch + 1}: the training loss is {mean_loss}; last.pt holds "
+                             "the epoch before. Lower learning_rate, or set precision: fp32")
+
+        scores = validate(net, val_loader, criterion, precision, num_classes)
+        history.append({
+            "epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": mean_loss,
+            **scores, "images_per_second": steps_per_epoch * len(images) / train_seconds,
+            "seconds": time.perf_counter() - start})
+        save(history)
+        print(f"epoch {epoch + 1}/{config.epochs}  train loss {mean_loss:.3f}  val loss "
+              f"{scores['val_loss']:.3f}  mean IoU {text(scores['mean_iou'])}  foreground IoU "
+              f"{text(scores['foreground_iou'])}  "
+              f"{history[-1]['images_per_second']:.0f} images/s")
+
+
+@torch.no_grad()
+def validate(net, loader, criterion, precision: Precision, num_classes: int) -> dict:
+    """Loss and scores on the validation photos, whole, at network size."""
+    device = net.mean.device
+    matrix, total, weight = ConfusionMatrix(num_classes, device), 0.0, 0.0
+    with closing(net.predict(loader, precision.dtype)) as predictions:
+        for prediction in predictions:
+            if prediction.photo.failure:
+                raise InputError(f"{loader.dataset.manifest[prediction.photo.index].image}: "
+                                 f"{prediction.photo.failure}")
+            truth = prediction.photo.target.to(device)
+            photo_total, photo_weight = criterion(prediction.logits[None], truth[None])
+            total, weight = total + photo_total, weight + photo_weight
+            matrix.update(truth, prediction.logits.argmax(dim=0))
+    return {"val_loss": float((total / weight).sum()), "mean_iou": matrix.mean_iou(),
+            "foreground_iou": matrix.foreground_iou()}
+
+
+def learning_rate(epoch: float, config: Config) -> float:
+    """Up in a line during the warm-up, then down along half a cosine; `epoch` may be a fraction."""
+    warmup = min(config.warmup_epochs, config.epochs / 2)
+    if epoch < warmup:
+        return config.learning_rate * (epoch + 1e-3) / warmup
+    progress = (epoch - warmup) / (config.epochs - warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def class_weights(config: Config, shares: np.ndarray) -> list[float] | None:
+    """Weight of each class in the loss, from the knob and from the share of its pixels."""
+    if config.class_weights == "none":
+        return None
+    if config.class_weights == "balanced":
+        share = shares.sum(axis=0) / shares.sum()
+        weights = np.where(share > 0, share.clip(1e-6) ** -0.5, 1.0)
+        return (weights / (weights * share).sum()).tolist()  # the mean weight of a pixel is 1
+    try:
+        weights = [float(part) for part in config.class_weights.split(",")]
+    except ValueError:
+        weights = []
+    if len(weights) != shares.shape[1] or not all(0 <= weight < math.inf for weight in weights):
+        raise InputError(f"class_weights: {config.class_weights} should be none, balanced, or "
+                         f"{shares.shape[1]} numbers, one for each class of classes.csv")
+    return weights
+
+
+def check_splits(config: Config, data_root: Path, shares: np.ndarray, train_rows: np.ndarray,
+                 val_rows: np.ndarray) -> None:
+    """Stop where training could not work: nothing to learn from, or nothing to judge it by."""
+    if not len(val_rows):
+        raise InputError("no photo is left for validation; raise val_fraction, or give some photos "
+                         "the split val")
+    if not shares[train_rows, 1:].any():
+        raise InputError(f"{data_root / 'manifest.csv'}: no training mask holds any class but the "
+                         "background. Are the masks 0 and 255? 255 means ignore: write 1 for the "
+                         "animal, or import them with scripts/import_labels.py")
+
+
+def describe_splits(splits: list[str], manifest: Manifest, config: Config) -> str:
+    """How many photos of how many locations are where, and a warning if a location leaks."""
+    parts = []
+    for name in ("train", "val", "test", "test_seen"):
+        locations = {manifest[index].location for index, split in enumerate(splits)
+                     if split == name}
+        if locations:
+            parts.append(f"{splits.count(name)} {name} ({len(locations)} locations)")
+    line = ", ".join(parts)
+    shared = leaks(manifest, splits, "location")
+    if config.split_by != "location":
+        line += f"; split by {config.split_by}: the scores hold for seen locations only"
+    elif shared:
+        line += (f"\nwarning     {len(shared)} locations stand in train and in another split, such "
+                 f"as {shared[0]}: scores there are too good")
+    return line
+
+
+def find_state(run: Path, config: Config, resume: bool) -> dict | None:
+    """The checkpoint to go on from, or None for a new run. Refuses to mix two runs."""
+    if not resume:
+        if run.exists():
+            raise InputError(f"{run}: this run exists; go on with --resume, or start another with "
+                             "--run NAME")
+        return None
+    if not run.exists():
+        raise InputError(f"{run}: no such run to resume; start it without --resume")
+    if not (run / "last.pt").exists():  # stopped before its first epoch was over
+        return None
+    started = load_config(run / "config.yaml")
+    for name in vars(config):
+        old, new = getattr(started, name), getattr(config, name)
+        if name not in MACHINE and old != new:
+            raise InputError(f"{name}: the run was started with {old}, now it is {new}; resume "
+                             "with the same config, or start another run with --run NAME")
+    return load_checkpoint(run / "last.pt")
+
+
+def text(score: float | None) -> str:
+    """A score for people; n/a where no class is there to be scored."""
+    return "n/a" if score is None else f"{score:.3f}"
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
+    parser.add_argument("--run", help="name of the run (default: the config's name)")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
+    return parser.parse_intermixed_args()
+
+
+if __name__ == "__main__":
+    with exit_on_bad_input():
+        main()

@@ -1,0 +1,87 @@
+"""A small data root that a U-Net learns in seconds, and a way to run the scripts as users do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from camera_trapinator.manifest import Class, Row, write_classes, write_manifest
+from camera_trapinator.photos import write_mask
+from camera_trapinator.utils import ROOT
+
+CLASSES = [Class("background", (0, 0, 0)), Class("fox", (230, 120, 20)),
+           Class("snow hare", (80, 160, 255))]
+
+# The knobs of a run that takes seconds.
+QUICK = ["working_scale=64", "crop_size=48,64", "width=4", "depth=2", "epochs=2", "batch_size=4",
+         "num_workers=0", "learning_rate=0.1"]
+
+
+def draw_photo(random: np.random.Generator, species: int) -> tuple[np.ndarray, np.ndarray]:
+    """A photo uint8 (48, 64, 3) with a disk (1) or a square (2) on noise, and its mask."""
+    image = random.integers(60, 120, (48, 64, 3))
+    mask = np.zeros((48, 64), np.uint8)
+    if species:
+        rows, columns = np.mgrid[:48, :64]
+        y, x, size = random.integers(14, 34), random.integers(14, 50), random.integers(8, 13)
+        inside = ((rows - y) ** 2 + (columns - x) ** 2 < size**2 if species == 1
+                  else (abs(rows - y) < size) & (abs(columns - x) < size))
+        mask[inside] = species
+        image[inside] = np.array([(220, 130, 60), (235, 240, 250)][species - 1])
+        image[inside] += random.integers(-15, 15, (inside.sum(), 3))
+    return image.clip(0, 255).astype(np.uint8), mask
+
+
+def make_data(root: Path, locations: int = 5, photos: int = 6) -> Path:
+    """A data root with that many locations and photos each, a third of them empty."""
+    rows = []
+    for location in range(locations):
+        for number in range(photos):
+            random = np.random.default_rng([location, number])
+            image, mask = draw_photo(random, number % 3)
+            file = f"photos/site{location}/100RECNX/IMG_{number:04}.JPG"
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(root / file, quality=92)
+            mask_file = "background"
+            if number % 3:
+                mask_file = f"masks/site{location}/IMG_{number:04}.png"
+                write_mask(root / mask_file, mask, [colour for _, colour in CLASSES])
+            rows.append(Row(file, mask_file, f"site{location}", f"2024-05-01 10:{number:02}:00",
+                            f"site{location}#{number // 2}"))
+    write_manifest(root / "manifest.csv", rows)
+    write_classes(root / "classes.csv", CLASSES)
+    return root
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory) -> Path:
+    """The small data root; read it only."""
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def own_data(tmp_path) -> Path:
+    """A small data root to damage."""
+    return make_data(tmp_path / "own data", photos=3)
+
+
+def run_script(name: str, *arguments: object, runs: Path | None = None, cwd: Path = ROOT,
+               ) -> subprocess.CompletedProcess:
+    """Run scripts/<name> as a user does; its runs go to the folder `runs`."""
+    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="")
+    if runs is not None:
+        environment["CAMERA_TRAPINATOR_RUNS"] = str(runs)
+    return subprocess.run([sys.executable, str(ROOT / "scripts" / name), *map(str, arguments)],
+                          cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def error_line(result: subprocess.CompletedProcess) -> str:
+    """The one line on stderr of a script that refused; asserts that it did so properly."""
+    assert result.returncode == 2, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
+    return lines[0]

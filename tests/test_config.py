@@ -1,0 +1,95 @@
+"""The configs: typed, checked, and helpful about mistakes."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from camera_trapinator import InputError
+from camera_trapinator.config import Config, config_text, load_config, parse_config
+from camera_trapinator.utils import ROOT
+
+
+def test_unet_yaml_names_every_knob_at_its_default():
+    path = ROOT / "configs" / "unet.yaml"
+    written = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    assert list(written) == [field.name for field in dataclasses.fields(Config)]
+    assert load_config(path) == parse_config("", "defaults")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_config_loads(path):
+    load_config(path)
+
+
+def test_every_knob_has_a_meaning():
+    for field in dataclasses.fields(Config):
+        assert len(field.metadata["meaning"]) > 8, field.name
+
+
+def test_values_take_the_type_of_their_knob():
+    config = parse_config("learning_rate: 1e-3\ncrop_size: [96, 128]\ncompile: yes\n", "x.yaml",
+                          ["data_root=0012", "outputs=masks, csv", "epochs=1e1"])
+    assert config.learning_rate == 0.001
+    assert config.crop_size == (96, 128)
+    assert config.compile is True
+    assert config.data_root == "0012"  # plain YAML makes it the number 10
+    assert config.outputs == ("masks", "csv")
+    assert config.epochs == 10
+
+
+def test_overrides_win_and_are_parsed_alike():
+    assert parse_config("epochs: 3", "x.yaml", ["epochs=4", "epochs=5"]).epochs == 5
+
+
+def test_data_root_is_expanded(monkeypatch):
+    monkeypatch.setenv("PHOTOS", "/somewhere")
+    assert parse_config("data_root: $PHOTOS/serengeti", "x").data_root == "/somewhere/serengeti"
+    home = parse_config("data_root: ~/serengeti", "x").data_root
+    assert home == str(Path.home() / "serengeti")
+    with pytest.raises(InputError, match="NOT_SET"):
+        parse_config("data_root: $NOT_SET/serengeti", "x")
+
+
+def test_config_text_reads_back_to_the_same_config():
+    config = parse_config("class_weights: [1, 2.5]\nscale_range: 0.5, 2\ndata_root: 0012", "x")
+    assert parse_config(config_text(config), "y") == config
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("lerning_rate=1", "unknown key lerning_rate; did you mean learning_rate?"),
+    ("epochs=many", "epochs: 'many' should be a whole number"),
+    ("epochs=1.5", "epochs: '1.5' should be a whole number"),
+    ("epochs=0", "epochs: 0 is outside 1 .. 100000"),
+    ("momentum=nan", "momentum: 'nan' should be a number"),
+    ("compile=maybe", "compile: 'maybe' should be true or false"),
+    ("loss=dise", "did you mean dice?"),
+    ("crop_size=96", "crop_size: 96 should be 2 values"),
+    ("epochs=[1, 2]", "should be one value"),
+    ("outputs=masks, cvs", "did you mean csv?"),
+    ("epochs", "epochs: an override has the form key=value"),
+    ("scale_range=[2, 1]", "must go from small to large"),
+])
+def test_mistakes_are_named(line, message):
+    with pytest.raises(InputError) as caught:
+        parse_config("", "x.yaml", [line])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "just text", "a: b: c", "{a: [}", "\tepochs: 1", "? 1"])
+def test_what_is_no_config_is_refused_in_one_line(text, tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert "x.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_missing_or_binary_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        load_config(tmp_path / "none.yaml")
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not UTF-8"):
+        load_config(tmp_path / "x.yaml")
