@@ -232,5 +232,5 @@ def _write_memory(path: Path, stamps: list) -> None:
     with open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         for key, values in stamps:
-            writer.writerow([*key, " ".join(f"{v}:{share:.6g}" for v, share in values.items())])
+            writer.writerow([*key, " ".join(f"{v}:{share}" for v, share in values.items())])
     os.replace(temporary, path)

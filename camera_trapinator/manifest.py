@@ -146,10 +146,12 @@ def _check_row(row: Row, where: str) -> None:
         raise InputError(f"{where}: split {row.split!r} is none of {', '.join(SPLITS)}")
     if row.datetime:
         try:
-            datetime.strptime(row.datetime, "%Y-%m-%d %H:%M:%S")
+            valid = str(datetime.strptime(row.datetime, "%Y-%m-%d %H:%M:%S")) == row.datetime
         except ValueError:
+            valid = False
+        if not valid:  # 2023-7-4 5:06:07 too: sequences sort the times as text
             raise InputError(f"{where}: datetime {row.datetime!r} is not of the form "
-                             "2023-07-04 05:06:07") from None
+                             "2023-07-04 05:06:07")
     if row.difficulty:
         try:
             valid = 0 <= float(row.difficulty) <= 1
@@ -240,7 +242,8 @@ def _read_rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, str]]]
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM
             reader = csv.DictReader(file, strict=True)
-            header = reader.fieldnames or []
+            header = [name.strip() for name in reader.fieldnames or []]  # `image, mask` happens
+            reader.fieldnames = header
             for name in needed:
                 if name not in header:
                     hint = "; save it with commas, not semicolons" if ";" in "".join(header) else ""
@@ -250,6 +253,9 @@ def _read_rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, str]]]
                 if None in cells or None in cells.values():
                     raise InputError(f"{path}, line {reader.line_num}: the row has more or fewer "
                                      f"cells than the header ({len(header)})")
+                if "\0" in "".join(cells.values()):
+                    raise InputError(f"{path}, line {reader.line_num}: the row holds NUL bytes; "
+                                     "the file is damaged or not UTF-8 text")
                 yield reader.line_num, cells
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

@@ -7,6 +7,7 @@ test and a notebook all read through these functions, so that none of them can d
 import re
 import struct
 import warnings
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,10 +90,11 @@ def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
     lying = turn in (UPRIGHT[5], UPRIGHT[6], UPRIGHT[7], UPRIGHT[8])
     width, height = image.size
     target = scaled_size(width, height, working_scale)
-    image.draft(None, target)  # JPEG only; other formats ignore it
+    draft = image.draft(None, target)  # JPEG only; other formats ignore it
+    box = draft[1] if draft else None  # 1281 pixels become 640.5, stored as 641
     pixels = _rgb(image)
     if pixels.size != target:
-        pixels = pixels.resize(target, Image.Resampling.BILINEAR)  # antialiased when it reduces
+        pixels = pixels.resize(target, Image.Resampling.BILINEAR, box)  # antialiased reduction
     if turn is not None:
         pixels = pixels.transpose(turn)
     if lying:
@@ -174,11 +176,11 @@ def parse_datetime(text: str) -> str:
     match = re.match(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)", text.strip("\0 "))
     if not match:
         return ""
-    year, month, day, hour, minute, second = map(int, match.groups())
-    real = year > 2000 and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24
-    if not (real and minute < 60 and second < 60):
+    try:
+        time = datetime(*map(int, match.groups()))
+    except ValueError:  # no such day or hour
         return ""
-    return f"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
+    return str(time) if time.year > 2000 else ""
 
 
 def _reason(error: BaseException) -> str:
@@ -250,9 +252,14 @@ def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     """
     if mask.shape == (height, width):
         return mask
-    rows = ((np.arange(height) + 0.5) * (mask.shape[0] / height)).astype(int)
-    columns = ((np.arange(width) + 0.5) * (mask.shape[1] / width)).astype(int)
+    rows, columns = _nearest(mask.shape[0], height), _nearest(mask.shape[1], width)
     return mask[rows[:, None], columns]
+
+
+def _nearest(size: int, new_size: int) -> np.ndarray:
+    """The old pixel nearest to each new one; in float32 as in torch, so that ties fall alike."""
+    centres = np.arange(new_size, dtype=np.float32) + np.float32(0.5)
+    return (centres * (np.float32(size) / np.float32(new_size))).astype(int)
 
 
 # ---------------------------------------------------------------- run-length encoded masks

@@ -54,8 +54,8 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
         _check_enough(units, wanted, by)
         names = _most_balanced(units, presence[training], wanted, random)
         splits[training] = names
-    if test_seen_fraction and "test_seen" not in splits:
-        training = np.flatnonzero(splits == "train")
+    training = np.flatnonzero(splits == "train")
+    if test_seen_fraction and "test_seen" not in splits and len(training):
         units = _units(manifest, training, "sequence")
         chosen = _most_balanced(units, presence[training], {"test_seen": test_seen_fraction},
                                 random)

@@ -9,6 +9,7 @@ stopped goes on where it was when the same command is given again. Knobs can fol
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -37,7 +38,7 @@ from camera_trapinator.metrics import ConfusionMatrix, build_report
 from camera_trapinator.model import Prediction, UNet
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.overlays import write_overlays
-from camera_trapinator.outputs.sheets import worst_sheet
+from camera_trapinator.outputs.sheets import write_worst_sheet
 from camera_trapinator.outputs.tables import write_predictions_csv, write_table
 from camera_trapinator.photos import PHOTO_SUFFIXES
 from camera_trapinator.splits import read_splits
@@ -57,6 +58,8 @@ def main() -> None:
     weights = find_weights(arguments)
     checkpoint = load_checkpoint(weights)
     config = parse_config(checkpoint["config"], str(weights), arguments.overrides)
+    if not arguments.images:  # scores are taken at the photos' own size
+        config = dataclasses.replace(config, mask_size="photo")
     if arguments.images:
         predict_folder(Path(arguments.images), weights, checkpoint, config, arguments)
     else:
@@ -87,7 +90,7 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
     def facts(prediction: Prediction, mask: np.ndarray | None) -> dict:
         """What the evaluation adds to a photo's record."""
         row = manifest[prediction.photo.index]
-        extra = {"mask": row.mask, "split": splits[prediction.photo.index],
+        extra = {"truth": row.mask, "split": splits[prediction.photo.index],
                  "seen": seen_only or row.location in trained}
         if mask is not None:
             matrix = ConfusionMatrix(len(names))
@@ -96,8 +99,7 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
         return extra
 
     dataset = PredictionDataset(manifest, data_root, config.working_scale, indices, "photo")
-    predict(dataset, records_path, weights, checkpoint, config.__class__(
-        **{**vars(config), "mask_size": "photo"}), facts)
+    predict(dataset, records_path, weights, checkpoint, config, facts)
 
     _, records = outputs.read_records(records_path)
     report = {
@@ -110,8 +112,8 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
     write_text(out / "report.json", json.dumps(report, indent=2))
     write_scores(out, report)
     _, records = outputs.read_records(records_path)
-    worst_sheet(worst_first(records)[:12], data_root, read_classes(data_root / "classes.csv"),
-                out / "worst.jpg")
+    write_worst_sheet(out / "worst.jpg", worst_first(records)[:12], data_root,
+                      checkpoint["classes"])
     write_outputs(records_path, data_root, out, config)
     print_report(report, out)
 
@@ -172,15 +174,15 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
                 row = manifest[photo.index]
                 known = {"location": row.location, "datetime": photo.datetime}
                 if photo.failure is not None:
-                    record = outputs.failure_record(row.image, photo.failure, **known,
-                                                    **facts(prediction, None))
+                    mask = None
+                    record = outputs.failure_record(row.image, photo.failure, **known)
                 else:
                     mask = prediction.mask(config.mask_size)
                     record = outputs.photo_record(
                         row.image, mask, prediction.foreground(), **known,
                         infrared=photo.infrared, width=photo.width, height=photo.height,
-                        smallest_blob=config.smallest_blob, **facts(prediction, mask))
-                records.append(record)
+                        num_classes=len(info["classes"]), smallest_blob=config.smallest_blob)
+                records.append({**record, **facts(prediction, mask)})
                 bar.update()
 
 
