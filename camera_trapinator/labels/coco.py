@@ -1,0 +1,130 @@
+"""COCO and COCO Camera Traps: one JSON file of images, categories and annotations.
+
+Sources: cocodataset.org/#format-data; for camera traps (location, seq_id, datetime, the category
+`empty`) MegaDetector's data_management/README.md. Ids may be ints or texts.
+"""
+
+import json
+import math
+from pathlib import Path
+
+from .. import InputError
+from ..photos import decode_rle, parse_datetime
+from . import LabelledPhoto, Shape, safe_photo
+
+
+def read_coco(path: Path, images: Path, folder: str, *, crowd: str = "ignore", split: str = "",
+              skip_missing: bool = False) -> list[LabelledPhoto]:
+    """The photos of a COCO file. Raises InputError with file, id and value for what is wrong.
+
+    `images` is the folder of the photos, `folder` where they lie in the data root. `crowd`: group
+    regions (iscrowd 1) count as their `class`, or are to `ignore`.
+    """
+    content = _load(path)
+    names = {_id(item, path, "category"): _text(item, "name", f"{path}, category")
+             for item in content["categories"]}
+    photos, missing = {}, []
+    for item in content["images"]:
+        key = _id(item, path, "image")
+        where = f"{path}, image {key}"
+        if key in photos:
+            raise InputError(f"{where}: two images have this id")
+        file = _text(item, "file_name", where)
+        source = safe_photo(images, file, where)
+        if not source.is_file():
+            missing.append(file)
+        photos[key] = LabelledPhoto(
+            source, f"{folder}/{file}" if folder else file, _side(item, "width", where),
+            _side(item, "height", where), where, location=str(item.get("location") or ""),
+            datetime=parse_datetime(str(item.get("datetime") or "")),
+            sequence=str(item.get("seq_id") or ""), split=split)
+    if missing and not skip_missing:
+        raise InputError(f"{path}: {len(missing)} of its photos are not in {images}, such as "
+                         f"{missing[0]}; bring them, or leave them out with --skip-missing")
+    segmented = 0
+    for item in content["annotations"]:
+        key = _id(item, path, "annotation")
+        where = f"{path}, annotation {key}"
+        photo = photos.get(str(item.get("image_id")))
+        if photo is None:
+            raise InputError(f"{where}: image_id {item.get('image_id')!r} is no image of the file")
+        name = names.get(str(item.get("category_id")))
+        if name is None:
+            raise InputError(f"{where}: category_id {item.get('category_id')!r} is no category of "
+                             "the file")
+        if name == "empty":
+            photo.empty = True
+            continue
+        if not item.get("segmentation"):
+            continue
+        segmented += 1
+        if crowd == "ignore" and item.get("iscrowd") == 1:
+            name = None
+        photo.shapes.append(_shape(name, item["segmentation"], photo, where))
+    if content["annotations"] and not segmented:
+        raise InputError(f"{path}: its annotations are boxes (or labels) without segmentation, "
+                         "and a box is no mask; draw masks, or make them with a tool such as SAM")
+    return [photo for photo in photos.values() if photo.source.is_file()]
+
+
+def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: str) -> Shape:
+    if isinstance(segmentation, dict):
+        size, counts = segmentation.get("size"), segmentation.get("counts")
+        if size != [photo.height, photo.width]:
+            raise InputError(f"{where}: the encoding's size {size} is not that of its image "
+                             f"({photo.height}, {photo.width})")
+        if not (isinstance(counts, str) or (isinstance(counts, list)
+                                            and all(type(count) is int for count in counts))):
+            raise InputError(f"{where}: counts of the run-length encoding are no text and no list "
+                             "of whole numbers")
+        rle = {"size": size, "counts": counts}
+        try:
+            decode_rle(rle)
+        except ValueError as error:
+            raise InputError(f"{where}: {error}") from None
+        return Shape(name, rle=rle)
+    if not isinstance(segmentation, list):
+        raise InputError(f"{where}: segmentation {str(segmentation)[:40]!r} is neither polygons "
+                         "nor a run-length encoding")
+    for ring in segmentation:
+        sound = isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 and all(
+            type(value) in (int, float) and math.isfinite(value) for value in ring)
+        if not sound:
+            raise InputError(f"{where}: {str(ring)[:60]} is no polygon [x1, y1, x2, y2, x3, y3 "
+                             "...] of three or more points")
+    return Shape(name, polygons=segmentation)
+
+
+def _load(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no valid JSON ({error})") from None
+    for key in ("images", "categories", "annotations"):
+        items = content.get(key) if isinstance(content, dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise InputError(f"{path}: no COCO file, it has no list {key!r}")
+    return content
+
+
+def _id(item: dict, path: Path, what: str) -> str:
+    value = item.get("id")
+    if type(value) not in (int, str):
+        raise InputError(f"{path}: {what} id {value!r} is neither a whole number nor a text")
+    return str(value)
+
+
+def _text(item: dict, key: str, where: str) -> str:
+    value = item.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{where}: {key} {value!r} is no text")
+    return value.strip()
+
+
+def _side(item: dict, key: str, where: str) -> int:
+    value = item.get(key)
+    if type(value) is not int or not 0 < value < 100_000:
+        raise InputError(f"{where}: {key} {value!r} is no number of pixels")
+    return value
