@@ -217,7 +217,7 @@ def _read_memory(path: Path) -> dict:
     known = {}
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            for image, size, time, mask, mask_size, mask_time, shares in csv.reader(file):
+            for shares, image, size, time, mask, mask_size, mask_time in csv.reader(file):
                 values = dict(part.split(":") for part in shares.split())
                 known[image, int(size), int(time), mask, int(mask_size), int(mask_time)] = {
                     int(value): float(share) for value, share in values.items()}
@@ -231,6 +231,6 @@ def _write_memory(path: Path, stamps: list) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        for key, values in stamps:
-            writer.writerow([*key, " ".join(f"{v}:{share}" for v, share in values.items())])
+        for key, values in stamps:  # the key last: a line that was cut off matches no file
+            writer.writerow([" ".join(f"{v}:{share}" for v, share in values.items()), *key])
     os.replace(temporary, path)

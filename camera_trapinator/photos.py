@@ -86,7 +86,7 @@ def read_photo(path: str | Path, working_scale: int = 0) -> Photo:
 def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
     """The same for a picture that Pillow has open: upright, RGB, scaled."""
     exif = _exif(image)
-    turn = UPRIGHT.get(exif.get(ORIENTATION_TAG))
+    turn = UPRIGHT.get(_orientation(image, exif))
     lying = turn in (UPRIGHT[5], UPRIGHT[6], UPRIGHT[7], UPRIGHT[8])
     width, height = image.size
     target = scaled_size(width, height, working_scale)
@@ -102,18 +102,18 @@ def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
     return Photo(np.asarray(pixels), width, height, _datetime(exif))
 
 
-def photo_size(path: str | Path) -> tuple[int, int]:
-    """Width and height of the upright photo, from the file's header alone.
+def photo_size(path: str | Path, stored: bool = False) -> tuple[int, int]:
+    """Width and height of the upright photo (or as `stored`), from the file's header alone.
 
     Raises InputError with the reason if the file is no photo.
     """
     try:
         with _open(path) as image:
             width, height = image.size
-            lying = _exif(image).get(ORIENTATION_TAG) in (5, 6, 7, 8)
+            lying = _orientation(image, _exif(image)) in (5, 6, 7, 8)
     except UNREADABLE as error:
         raise InputError(f"{path}: cannot be read as a photo ({_reason(error)})") from error
-    return (height, width) if lying else (width, height)
+    return (height, width) if lying and not stored else (width, height)
 
 
 def read_datetime(path: str | Path) -> str:
@@ -153,6 +153,11 @@ def _exif(image: Image.Image) -> Image.Exif:
             return image.getexif()
     except UNREADABLE:  # broken EXIF in a sound photo is common: as if it had none
         return Image.Exif()
+
+
+def _orientation(image: Image.Image, exif: Image.Exif) -> int | None:
+    """The turn that is left to do: Pillow itself sets TIFFs upright as it loads them."""
+    return None if image.format == "TIFF" else exif.get(ORIENTATION_TAG)
 
 
 def _datetime(exif: Image.Exif) -> str:
@@ -243,6 +248,13 @@ def palette(colours: list[tuple[int, int, int]]) -> np.ndarray:
     table[: len(colours)] = colours
     table[IGNORE] = (224, 224, 192)
     return table
+
+
+def upright(path: str | Path, mask: np.ndarray) -> np.ndarray:
+    """Turn a mask that was drawn on a photo as stored the way the photo's EXIF turns the photo."""
+    with _open(path) as image:
+        turn = UPRIGHT.get(_orientation(image, _exif(image)))
+    return mask if turn is None else np.asarray(Image.fromarray(mask).transpose(turn))
 
 
 def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:

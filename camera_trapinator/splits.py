@@ -56,10 +56,16 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
         splits[training] = names
     training = np.flatnonzero(splits == "train")
     if test_seen_fraction and "test_seen" not in splits and len(training):
+        # One sequence of each location stays in training, or the location would be no seen one.
         units = _units(manifest, training, "sequence")
-        chosen = _most_balanced(units, presence[training], {"test_seen": test_seen_fraction},
-                                random)
-        splits[training] = chosen
+        first = np.unique(_units(manifest, training, "location"), return_index=True)[1]
+        free = training[~np.isin(units, units[first])]
+        if not len(free):
+            raise InputError("test_seen_fraction: each training location has only one sequence; "
+                             "set test_seen_fraction: 0")
+        fraction = min(1.0, test_seen_fraction * len(training) / len(free))
+        splits[free] = _most_balanced(_units(manifest, free, "sequence"), presence[free],
+                                      {"test_seen": fraction}, random)
     if "train" not in splits:
         raise InputError("no photo is left to train on: the split column names no train photo")
     return splits.tolist()
@@ -110,7 +116,7 @@ def _units(manifest: Manifest, indices: np.ndarray, by: str) -> np.ndarray:
 
 
 def _check_enough(units: np.ndarray, wanted: dict[str, float], by: str) -> None:
-    found, needed = units.max() + 1, len(wanted) + 1
+    found, needed = int(units.max()) + 1, len(wanted) + 1
     if found < needed:
         offer = {"location": "split_by: sequence or split_by: photo (the scores then hold for the "
                              "locations trained on, not for new ones)",

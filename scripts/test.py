@@ -116,6 +116,7 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
                       checkpoint["classes"])
     write_outputs(records_path, data_root, out, config)
     print_report(report, out)
+    warn_if_blind(records_path)
 
 
 def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config,
@@ -130,9 +131,9 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     if not files:
         raise InputError(f"{folder}: no photo in it ({' '.join(PHOTO_SUFFIXES)})")
     name = folder.resolve().name
-    manifest = Manifest(Row(file, location=location_of(file).replace(".", name, 1)
-                            if location_of(file) == "." else location_of(file))
-                        for file in files)
+    places = [location_of(file) for file in files]  # "." = in the folder itself
+    manifest = Manifest(Row(file, location=name if place == "." else place)
+                        for file, place in zip(files, places, strict=True))
     out = Path(arguments.out or weights.parent / "predict" / name)
     records_path = out / "predictions.jsonl"
     if arguments.overwrite:
@@ -140,6 +141,7 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     dataset = PredictionDataset(manifest, folder, config.working_scale)
     predict(dataset, records_path, weights, checkpoint, config, lambda prediction, mask: {})
     write_outputs(records_path, folder, out, config)
+    warn_if_blind(records_path)
     print_prediction(records_path, out)
 
 
@@ -270,6 +272,19 @@ def write_text(path: Path, content: str) -> None:
     os.replace(temporary, path)
 
 
+def warn_if_blind(records_path: Path) -> None:
+    """Say so when next to nothing was found: black masks puzzle people more than any error."""
+    _, records = outputs.read_records(records_path)
+    background = pixels = 0
+    for record in records:
+        if record["failure"] is None:
+            background += record["pixels"][0]
+            pixels += sum(record["pixels"])
+    if pixels and background > 0.999 * pixels:
+        print("warning     more than 99.9 % of all pixels are background: the model sees next to "
+              "nothing in these photos. Does it know their species, day and night, their size?")
+
+
 def print_report(report: dict, out: Path) -> None:
     def score(value: float | None) -> str:
         return "  n/a" if value is None else f"{value:.3f}"
@@ -290,8 +305,8 @@ def print_report(report: dict, out: Path) -> None:
 
 
 def print_prediction(records_path: Path, out: Path) -> None:
-    info, records = outputs.read_records(records_path)
-    photos = failures = empty = pixels = background = 0
+    _, records = outputs.read_records(records_path)
+    photos = failures = empty = 0
     for record in records:
         photos += 1
         if record["failure"] is not None:
@@ -299,11 +314,6 @@ def print_prediction(records_path: Path, out: Path) -> None:
             print(f"failure     {record['file']}: {record['failure']}")
             continue
         empty += outputs.is_empty(record)
-        pixels += sum(record["pixels"])
-        background += record["pixels"][0]
-    if pixels and background > 0.999 * pixels:
-        print("warning     more than 99.9 % of all pixels are background: the model sees next to "
-              "nothing in these photos. Does it know their species, day and night, their size?")
     print(f"{photos} photos: {photos - failures - empty} with animals, {empty} empty, {failures} "
           f"could not be read; see {out}")
 

@@ -14,6 +14,7 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def main() -> None:
                          "are, or make the demo photos with scripts/make_demo_data.py")
     manifest = read_manifest(data_root / "manifest.csv")
     classes = read_classes(data_root / "classes.csv")
-    memory = RUNS / ".checked" / f"{'_'.join(data_root.resolve().parts[1:])}.csv"
+    memory = RUNS / ".checked" / f"{data_root.name}-{crc32(str(data_root.resolve()).encode()):08x}"
     shares = check_photos(manifest, data_root, len(classes), memory)
     splits = make_splits(manifest, shares > 0, by=config.split_by, seed=config.seed,
                          val_fraction=config.val_fraction, test_fraction=config.test_fraction,

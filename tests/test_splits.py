@@ -1,0 +1,282 @@
+"""Splits: locations apart, sequences whole, classes balanced, and the same ones every time."""
+
+import numpy as np
+import pytest
+
+from camera_trapinator import InputError
+from camera_trapinator.manifest import Manifest, Row
+from camera_trapinator.splits import leaks, make_splits, read_splits, write_splits
+
+WANTED = {"val_fraction": 0.2, "test_fraction": 0.2}
+
+
+def make_manifest(random, locations: int, photos: int, given=None):
+    """Rows in mixed order, and which of 3 classes each photo shows (all False = no label)."""
+    rows, presence = [], []
+    for location in range(locations):
+        for number in range(int(random.integers(1, photos + 1))):
+            sequence = f"site{location}#{number // 3}" if random.random() < 0.9 else ""
+            rows.append(Row(f"site{location}/{number}.jpg", "mask", f"site{location}",
+                            sequence=sequence, split=given(location, number) if given else ""))
+            presence.append([True, random.random() < 0.4, random.random() < 0.2])
+    order = random.permutation(len(rows))
+    return Manifest([rows[place] for place in order]), np.array(presence)[order]
+
+
+def split_of_each(manifest, splits, column):
+    """{location or sequence: the splits it stands in}"""
+    found = {}
+    for value, split in zip(manifest.column(column), splits, strict=True):
+        if value and split:
+            found.setdefault(value, set()).add(split)
+    return found
+
+
+def shares_of(splits):
+    splits = np.array(splits)
+    return {name: np.mean(splits == name) for name in ("train", "val", "test", "test_seen")}
+
+
+# --------------------------------------------------------------------------------- properties
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_properties_of_random_splits(block):
+    for seed in range(20 * block, 20 * block + 20):
+        random = np.random.default_rng(seed)
+        manifest, presence = make_manifest(random, int(random.integers(5, 30)), 8)
+        presence[random.random(len(presence)) < 0.1] = False
+        labelled = presence.any(axis=1)
+        if len(set(np.array(manifest.column("location"))[labelled])) < 3:
+            continue
+        test_seen = float(random.choice([0, 0.1, 0.3]))
+        splits = make_splits(manifest, presence, by="location", test_seen_fraction=test_seen,
+                             seed=seed, **WANTED)
+
+        assert len(splits) == len(manifest)
+        assert [split != "" for split in splits] == labelled.tolist()
+        names = {"train", "val", "test"} | ({"test_seen"} if test_seen else set())
+        assert {"train", "val", "test"} <= set(splits) - {""} <= names
+        for location in split_of_each(manifest, splits, "location").values():
+            # No location has test_seen photos alone: it would not be a seen one.
+            assert location in ({"train"}, {"val"}, {"test"}, {"train", "test_seen"})
+        for sequence in split_of_each(manifest, splits, "sequence").values():
+            assert len(sequence) == 1
+        assert leaks(manifest, splits, "location") == leaks(manifest, splits, "sequence") == []
+
+
+def test_every_train_location_may_give_test_seen_but_only_whole_sequences():
+    manifest, presence = make_manifest(np.random.default_rng(0), 12, 30)
+    splits = make_splits(manifest, presence, by="location", test_seen_fraction=0.25, **WANTED)
+    found = split_of_each(manifest, splits, "location")
+    assert sum("test_seen" in names for names in found.values()) > 2
+    assert all(names <= {"train", "test_seen"} for names in found.values() if "test_seen" in names)
+    assert all(len(names) == 1 for names in split_of_each(manifest, splits, "sequence").values())
+    shares = shares_of(splits)
+    share_of_training = shares["test_seen"] / (shares["test_seen"] + shares["train"])
+    assert abs(share_of_training - 0.25) < 0.03
+
+
+@pytest.mark.parametrize("by", ["location", "sequence", "photo"])
+def test_deterministic_in_the_seed_alone(by):
+    manifest, presence = make_manifest(np.random.default_rng(0), 12, 8)
+    options = {"by": by, "test_seen_fraction": 0.1, **WANTED}
+    splits = make_splits(manifest, presence, seed=5, **options)
+    np.random.seed(1)
+    assert make_splits(manifest, presence, seed=5, **options) == splits
+    assert make_splits(manifest, presence, seed=6, **options) != splits
+
+
+def test_neither_the_order_of_the_rows_nor_unlabelled_photos_matter():
+    random = np.random.default_rng(3)
+    manifest, presence = make_manifest(random, 15, 8)
+    splits = make_splits(manifest, presence, by="location", seed=2, **WANTED)
+    by_image = dict(zip(manifest.column("image"), splits, strict=True))
+
+    rows = list(manifest)
+    more = [Row(f"{place}/more{n}.jpg", "", place) for place in ("site1", "new") for n in range(40)]
+    order = random.permutation(len(rows) + len(more))
+    changed = Manifest([(rows + more)[place] for place in order])
+    changed_presence = np.concatenate([presence, np.zeros((len(more), 3), bool)])[order]
+    again = make_splits(changed, changed_presence, by="location", seed=2, **WANTED)
+    for row, split in zip(changed, again, strict=True):
+        assert split == by_image.get(row.image, "")
+
+
+def test_by_sequence_and_by_photo():
+    manifest, presence = make_manifest(np.random.default_rng(0), 2, 60)
+    splits = make_splits(manifest, presence, by="sequence", **WANTED)
+    assert all(len(names) == 1 for names in split_of_each(manifest, splits, "sequence").values())
+    assert leaks(manifest, splits, "location") == ["site0", "site1"]  # that is what it costs
+    splits = make_splits(manifest, presence, by="photo", **WANTED)
+    assert any(len(names) > 1 for names in split_of_each(manifest, splits, "sequence").values())
+    assert all(abs(shares_of(splits)[name] - 0.2) < 0.02 for name in ("val", "test"))
+
+
+# ------------------------------------------------------------------------------------ balance
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shares_are_near_the_wanted_ones(seed):
+    """With 100 locations, of photos and of every class."""
+    manifest, presence = make_manifest(np.random.default_rng(seed), 100, 20)
+    splits = np.array(make_splits(manifest, presence, by="location", val_fraction=0.1,
+                                  test_fraction=0.25, seed=seed))
+    for name, wanted in (("val", 0.1), ("test", 0.25), ("train", 0.65)):
+        assert abs(np.mean(splits == name) - wanted) < 0.03
+        for of_class in (1, 2):
+            assert abs(np.mean(splits[presence[:, of_class]] == name) - wanted) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_classes_of_one_location_are_trained_on(seed):
+    random = np.random.default_rng(seed)
+    manifest, presence = make_manifest(random, 10, 10)
+    locations = np.array(manifest.column("location"))
+    rare = np.zeros((len(locations), 2), bool)
+    for number, location in enumerate(random.choice(10, 2, replace=False)):
+        rare[np.flatnonzero(locations == f"site{location}")[0], number] = True
+    splits = np.array(make_splits(manifest, np.hstack([presence, rare]), by="location", seed=seed,
+                                  **WANTED))
+    assert (splits[rare.any(axis=1)] == "train").all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_classes_of_three_locations_stand_in_every_split(seed):
+    random = np.random.default_rng(seed)
+    manifest, presence = make_manifest(random, 12, 6)
+    locations = np.array(manifest.column("location"))
+    presence[:, 2] = False
+    for place, location in enumerate(random.choice(12, 3, replace=False)):
+        photos = np.flatnonzero(locations == f"site{location}")
+        presence[photos if place == 0 else photos[0], 2] = True  # many in one of the three
+    splits = np.array(make_splits(manifest, presence, by="location", seed=seed, **WANTED))
+    assert set(splits[presence[:, 2]]) == {"train", "val", "test"}
+
+
+def test_three_locations_are_enough():
+    for seed in range(20):
+        manifest, presence = make_manifest(np.random.default_rng(seed), 3, 10)
+        splits = make_splits(manifest, presence, by="location", seed=seed, **WANTED)
+        assert set(splits) == {"train", "val", "test"}
+
+
+def test_test_seen_needs_locations_with_two_sequences():
+    manifest = Manifest([Row(f"{site}/{number}.jpg", "mask", f"site{site}", sequence=f"{site}#1")
+                         for site in range(8) for number in range(3)])
+    presence = np.ones((len(manifest), 2), bool)
+    with pytest.raises(InputError, match="test_seen_fraction: .* one sequence"):
+        make_splits(manifest, presence, by="location", test_seen_fraction=0.1, **WANTED)
+
+
+def test_a_fraction_of_zero_makes_no_split():
+    manifest, presence = make_manifest(np.random.default_rng(0), 6, 10)
+    splits = make_splits(manifest, presence, by="location", val_fraction=0.2, test_fraction=0)
+    assert set(splits) == {"train", "val"}
+    splits = make_splits(manifest, presence, by="location", val_fraction=0, test_fraction=0)
+    assert set(splits) == {"train"}
+
+
+# ------------------------------------------------------------------------- a given split column
+
+
+def test_a_given_split_is_obeyed():
+    names = ["train", "val", "test", "test_seen"]
+    manifest, presence = make_manifest(np.random.default_rng(0), 9, 12,
+                                       lambda location, number: names[(location + number) % 4])
+    presence[:5] = False
+    splits = make_splits(manifest, presence, by="location", test_seen_fraction=0.5, **WANTED)
+    assert splits == [""] * 5 + list(manifest.column("split"))[5:]
+    assert len(leaks(manifest, splits, "location")) > 3  # obeyed even so, and told
+
+
+def test_val_is_taken_from_train_where_the_given_split_has_none():
+    manifest, presence = make_manifest(
+        np.random.default_rng(0), 20, 12, lambda location, _: "test" if location < 5 else "train")
+    splits = make_splits(manifest, presence, by="location", **WANTED)
+    for given, split in zip(manifest.column("split"), splits, strict=True):
+        assert split == "test" if given == "test" else split in ("train", "val")
+    assert leaks(manifest, splits, "location") == []
+    shares = shares_of(splits)
+    assert abs(shares["val"] / (shares["val"] + shares["train"]) - 0.2) < 0.05
+
+
+def test_a_labelled_photo_without_a_given_split_is_refused():
+    manifest, presence = make_manifest(
+        np.random.default_rng(0), 4, 5, lambda location, number: "train" if location else "")
+    missing = list(manifest.column("split")).index("")
+    with pytest.raises(InputError, match=f"^{manifest[missing].image}: no split given"):
+        make_splits(manifest, presence, by="location", **WANTED)
+    presence[[not split for split in manifest.column("split")]] = False  # without label: no matter
+    splits = make_splits(manifest, presence, by="location", **WANTED)
+    assert splits[missing] == "" and {"train", "val"} <= set(splits)
+
+
+@pytest.mark.parametrize("test_seen_fraction", [0, 0.2])
+def test_a_given_split_without_train_photos_is_refused(test_seen_fraction):
+    manifest, presence = make_manifest(np.random.default_rng(0), 4, 5, lambda *_: "test")
+    with pytest.raises(InputError, match="no photo is left to train on"):
+        make_splits(manifest, presence, by="location", test_seen_fraction=test_seen_fraction,
+                    **WANTED)
+
+
+# ----------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(("locations", "by", "offer"), [
+    (1, "location", "^1 location cannot .* split_by: sequence or split_by: photo"),
+    (2, "location", "^2 locations cannot .* split_by: sequence or split_by: photo"),
+    (1, "sequence", "^1 sequence cannot .* split_by: photo"),
+    (1, "photo", "^2 photos cannot .* more photos"),
+])
+def test_too_few_units_are_refused_with_an_offer(locations, by, offer):
+    manifest = Manifest([Row(f"{site}/{number}.jpg", "mask", f"site{site}", sequence=f"{site}#1")
+                         for site in range(locations) for number in range(2)])
+    presence = np.ones((len(manifest), 2), bool)
+    with pytest.raises(InputError, match=offer):
+        make_splits(manifest, presence, by=by, **WANTED)
+
+
+def test_locations_without_labels_do_not_count():
+    manifest, presence = make_manifest(np.random.default_rng(0), 8, 5)
+    presence[np.array(manifest.column("location")) > "site1"] = False
+    with pytest.raises(InputError, match="^2 locations cannot"):
+        make_splits(manifest, presence, by="location", **WANTED)
+
+
+def test_no_label_at_all_is_refused():
+    manifest, presence = make_manifest(np.random.default_rng(0), 8, 5)
+    with pytest.raises(InputError, match="no labelled photo.*`background`"):
+        make_splits(manifest, np.zeros_like(presence), by="location", **WANTED)
+
+
+# --------------------------------------------------------------------------- leaks, splits.csv
+
+
+def test_leaks():
+    rows = [("a", "1"), ("a", "2"), ("b", "3"), ("b", "3"), ("c", "4"), ("c", "4"), ("d", "")]
+    manifest = Manifest([Row(f"{n}.jpg", "", location, sequence=sequence)
+                         for n, (location, sequence) in enumerate(rows)])
+    splits = ["train", "val", "train", "test_seen", "test", "val", "train"]
+    assert leaks(manifest, splits, "location") == ["a"]  # test_seen may, val and test may
+    assert leaks(manifest, splits, "sequence") == ["3"]
+    assert leaks(manifest, ["train", "", "val", "val", "", "", ""], "location") == []
+
+
+def test_splits_round_trip(tmp_path):
+    manifest = Manifest([Row("a,b/1.jpg", "", "s\u00fcd"), Row("c/2.jpg"), Row("c/3.jpg"),
+                         Row("\u718a/4.jpg", sequence="x#1")])
+    splits = ["train", "", "test_seen", "val"]
+    write_splits(tmp_path / "splits.csv", manifest, splits)
+    assert read_splits(tmp_path / "splits.csv", manifest) == splits
+    assert [file.name for file in tmp_path.iterdir()] == ["splits.csv"]
+    longer = Manifest([Row("new.jpg"), *reversed(list(manifest))])
+    assert read_splits(tmp_path / "splits.csv", longer) == ["", *reversed(splits)]
+
+
+@pytest.mark.parametrize("content", [None, "file,name\na.jpg,train\n"])
+def test_unusable_splits_are_refused(tmp_path, content):
+    if content:
+        (tmp_path / "splits.csv").write_text(content)
+    with pytest.raises(InputError, match="splits.csv: cannot be read"):
+        read_splits(tmp_path / "splits.csv", Manifest([Row("a.jpg")]))
