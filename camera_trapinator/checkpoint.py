@@ -7,6 +7,7 @@ moved into it, so that a crash leaves the previous one whole.
 
 import csv
 import os
+import pickle
 import subprocess
 from pathlib import Path
 
@@ -35,8 +36,11 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
+    except pickle.UnpicklingError:  # torch's own message tells how to load it all the same
+        raise InputError(f"{path}: cannot be read as a checkpoint (it is another kind of file, or "
+                         "holds more than tensors and plain values)") from None
     except Exception as error:  # torch raises a dozen kinds on damaged or foreign files
-        reason = str(error).strip().split("\n")[0][:150]
+        reason = str(error).strip().split("\n")[0][:150] or type(error).__name__
         raise InputError(f"{path}: cannot be read as a checkpoint ({reason})") from None
     if not isinstance(content, dict) or "model_arguments" not in content:
         raise InputError(f"{path}: no checkpoint of Camera Trapinator")
@@ -58,9 +62,10 @@ def write_log(path: str | Path, history: list[dict]) -> None:
 def git_state() -> str:
     """The commit of the code and its uncommitted changes, as text for the run folder."""
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True,
-                              timeout=30, check=True).stdout
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, timeout=30,
+                              encoding="utf-8", errors="replace", check=True).stdout
     try:
-        return f"commit {git('rev-parse', 'HEAD')}\n{git('status', '--short')}\n{git('diff')}"
+        return (f"commit {git('rev-parse', 'HEAD')}\n{git('status', '--short')}\n"
+                f"{git('diff', 'HEAD')}")
     except (OSError, subprocess.SubprocessError):
         return "no git repository\n"

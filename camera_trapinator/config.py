@@ -145,6 +145,9 @@ def check_config(config: Config) -> Config:
                          "below 1")
     if config.scale_range[0] > config.scale_range[1]:
         raise InputError(f"scale_range: {list(config.scale_range)} must go from small to large")
+    if config.loss == "dice" and config.class_weights != "none":
+        raise InputError("class_weights: dice knows no class weights; set class_weights: none, or "
+                         "loss: cross_entropy_dice")
     root = os.path.expandvars(os.path.expanduser(config.data_root))
     if "$" in root:
         raise InputError(f"data_root: {config.data_root} names an environment variable that is "

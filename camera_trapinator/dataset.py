@@ -150,7 +150,7 @@ def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,
     with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
         checked = list(pool.map(lambda row: _check_row(row, data_root, num_classes, known),
                                 manifest))
-    _write_memory(Path(memory), [stamp for stamp, _, _ in checked if stamp])
+    _write_memory(Path(memory), known | dict(stamp for stamp, _, _ in checked if stamp))
     faults = [fault for _, _, fault in checked if fault]
     if faults:
         more = f" (and {len(faults) - 1} more faults like it or others)" if len(faults) > 1 else ""
@@ -226,11 +226,11 @@ def _read_memory(path: Path) -> dict:
     return known
 
 
-def _write_memory(path: Path, stamps: list) -> None:
+def _write_memory(path: Path, known: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        for key, values in stamps:  # the key last: a line that was cut off matches no file
+        for key, values in known.items():  # the key last: a line that was cut off matches no file
             writer.writerow([" ".join(f"{v}:{share}" for v, share in values.items()), *key])
     os.replace(temporary, path)

@@ -30,8 +30,9 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         masks = masks.long()
+        # Summed by hand: the sum inside of cross_entropy has no deterministic kernel on a GPU.
         total = F.cross_entropy(logits.float(), masks, self.class_weights, ignore_index=IGNORE,
-                                reduction="sum")
+                                reduction="none").sum()
         valid = masks != IGNORE
         if self.class_weights is None:
             weight = valid.sum()
@@ -81,7 +82,7 @@ class LeastSquares(nn.Module):
 
     def forward(self, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         valid = ~targets.isnan()
-        error = values.float().squeeze(1) - targets.where(valid, 0)
+        error = values.float().squeeze(1) - targets.float().where(valid, 0)
         return _pair((error.square() * valid).sum(), valid.sum())
 
 

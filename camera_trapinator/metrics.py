@@ -27,7 +27,13 @@ class ConfusionMatrix:
         return matrix
 
     def update(self, truth: Tensor | np.ndarray, predicted: Tensor | np.ndarray) -> None:
-        """Count the pixels of class maps of one shape; 255 in `truth` is ignored."""
+        """Count the pixels of class maps of one shape; 255 in `truth` is ignored.
+
+        Raises ValueError for two shapes.
+        """
+        if tuple(truth.shape) != tuple(predicted.shape):
+            raise ValueError(f"the true classes are {tuple(truth.shape)} pixels, the predicted "
+                             f"ones {tuple(predicted.shape)}")
         num_classes = len(self.counts)
         truth, predicted = (torch.as_tensor(values).to(self.counts.device).long().flatten()
                             for values in (truth, predicted))
@@ -123,7 +129,7 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
             images.append(1)
         for index in range(num_classes):
             presence[int(photo["present_truth"][index]), int(photo["present"][index]), index] += 1
-        if not any(photo["present_truth"][1:]):
+        if matrix.counts.any() and not any(photo["present_truth"][1:]):
             empties += 1
             false_pixels += int(matrix.counts[:, 1:].sum())
             empty_pixels += int(matrix.counts.sum())

@@ -135,6 +135,7 @@ class SegmentationModel(nn.Module):
             photo = photos.read_photo(source, self.working_scale)
         elif isinstance(source, (Image.Image, np.ndarray)):
             image = source if isinstance(source, Image.Image) else Image.fromarray(source)
+            image.load()  # or a JPEG would be decoded small, and stay so for its owner
             photo = photos.photo_of(image, self.working_scale)
         else:
             return self._predict_batches(source, precision)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 from . import InputError
 
@@ -56,6 +57,12 @@ def find_config(path: str) -> Path:
     raise InputError(f"{path}: no such config file, neither here nor below {ROOT}")
 
 
+def checks_of(data_root: Path) -> Path:
+    """The file that remembers which photos and masks of a data root were checked and sound."""
+    number = crc32(str(data_root.resolve()).encode())
+    return RUNS / ".checked" / f"{data_root.name}-{number:08x}.csv"
+
+
 def choose_device(name: str = "auto") -> "torch.device":
     """The device to compute on: `auto` = the GPU where there is one (CUDA, then Apple's MPS)."""
     import torch
@@ -66,7 +73,7 @@ def choose_device(name: str = "auto") -> "torch.device":
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)  # a device that is named but not there fails here
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"device: {name} cannot be used here ({reason}); take auto") from None
     return device

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from camera_trapinator import InputError, outputs
 from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.config import Config, parse_config
-from camera_trapinator.dataset import PredictionDataset, group_by_shape
+from camera_trapinator.dataset import PredictionDataset, check_photos, group_by_shape
 from camera_trapinator.manifest import (
     Manifest,
     Row,
@@ -45,6 +45,7 @@ from camera_trapinator.splits import read_splits
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
+    checks_of,
     choose_device,
     choose_precision,
     describe_device,
@@ -79,6 +80,8 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
     if not indices:
         raise InputError(f"{weights.parent / 'splits.csv'}: no photo of the manifest is a test "
                          "photo; set test_fraction, or predict a folder with --images")
+    check_photos(Manifest(manifest[index] for index in indices), data_root, len(names),
+                 checks_of(data_root))  # masks may have changed since the training
     trained = {row.location for row, split in zip(manifest, splits, strict=True)
                if split == "train"}
     seen_only = config.split_by != "location"  # then locations were not kept apart

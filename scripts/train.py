@@ -14,7 +14,6 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -42,6 +41,7 @@ from camera_trapinator.utils import (
     ROOT,
     RUNS,
     Precision,
+    checks_of,
     choose_device,
     choose_precision,
     describe_device,
@@ -70,8 +70,7 @@ def main() -> None:
                          "are, or make the demo photos with scripts/make_demo_data.py")
     manifest = read_manifest(data_root / "manifest.csv")
     classes = read_classes(data_root / "classes.csv")
-    memory = RUNS / ".checked" / f"{data_root.name}-{crc32(str(data_root.resolve()).encode()):08x}"
-    shares = check_photos(manifest, data_root, len(classes), memory)
+    shares = check_photos(manifest, data_root, len(classes), checks_of(data_root))
     splits = make_splits(manifest, shares > 0, by=config.split_by, seed=config.seed,
                          val_fraction=config.val_fraction, test_fraction=config.test_fraction,
                          test_seen_fraction=config.test_seen_fraction)

@@ -52,6 +52,11 @@ def test_data_root_is_expanded(monkeypatch):
         parse_config("data_root: $NOT_SET/serengeti", "x")
 
 
+def test_dice_refuses_class_weights():
+    with pytest.raises(InputError, match="dice knows no class weights"):
+        parse_config("loss: dice\nclass_weights: balanced", "x")
+
+
 def test_config_text_reads_back_to_the_same_config():
     config = parse_config("class_weights: [1, 2.5]\nscale_range: 0.5, 2\ndata_root: 0012", "x")
     assert parse_config(config_text(config), "y") == config

@@ -1,0 +1,393 @@
+"""What a run leaves behind survives crashes and strangers; the scripts' small helpers."""
+
+import csv
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from camera_trapinator import InputError, checkpoint
+from camera_trapinator.checkpoint import (
+    LOG_COLUMNS,
+    git_state,
+    load_checkpoint,
+    save_checkpoint,
+    write_log,
+)
+from camera_trapinator.model import UNet
+from camera_trapinator.utils import (
+    ROOT,
+    choose_device,
+    choose_precision,
+    exit_on_bad_input,
+    find_config,
+    seed_everything,
+)
+
+
+def small_content(number=1.0):
+    return {"model_arguments": {"width": 4}, "model": {"weight": torch.full((64, 64), number)}}
+
+
+def assert_same(got, expected):
+    """Equal down to the bits and the types."""
+    assert type(got) is type(expected)
+    if isinstance(expected, torch.Tensor):
+        assert got.dtype == expected.dtype and got.shape == expected.shape
+        assert got.contiguous().numpy(force=True).tobytes() == (
+            expected.contiguous().numpy(force=True).tobytes())
+    elif isinstance(expected, dict):
+        assert list(got) == list(expected)
+        for key in expected:
+            assert_same(got[key], expected[key])
+    elif isinstance(expected, (list, tuple)):
+        assert len(got) == len(expected)
+        for pair in zip(got, expected, strict=True):
+            assert_same(*pair)
+    else:
+        assert got == expected
+
+
+def refusal(path):
+    """The message with which a file is refused: one line that names the file."""
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and len(message.splitlines()) == 1
+    assert not message.endswith("()")
+    return message.removeprefix(f"{path}: ")
+
+
+# --------------------------------------------------------------------------------- checkpoints
+
+
+def test_a_checkpoint_comes_back_bit_for_bit(tmp_path):
+    torch.manual_seed(0)
+    net = UNet(num_classes=3, working_scale=32, width=4, depth=2).to(
+        memory_format=torch.channels_last)
+    images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    net(images)  # in training: moves the statistics of batch norm
+    momentum = {index: {"momentum_buffer": torch.randn_like(weights)}
+                for index, weights in enumerate(net.parameters())}
+    content = {"model_arguments": net.arguments, "model": dict(net.state_dict()),
+               "optimizer": {"state": momentum, "param_groups": [{"lr": 0.1, "params": [0, 1]}]},
+               "scaler": {}, "config": "epochs: 3\n",
+               "history": [{"epoch": 1, "mean_iou": None, "lr": 1e-3, "train_loss": float("inf")}],
+               "classes": [["background", [0, 0, 0]], ["Wühlmaus", [1, 2, 3]]],
+               "odd": (torch.tensor([float("nan"), -0.0]), torch.arange(3), True)}
+    path = tmp_path / "a folder" / "last.pt"
+    path.parent.mkdir()
+    save_checkpoint(path, content)
+    assert os.listdir(path.parent) == ["last.pt"]
+    loaded = load_checkpoint(path)
+    assert_same(loaded, content)
+    assert_same(torch.load(path, weights_only=True), content)
+
+    twin = UNet(**loaded["model_arguments"])
+    twin.load_state_dict(loaded["model"])
+    twin = twin.to(memory_format=torch.channels_last)
+    assert_same(twin.eval()(images), net.eval()(images))
+
+
+@pytest.mark.parametrize("place", ["torch.save", "os.fsync", "os.replace"])
+def test_an_error_while_saving_leaves_the_previous_file(tmp_path, monkeypatch, place):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, small_content(1.0))
+    before = path.read_bytes()
+
+    def fail(*arguments):
+        if place == "torch.save":
+            arguments[1].write(before[:500])  # the disk is full halfway
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, fail)
+        with pytest.raises(OSError, match="No space left"):
+            save_checkpoint(path, small_content(2.0))
+    assert path.read_bytes() == before
+    assert load_checkpoint(path)["model"]["weight"].eq(1).all()
+    save_checkpoint(path, small_content(3.0))  # what is left over is in nobody's way
+    assert load_checkpoint(path)["model"]["weight"].eq(3).all()
+    assert os.listdir(tmp_path) == ["last.pt"]
+
+
+def test_a_kill_while_saving_leaves_a_whole_file(tmp_path):
+    """Saves in a loop, killed again and again; each time the file must be one whole save."""
+    script = textwrap.dedent("""
+        import os, random, signal, sys, time
+        import torch
+        from camera_trapinator.checkpoint import load_checkpoint, save_checkpoint
+        torch.set_num_threads(1)  # threads do not survive a fork
+        path, seen = sys.argv[1], set()
+        def save(number):
+            save_checkpoint(path, {"model_arguments": {"number": number},
+                                   "model": torch.full((1_000_000,), number)})
+        save(0)
+        for kill in range(12):
+            before = os.stat(path).st_mtime_ns
+            child = os.fork()
+            if not child:
+                for number in range(1000 * kill + 1, 1000 * kill + 500):
+                    save(number)
+                os._exit(1)
+            while os.stat(path).st_mtime_ns == before:  # at least one save comes through
+                time.sleep(0.001)
+            time.sleep(random.Random(kill).uniform(0, 0.03))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            content = load_checkpoint(path)
+            number = content["model_arguments"]["number"]
+            assert content["model"].eq(number).all() and len(content["model"]) == 1_000_000
+            seen.add(number)
+        print(len(seen))
+    """)
+    result = subprocess.run([sys.executable, "-c", script, str(tmp_path / "last.pt")],
+                            capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) == 12  # saves did go on between the kills
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_file_from_a_stranger_cannot_run_code(tmp_path):
+    content = {"model_arguments": {}, "model": Bomb(tmp_path / "boom")}
+    torch.save(content, tmp_path / "bomb.pt")
+    torch.save(content, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    with open(tmp_path / "bomb.pkl", "wb") as file:
+        pickle.dump(content, file)
+    for name in ("bomb.pt", "old.pt", "bomb.pkl"):
+        message = refusal(tmp_path / name)
+        assert "more than tensors and plain values" in message
+        assert "weights_only" not in message  # no advice to load it all the same
+    assert not (tmp_path / "boom").exists()
+    torch.load(tmp_path / "bomb.pt", weights_only=False)
+    assert (tmp_path / "boom").exists()  # the bomb was live
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_and_foreign_files_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, small_content())
+    whole = path.read_bytes()
+    for cut in [0, 1, 10, 100, len(whole) // 2, len(whole) - 1]:
+        path.write_bytes(whole[:cut])
+        assert "cannot be read as a checkpoint" in refusal(path)
+    for foreign in (b"\xff\xd8\xff\xe0 a photo", b"epochs: 3\n", b"\x89HDF\r\n\x1a\n" * 9,
+                    b"\0" * 5000, whole[:60] + bytes(200) + whole[260:]):
+        path.write_bytes(foreign)
+        assert "cannot be read as a checkpoint" in refusal(path)
+    for other in ([1, 2], {"state_dict": {}}, torch.zeros(3)):
+        torch.save(other, path)
+        assert refusal(path) == "no checkpoint of Camera Trapinator"
+    assert refusal(tmp_path / "missing.pt") == "no such checkpoint"
+    assert "directory" in refusal(tmp_path)
+
+
+# ------------------------------------------------------------------------------- log and git
+
+
+def test_the_log_has_a_row_an_epoch_and_empty_cells_for_what_is_not_defined(tmp_path):
+    row = {"epoch": 1, "lr": 0.1, "train_loss": 1 / 3, "val_loss": 1234567.0, "mean_iou": None,
+           "foreground_iou": 0.0, "images_per_second": 20.5, "seconds": 1e-7}
+    write_log(tmp_path / "log.csv", [row])
+    write_log(tmp_path / "log.csv", [row, {**row, "epoch": 2, "mean_iou": 0.25}])
+    text = (tmp_path / "log.csv").read_bytes().decode()
+    assert "None" not in text and "\r" not in text and text.endswith("\n")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert tuple(rows[0]) == LOG_COLUMNS
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert rows[0]["mean_iou"] == "" and float(rows[1]["mean_iou"]) == 0.25
+    assert float(rows[0]["foreground_iou"]) == 0
+    assert float(rows[0]["train_loss"]) == pytest.approx(1 / 3, rel=1e-5)
+    assert os.listdir(tmp_path) == ["log.csv"]
+
+
+def test_an_error_while_logging_leaves_the_previous_log(tmp_path):
+    write_log(tmp_path / "log.csv", [{"epoch": 1}])
+    before = (tmp_path / "log.csv").read_bytes()
+    with pytest.raises(ValueError):
+        write_log(tmp_path / "log.csv", [{"epoch": 1}, {"no such column": 2}])
+    assert (tmp_path / "log.csv").read_bytes() == before
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A git repository with one commit, taken for the one of the code."""
+    def git(*words):
+        return subprocess.run(["git", "-C", str(tmp_path), *words], check=True,
+                              capture_output=True, text=True).stdout.strip()
+
+    git("init")
+    for name in ("model.py", "loss.py", "notes.txt"):
+        (tmp_path / name).write_text("before\n")
+    git("add", ".")
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "first")
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    return git
+
+
+def test_git_state_names_the_commit_and_every_change(repository, tmp_path):
+    state = git_state()
+    assert state.split() == ["commit", repository("rev-parse", "HEAD")]
+    (tmp_path / "model.py").write_text("changed model\n")
+    (tmp_path / "loss.py").write_text("staged loss\n")
+    (tmp_path / "new.py").write_text("")
+    (tmp_path / "notes.txt").write_bytes("W\xfchlmaus\n".encode("latin-1"))  # is no UTF-8
+    repository("add", "loss.py")
+    state = git_state()
+    for part in ("+changed model", "+staged loss", "?? new.py", "hlmaus"):
+        assert part in state
+
+
+def test_git_state_outside_of_git_is_no_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_state() == "no git repository\n"
+    monkeypatch.setattr(checkpoint, "ROOT", ROOT)
+    monkeypatch.setenv("PATH", str(tmp_path))  # without git on the machine
+    assert git_state() == "no git repository\n"
+
+
+# ------------------------------------------------------------------------ device and precision
+
+
+@pytest.mark.parametrize(("name", "dtype", "autocast", "scaler"), [
+    ("fp32", torch.float32, False, False), ("bf16", torch.bfloat16, True, False),
+    ("fp16", torch.float16, True, True)])
+def test_a_named_precision_is_taken(name, dtype, autocast, scaler):
+    precision = choose_precision(torch.device("cpu"), name)
+    assert precision == (name, dtype, autocast, scaler)
+    with torch.autocast("cpu", precision.dtype, enabled=precision.autocast):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+@pytest.mark.parametrize(("able", "name"), [
+    ({}, "fp32"), ({"avx512_bf16": False, "amx_bf16": False}, "fp32"),
+    ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")])
+def test_a_cpu_computes_in_bf16_only_where_that_is_fast(monkeypatch, able, name):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert choose_precision(torch.device("cpu")).name == name
+
+
+@pytest.mark.parametrize("name", ["quantum", "", "0", "CPU", "hpu", "cuda:99", "vulkan"])
+def test_a_device_that_is_not_there_is_refused_in_one_line(name):
+    with pytest.raises(InputError) as caught:
+        choose_device(name)
+    message = str(caught.value)
+    assert message.startswith(f"device: {name} cannot be used here (")
+    assert len(message.splitlines()) == 1 and message.endswith("take auto")
+
+
+def test_the_device_is_one_that_computes():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert (torch.ones(2, device=choose_device()) * 2).sum().item() == 4
+
+
+def test_a_seed_seeds_all_three_generators():
+    import random
+
+    import numpy as np
+
+    def draw(seed):
+        seed_everything(seed)
+        return random.random(), np.random.random(), torch.rand(1).item()
+
+    benchmark = torch.backends.cudnn.benchmark
+    first, second, other = draw(1), draw(1), draw(2**32 + 5)
+    torch.backends.cudnn.benchmark = benchmark
+    assert first == second
+    assert all(a != b for a, b in zip(first, other, strict=True))
+
+
+def test_configs_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_config("configs/unet.yaml") == ROOT / "configs" / "unet.yaml"
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "unet.yaml").write_text("")
+    assert find_config("configs/unet.yaml") == Path("configs/unet.yaml")  # the one at hand wins
+    with pytest.raises(InputError, match=r"configs/no\.yaml"):
+        find_config("configs/no.yaml")
+
+
+# ----------------------------------------------------------------------------------- the exit
+
+
+def run_python(body):
+    """Run lines under exit_on_bad_input in a process of their own."""
+    script = ("import signal\nfrom camera_trapinator import InputError\n"
+              "from camera_trapinator.utils import exit_on_bad_input\n"
+              "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+              "with exit_on_bad_input():\n" + textwrap.indent(textwrap.dedent(body), "    "))
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                          timeout=60)
+
+
+def test_bad_input_prints_one_line_and_exits_2():
+    result = run_python("raise InputError('photo.jpg: no such file')")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: photo.jpg: no such file\n"
+
+
+def test_bad_input_that_was_caused_by_another_error_prints_one_line_too():
+    result = run_python("""
+        try:
+            open("/no/such/file")
+        except OSError as error:
+            raise InputError("x: cannot be read") from error
+    """)
+    assert result.returncode == 2 and result.stderr == "error: x: cannot be read\n"
+
+
+def test_control_c_exits_130_without_a_traceback():
+    result = run_python("signal.raise_signal(signal.SIGINT)")
+    assert result.returncode == 130 == 128 + signal.SIGINT
+    assert "Traceback" not in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+def test_other_errors_keep_their_traceback():
+    result = run_python("raise ValueError('a bug of ours')")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr and "ValueError: a bug of ours" in result.stderr
+
+
+def test_no_error_is_no_exit():
+    result = run_python("print('done')")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "done\n", "")
+
+
+class BrokenPhotos(Dataset):
+    """Photos that cannot be read, as `read_photo` says it."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        try:
+            raise OSError("broken data stream")
+        except OSError as error:
+            raise InputError("site 1/IMG_1.JPG: cannot be read as a photo (broken)") from error
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_bad_input_met_by_a_loaders_worker_prints_one_clean_line(capfd, num_workers):
+    with pytest.raises(SystemExit) as caught, exit_on_bad_input():
+        next(iter(DataLoader(BrokenPhotos(), num_workers=num_workers)))
+    assert caught.value.code == 2
+    assert capfd.readouterr().err == (
+        "error: site 1/IMG_1.JPG: cannot be read as a photo (broken)\n")

@@ -1,0 +1,262 @@
+"""The scores: against scikit-learn on random maps, and by hand on a handful of photos."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sklearn
+
+from camera_trapinator import IGNORE
+from camera_trapinator.metrics import ConfusionMatrix, build_report, summary
+
+
+def random_maps(classes=5, size=(40, 50), seed=0):
+    """A true and a predicted map that agree on about half of the pixels; a tenth is ignored."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, classes, size, dtype=np.uint8)
+    predicted = np.where(random.random(size) < 0.5, truth,
+                         random.integers(0, classes, size, dtype=np.uint8))
+    truth[random.random(size) < 0.1] = IGNORE
+    return truth, predicted
+
+
+def matrix_of(truth, predicted, classes):
+    matrix = ConfusionMatrix(classes)
+    matrix.update(np.array(truth, np.uint8), np.array(predicted, np.uint8))
+    return matrix
+
+
+# ------------------------------------------------------------------------ against scikit-learn
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_scores_are_those_of_scikit_learn(classes):
+    truth, predicted = random_maps(classes, seed=classes)
+    matrix = ConfusionMatrix(classes)
+    matrix.update(truth, predicted)
+    known, guess = truth[truth != IGNORE], predicted[truth != IGNORE]
+    labels = list(range(classes))
+    assert matrix.counts.tolist() == sklearn.confusion_matrix(known, guess, labels=labels).tolist()
+
+    columns = {"labels": labels, "average": None}
+    assert matrix.iou() == pytest.approx(sklearn.jaccard_score(known, guess, **columns).tolist())
+    assert matrix.dice() == pytest.approx(sklearn.f1_score(known, guess, **columns).tolist())
+    assert matrix.precision() == pytest.approx(
+        sklearn.precision_score(known, guess, **columns).tolist())
+    assert matrix.recall() == pytest.approx(sklearn.recall_score(known, guess, **columns).tolist())
+    assert matrix.support() == np.bincount(known, minlength=classes).tolist()
+    assert matrix.pixel_accuracy() == pytest.approx(sklearn.accuracy_score(known, guess))
+    assert matrix.mean_iou() == pytest.approx(
+        sklearn.jaccard_score(known, guess, labels=labels[1:], average="macro"))
+    assert matrix.foreground_iou() == pytest.approx(sklearn.jaccard_score(known > 0, guess > 0))
+
+
+@pytest.mark.parametrize("kind", [
+    torch.from_numpy, lambda values: values.astype(np.int64), lambda values: values.tolist(),
+    lambda values: torch.from_numpy(values).long(),
+    lambda values: torch.from_numpy(np.asfortranarray(values))])
+def test_arrays_and_tensors_of_any_kind_count_alike(kind):
+    truth, predicted = random_maps()
+    expected, matrix = ConfusionMatrix(5), ConfusionMatrix(5)
+    expected.update(truth, predicted)
+    matrix.update(kind(truth), kind(predicted))
+    assert torch.equal(matrix.counts, expected.counts)
+
+
+def test_matrices_add_up():
+    first, second = random_maps(seed=1), random_maps(size=(7, 90), seed=2)
+    whole = ConfusionMatrix(5)
+    for maps in (first, second):
+        whole.update(*maps)
+    left, right = ConfusionMatrix(5), ConfusionMatrix(5)
+    left.update(*first)
+    right.update(*second)
+    alone = right.counts.clone()
+    left += right
+    assert torch.equal(left.counts, whole.counts) and torch.equal(right.counts, alone)
+    assert torch.equal(ConfusionMatrix.of(whole.counts.tolist()).counts, whole.counts)
+
+
+def test_the_order_of_rows_is_truth_and_of_columns_prediction():
+    matrix = matrix_of([0, 1, 1, 2, IGNORE], [0, 2, 2, 2, 1], 3)
+    assert matrix.counts.tolist() == [[1, 0, 0], [0, 0, 2], [0, 0, 1]]
+
+
+def test_counts_beyond_32_bits_stay_exact():
+    """Ten thousand photos of 20 megapixels have 2e11 pixels; float32 would lose single ones."""
+    large = 2**40
+    matrix = ConfusionMatrix.of([[large, 1], [0, 3]])
+    matrix += ConfusionMatrix.of([[large, 1], [1, 2**33]])
+    matrix.update(np.array([0, 1]), np.array([0, 1]))
+    assert matrix.counts.dtype == torch.int64
+    assert matrix.counts.tolist() == [[2 * large + 1, 2], [1, 2**33 + 4]]
+    assert matrix.support() == [2 * large + 3, 2**33 + 5]
+    assert matrix.iou()[1] == (2**33 + 4) / (2**33 + 7)
+    assert matrix.pixel_accuracy() == (2 * large + 2**33 + 5) / (2 * large + 2**33 + 8)
+
+
+# ------------------------------------------------------------------------------- absent classes
+
+
+def test_a_class_that_is_not_there_has_no_score_and_is_in_no_mean():
+    # Class 1 half right, class 2 never there but predicted once, class 3 neither.
+    matrix = matrix_of([0, 0, 1, 1], [0, 2, 1, 0], 4)
+    assert matrix.support() == [2, 2, 0, 0]
+    assert matrix.iou() == [1 / 3, 1 / 2, None, None]
+    assert matrix.dice() == [1 / 2, 2 / 3, None, None]
+    assert matrix.precision() == [1 / 2, 1, None, None]
+    assert matrix.recall() == [1 / 2, 1 / 2, None, None]
+    assert matrix.mean_iou() == 1 / 2
+    assert matrix.foreground_iou() == 1 / 3  # the false class 2 counts against it
+
+
+def test_a_class_that_is_there_but_never_predicted_scores_zero():
+    matrix = matrix_of([0, 1, 2], [0, 0, 2], 3)
+    assert matrix.iou()[1] == matrix.dice()[1] == matrix.precision()[1] == matrix.recall()[1] == 0
+    assert matrix.mean_iou() == 1 / 2
+
+
+def test_the_background_is_not_in_the_mean():
+    matrix = matrix_of([0] * 98 + [1, 2], [0] * 98 + [2, 2], 3)
+    assert matrix.iou() == [1, 0, 1 / 2]
+    assert matrix.mean_iou() == 1 / 4
+
+
+def test_species_mixed_up_are_foreground_all_the_same():
+    matrix = matrix_of([0, 0, 1, 1, 2, 2], [0, 1, 2, 2, 1, 0], 3)
+    assert matrix.mean_iou() == 0
+    assert matrix.foreground_iou() == 3 / 5
+
+
+def test_only_background_and_nothing_at_all_have_no_species_scores():
+    background, nothing = matrix_of([0, 0], [0, 1], 2), matrix_of([IGNORE], [1], 2)
+    for matrix in (background, nothing):
+        assert matrix.mean_iou() is None and matrix.foreground_iou() is None
+    assert background.pixel_accuracy() == 1 / 2
+    assert nothing.pixel_accuracy() is None
+    assert nothing.iou() == [None, None] and nothing.support() == [0, 0]
+    assert summary(nothing, 0) == {"mean_iou": None, "foreground_iou": None, "images": 0}
+
+
+def test_numbers_that_are_no_class_are_refused():
+    for truth, predicted in (([0, 3], [0, 0]), ([-1, 0], [0, 0])):
+        with pytest.raises(RuntimeError):
+            ConfusionMatrix(3).update(np.array(truth), np.array(predicted))
+
+
+# ------------------------------------------------------------------------------------ the report
+
+
+CLASSES = ["background", "fox", "hare"]
+
+
+def photo_facts(confusion, present, *, location="ridge", seen=False, infrared=False):
+    truth = [any(row) for row in confusion]
+    return {"failure": None, "confusion": confusion, "location": location, "seen": seen,
+            "infrared": infrared, "present": present, "present_truth": truth}
+
+
+# Five photos whose scores are easily worked out on paper, and one that could not be read.
+PHOTOS = [
+    photo_facts([[80, 10, 0], [0, 10, 0], [0, 0, 0]], [True, True, False]),  # a fox, found
+    photo_facts([[90, 0, 0], [5, 5, 0], [0, 0, 0]], [True, True, False], seen=True,
+                infrared=True),  # half a fox
+    photo_facts([[90, 0, 0], [0, 0, 0], [4, 6, 0]], [True, True, False],
+                location="brook"),  # a hare, taken for a fox
+    photo_facts([[97, 0, 3], [0, 0, 0], [0, 0, 0]], [True, False, True],
+                location="brook", infrared=True),  # empty, with a false hare
+    {"failure": "truncated file", "location": "brook"},
+    photo_facts([[200, 0, 0], [0, 0, 0], [0, 0, 0]], [True, False, False],
+                location="brook", seen=True),  # empty, and rightly so
+]
+
+
+@pytest.fixture(scope="module")
+def report():
+    return build_report(iter(PHOTOS), CLASSES)
+
+
+def test_the_report_sums_all_pixels(report):
+    assert report["confusion"] == [[557, 10, 3], [5, 15, 0], [4, 6, 0]]
+    assert report["images"] == 5 and report["failures"] == 1
+    assert report["classes"]["fox"] == {
+        "iou": 15 / 36, "dice": 30 / 51, "precision": 15 / 31, "recall": 15 / 20, "support": 20}
+    assert report["classes"]["hare"] == {
+        "iou": 0, "dice": 0, "precision": 0, "recall": 0, "support": 10}
+    assert list(report["classes"]) == CLASSES
+    assert report["classes"]["background"]["iou"] == 557 / 579
+    assert report["mean_iou"] == pytest.approx(15 / 36 / 2)
+    assert report["foreground_iou"] == 21 / 43
+    assert report["pixel_accuracy"] == 572 / 600
+
+
+def test_the_report_tells_seen_from_unseen_and_day_from_night(report):
+    assert report["locations"] == {
+        "seen": {"mean_iou": 0.5, "foreground_iou": 0.5, "images": 2},
+        "unseen": {"mean_iou": pytest.approx(10 / 26 / 2), "foreground_iou": 16 / 33, "images": 3}}
+    assert report["light"] == {
+        "night": {"mean_iou": 0.5, "foreground_iou": 5 / 13, "images": 2},
+        "day": {"mean_iou": pytest.approx(10 / 26 / 2), "foreground_iou": 16 / 30, "images": 3}}
+    assert report["per_location"] == {
+        "brook": {"mean_iou": 0, "foreground_iou": 6 / 13, "images": 3},
+        "ridge": {"mean_iou": 15 / 30, "foreground_iou": 15 / 30, "images": 2}}
+    assert list(report["per_location"]) == ["brook", "ridge"]  # sorted
+
+
+def test_the_report_counts_photos_by_species(report):
+    assert report["presence"] == {
+        "fox": {"precision": 2 / 3, "recall": 1, "photos": 2, "true_positive": 2,
+                "false_positive": 1, "false_negative": 0, "true_negative": 2},
+        "hare": {"precision": 0, "recall": 0, "photos": 1, "true_positive": 0,
+                 "false_positive": 1, "false_negative": 1, "true_negative": 3}}
+
+
+def test_presence_is_that_of_scikit_learn():
+    random = np.random.default_rng(0)
+    truth, predicted = random.random((2, 40)) < 0.4
+    photos = [photo_facts([[9, 0], [int(real), 0]], [True, bool(found)])
+              for real, found in zip(truth, predicted, strict=True)]
+    scores = build_report(photos, ["background", "fox"])["presence"]["fox"]
+    assert scores["precision"] == sklearn.precision_score(truth, predicted)
+    assert scores["recall"] == sklearn.recall_score(truth, predicted)
+    assert scores["photos"] == truth.sum()
+
+
+def test_presence_without_any_such_photo_has_no_score():
+    scores = build_report([PHOTOS[-1]], CLASSES)["presence"]["fox"]
+    assert scores["precision"] is None and scores["recall"] is None
+    assert scores["true_negative"] == 1 and scores["photos"] == 0
+
+
+def test_the_report_counts_false_alarms_on_empty_photos(report):
+    assert report["empty_photos"] == {"images": 2, "false_positive_pixels": 3,
+                                      "false_positive_share": 3 / 300}
+    without = build_report(PHOTOS[:3], CLASSES)["empty_photos"]
+    assert without == {"images": 0, "false_positive_pixels": 0, "false_positive_share": None}
+
+
+def test_a_photo_without_labelled_pixels_is_not_an_empty_photo():
+    unknown = photo_facts([[0] * 3] * 3, [True, True, False])
+    report = build_report([unknown], CLASSES)
+    assert report["empty_photos"] == {"images": 0, "false_positive_pixels": 0,
+                                      "false_positive_share": None}
+    assert report["images"] == 1 and report["mean_iou"] is None
+
+
+@pytest.mark.parametrize("photos", [[], [{"failure": "truncated file"}] * 2])
+def test_a_report_of_nothing_has_no_scores_but_all_its_parts(photos, report):
+    empty = build_report(photos, CLASSES)
+    assert list(empty) == list(report)
+    assert empty["images"] == 0 and empty["failures"] == len(photos)
+    assert empty["mean_iou"] is None and empty["pixel_accuracy"] is None
+    assert empty["classes"]["fox"] == {"iou": None, "dice": None, "precision": None,
+                                       "recall": None, "support": 0}
+    assert empty["locations"]["unseen"]["images"] == 0 and empty["per_location"] == {}
+    assert empty["confusion"] == [[0] * 3] * 3
+
+
+def test_the_report_is_plain_json(report):
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    empty = build_report([], CLASSES)
+    assert json.loads(json.dumps(empty, allow_nan=False)) == empty
