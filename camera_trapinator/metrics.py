@@ -31,12 +31,12 @@ class ConfusionMatrix:
 
         Raises ValueError for two shapes.
         """
-        if tuple(truth.shape) != tuple(predicted.shape):
+        num_classes = len(self.counts)
+        truth, predicted = (torch.as_tensor(values).to(self.counts.device).long()
+                            for values in (truth, predicted))
+        if truth.shape != predicted.shape:
             raise ValueError(f"the true classes are {tuple(truth.shape)} pixels, the predicted "
                              f"ones {tuple(predicted.shape)}")
-        num_classes = len(self.counts)
-        truth, predicted = (torch.as_tensor(values).to(self.counts.device).long().flatten()
-                            for values in (truth, predicted))
         valid = truth != IGNORE
         cells = (truth * num_classes + predicted)[valid]
         self.counts += torch.bincount(cells, minlength=num_classes**2).view_as(self.counts)
