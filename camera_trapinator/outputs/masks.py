@@ -3,13 +3,17 @@
 from pathlib import Path
 
 from ..photos import write_mask
-from . import mask_of, output_path, read_records
+from . import classes_of, mask_of, output_path, read_records, written_whole
 
 
 def write_masks(records_path: str | Path, folder: str | Path) -> None:
-    """Write `<folder>/<photo's path>.png` for each predicted photo: pixel = class index."""
+    """Write `<folder>/<photo's path>.png` for each predicted photo: pixel = class index.
+
+    Raises InputError for a record whose path leads out of the folder.
+    """
     info, records = read_records(records_path)
-    colours = [tuple(item["colour"]) for item in info["classes"]]
+    colours = [colour for _, colour in classes_of(info)]
     for record in records:
         if record["failure"] is None:
-            write_mask(output_path(Path(folder), record["file"], ".png"), mask_of(record), colours)
+            with written_whole(output_path(folder, record["file"], ".png")) as path:
+                write_mask(path, mask_of(record), colours)

@@ -4,64 +4,122 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ..photos import read_mask, read_photo, resize_mask
-from . import mask_of
-from .overlays import INK, PAPER, draw_mask, fit, visible
+from . import (
+    INK,
+    PAPER,
+    Classes,
+    draw_legend,
+    draw_overlay,
+    font_of,
+    mask_of,
+    wrap,
+    written_whole,
+)
+
+BACKGROUND = "background"  # in the manifest's mask column: checked, nothing there
+GAP, LETTERS, LINE = 8, 15, 21  # pixels: between cells, height of letters, from line to line
+
+Picture = Image.Image | np.ndarray  # arrays: uint8 (H, W, 3)
 
 
-def write_sheet(path: str | Path, pictures: Sequence[Image.Image], captions: Sequence[str],
-                columns: int, classes: Sequence[tuple[str, tuple[int, int, int]]] = (),
-                cell: tuple[int, int] = (400, 300)) -> None:
-    """Write the pictures, each fitted into a cell (width, height), with a caption below.
+def write_sheet(pictures: Sequence[tuple[Picture, Sequence[str]]], out_path: str | Path,
+                columns: int = 4, cell: tuple[int, int] = (400, 320),
+                classes: Classes = ()) -> None:
+    """Write the pictures, each made to fit a cell (width, height), above its lines of caption.
 
-    Under them all stands a legend of the `classes` (name, colour), the background left out.
+    Long lines are broken, never cut. Below them all stands a legend of the `classes`, without
+    the background. JPEG, or PNG if `out_path` says so.
     """
-    font = ImageFont.load_default(15)
-    width, height, line = cell[0], cell[1], 26
-    rows = -(-len(pictures) // columns)
-    bottom = rows * (height + line + 6) + 6
-    sheet = Image.new("RGB", (columns * (width + 6) + 6, bottom + (line if classes else 0)), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        left = 6 + place % columns * (width + 6)
-        top = 6 + place // columns * (height + line + 6)
-        picture = picture.copy()
-        picture.thumbnail((width, height))
-        sheet.paste(picture, (left + (width - picture.width) // 2,
-                              top + (height - picture.height) // 2))
-        draw.text((left + 2, top + height + 4), fit(caption, font, width - 4), INK, font)
-    left = 8
-    for name, colour in classes[1:]:
-        draw.rectangle((left, bottom + 3, left + 14, bottom + 17), visible(colour))
-        draw.text((left + 20, bottom), name, INK, font)
-        left += 36 + font.getlength(name)
-    sheet.save(path, quality=88)
+    columns = max(1, min(columns, len(pictures)))
+    width = columns * (cell[0] + GAP) + GAP
+    rows = [_draw_row(pictures[first:first + columns], width, cell)
+            for first in range(0, len(pictures), columns)]
+    top = GAP + sum(row.height for row in rows)
+    place = (GAP, top, width - 2 * GAP)  # of the legend
+    sheet = Image.new("RGB", (width, round(draw_legend(None, *place, classes[1:], LETTERS))), PAPER)
+    draw_legend(ImageDraw.Draw(sheet), *place, classes[1:], LETTERS)
+    for row in reversed(rows):
+        top -= row.height
+        sheet.paste(row, (0, top))
+    with written_whole(out_path) as path:
+        form = "PNG" if Path(out_path).suffix.lower() == ".png" else "JPEG"
+        sheet.save(path, format=form, quality=90)
 
 
-def write_worst_sheet(path: str | Path, records: Sequence[dict], data_root: str | Path,
-                      classes: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
-    """Write a sheet of photo | true mask | predicted mask, a row a record.
+def _draw_row(pictures: Sequence[tuple[Picture, Sequence[str]]], width: int,
+              cell: tuple[int, int]) -> Image.Image:
+    """One row of a sheet, `width` pixels wide and as high as its pictures and captions need."""
+    fitted = [_fitted(picture, cell) for picture, _ in pictures]
+    captions = [[part for line in lines for part in wrap(line, LETTERS, cell[0])]
+                for _, lines in pictures]
+    height = max(picture.height for picture in fitted)
+    row = Image.new("RGB", (width, height + LINE * max(map(len, captions)) + 2 * GAP), PAPER)
+    draw = ImageDraw.Draw(row)
+    for column, (picture, caption) in enumerate(zip(fitted, captions, strict=True)):
+        left = GAP + column * (cell[0] + GAP)
+        row.paste(picture, (left + (cell[0] - picture.width) // 2, (height - picture.height) // 2))
+        for number, line in enumerate(caption):
+            draw.text((left, height + GAP // 2 + number * LINE), line, INK, font_of(LETTERS))
+    return row
 
-    The records are those of an evaluation, each with its `iou`. `classes` are (name, colour).
+
+def write_worst_sheet(out_path: str | Path, records: Sequence[dict], photos_root: str | Path,
+                      classes: Classes) -> None:
+    """Write a sheet of photo | true mask | predicted mask, a row a record, in their order.
+
+    The records are those of an evaluation, none of them a failure, each with `truth` (path of its
+    mask below `photos_root`, or `background`), `confusion` and `iou`. Raises InputError for a
+    photo or mask that cannot be read.
     """
-    names, colours = [name for name, _ in classes], [colour for _, colour in classes]
-    pictures, captions = [], []
+    names, cell, pictures = [name for name, _ in classes], (400, 320), []
     for record in records:
-        image = read_photo(Path(data_root) / record["file"], 400).image
+        image = read_photo(Path(photos_root) / record["file"], _scale(record, cell)).image
+        truth = np.zeros((1, 1), np.uint8)
+        if record["truth"] != BACKGROUND:
+            truth = read_mask(Path(photos_root) / record["truth"])
         height, width = image.shape[:2]
-        truth = (np.zeros((height, width), np.uint8) if record["truth"] == "background"
-                 else resize_mask(read_mask(Path(data_root) / record["truth"]), width, height))
-        pictures += [Image.fromarray(image), draw_mask(image, truth, colours),
-                     draw_mask(image, mask_of(record), colours)]
-        captions += [record["file"], f"true: {_species(np.bincount(truth.ravel()), names)}",
-                     f"predicted: {_species(record['pixels'], names)}   IoU {record['iou']:.2f}"]
-    write_sheet(path, pictures, captions, columns=3, classes=classes)
+        truth = resize_mask(truth, width, height)
+        confusion = np.array(record["confusion"])  # (C, C): true, predicted
+        pictures += [
+            (image, [record["file"]]),
+            (draw_overlay(image, truth, classes), [f"true: {_species(confusion.sum(1), names)}"]),
+            (draw_overlay(image, mask_of(record), classes),
+             [f"predicted: {_species(confusion.sum(0), names)}; IoU {record['iou']:.2f}",
+              worst_error(confusion, names)])]
+    write_sheet(pictures, out_path, columns=3, cell=cell, classes=classes)
 
 
-def _species(pixels: Sequence[int], names: Sequence[str]) -> str:
-    found = [name for index, name in enumerate(names[1:], start=1)
-             if index < len(pixels) and pixels[index]]
-    return ", ".join(found) or "empty"
+def worst_error(confusion: np.ndarray, names: Sequence[str]) -> str:
+    """The largest group of wrong pixels in words; `confusion` int (C, C): true, predicted."""
+    wrong = confusion - np.diag(confusion.diagonal())
+    if not wrong.any():
+        return "no pixel is wrong"
+    truth, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
+    count = int(wrong[truth, predicted])
+    if truth == 0:
+        return f"{_percent(count / confusion.sum())} of the photo wrongly {names[predicted]}"
+    error = "missed" if predicted == 0 else f"taken for {names[predicted]}"
+    return f"{_percent(count / confusion[truth].sum())} of {names[truth]} {error}"
 
+
+def _fitted(picture: Picture, cell: tuple[int, int]) -> Image.Image:
+    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture.copy()
+    picture.thumbnail(cell)
+    return picture
+
+
+def _scale(record: dict, cell: tuple[int, int]) -> int:
+    """Long side at which a photo fits into a cell, so that masks are drawn at their final size."""
+    factor = min(1, cell[0] / record["width"], cell[1] / record["height"])
+    return max(1, int(factor * max(record["width"], record["height"])))
+
+
+def _species(pixels: np.ndarray, names: Sequence[str]) -> str:
+    return ", ".join(names[index] for index in np.flatnonzero(pixels[1:]) + 1) or "nothing"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
