@@ -224,15 +224,18 @@ def with_presence(record: dict) -> dict:
 
 
 def worst_first(records: Iterator[dict]) -> list[dict]:
-    """The records sorted by the mean IoU of the species that are in, or predicted in, the photo."""
+    """The records by the share of wrong pixels, each with its `iou`: the mean over the species
+    that are in the photo or predicted in it."""
     scored = []
     for record in records:
         if record["failure"] is None:
             counts = np.array(record["confusion"])
-            union = (counts.sum(axis=0) + counts.sum(axis=1) - counts.diagonal())[1:]
-            hits = counts.diagonal()[1:]
-            iou = float((hits[union > 0] / union[union > 0]).mean()) if union.any() else 1.0
-            scored.append((iou, record["file"], {**record, "iou": iou}))
+            hits, union = counts.diagonal(), counts.sum(axis=0) + counts.sum(axis=1)
+            union = union - hits
+            found = np.flatnonzero(union[1:]) + 1
+            iou = float((hits[found] / union[found]).mean()) if len(found) else 1.0
+            wrong = 1 - hits.sum() / max(1, counts.sum())
+            scored.append((-wrong, record["file"], {**record, "iou": iou}))
     return [record for _, _, record in sorted(scored, key=lambda item: item[:2])]
 
 
