@@ -4,6 +4,7 @@ Photos come out upright, RGB and uint8; masks come out as class indices. Trainin
 test and a notebook all read through these functions, so that none of them can drift apart.
 """
 
+import os
 import re
 import struct
 import warnings
@@ -66,6 +67,19 @@ def same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 # -------------------------------------------------------------------------------- photos
+
+
+def find_photos(folder: str | Path) -> list[str]:
+    """The photos below a folder, in any case of .jpg .jpeg .png .tif .tiff.
+
+    Returns sorted paths relative to the folder, with forward slashes. Links to folders are not
+    followed; macOS's `._` shadows are no photos.
+    """
+    found = []
+    for parent, _, names in os.walk(folder):
+        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in names
+                  if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("._")]
+    return sorted(found)
 
 
 def read_photo(path: str | Path, working_scale: int = 0) -> Photo:

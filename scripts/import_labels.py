@@ -3,85 +3,124 @@
     python scripts/import_labels.py coco annotations.json --images photos/ --out ~/data/site
     python scripts/import_labels.py coco train.json test.json --images train/ test/ \\
         --split train test --out ~/data/site
+    python scripts/import_labels.py roboflow export/ --out ~/data/site
 
-The originals are never touched. `import_labels.py TOOL --help` names the options.
+The originals are never touched. `import_labels.py TOOL --help` names the options of a tool.
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from camera_trapinator import InputError
-from camera_trapinator.labels import write_data_root
+from camera_trapinator.labels import Labels, unlisted_photos, write_data_root
 from camera_trapinator.labels.coco import read_coco
+from camera_trapinator.labels.roboflow import find_exports, group_copies
 from camera_trapinator.manifest import SPLITS
 from camera_trapinator.utils import exit_on_bad_input
 
 
 def main() -> None:
     arguments = parse_arguments()
-    photos = []
-    for file, images, folder, split in inputs(arguments):
-        photos += read_coco(file, images, folder, crowd=arguments.crowd, split=split,
-                            skip_missing=arguments.skip_missing)
-    write_data_root(photos, arguments.out, overlap=arguments.overlap,
+    labels = arguments.read(arguments)
+    labels.unpaired += unlisted_photos(arguments.images or arguments.labels, labels.photos,
+                                       arguments.out)
+    write_data_root(labels, arguments.out, overlap=arguments.overlap,
                     unannotated=arguments.unannotated, mask_long_side=arguments.mask_long_side,
                     overwrite=arguments.overwrite, dry_run=arguments.dry_run)
 
 
+# One function a tool: which reader its files are for, with which options.
+
+
+def coco(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_coco, crowd=arguments.crowd), arguments)
+
+
+def roboflow(arguments: argparse.Namespace) -> Labels:
+    exports = [part for folder in arguments.labels for part in find_exports(folder)]
+    arguments.labels = [path for path, _ in exports]
+    arguments.images = [path.parent for path, _ in exports]
+    arguments.split = [split for _, split in exports]
+    return group_copies(read_all(read_coco, arguments))
+
+
+def read_all(read: Callable[..., Labels], arguments: argparse.Namespace) -> Labels:
+    """The labels of all inputs together."""
+    labels = Labels()
+    for path, images, place, split in inputs(arguments):
+        labels += read(path, images, place, split=split, skip_missing=arguments.skip_missing)
+    return labels
+
+
 def inputs(arguments: argparse.Namespace) -> list[tuple[Path, Path, str, str]]:
-    """Each file of labels with its folder of photos, their place in the data root, its split."""
-    files, images = arguments.files, arguments.images
+    """Each input with its folder of photos, their place in the data root, its split."""
+    # Without --images the photos lie beside their labels.
+    paths, images = arguments.labels, arguments.images or arguments.labels
     if len(images) == 1:
-        images = images * len(files)
-    if len(images) != len(files):
-        raise InputError(f"--images: {len(images)} folders for {len(files)} files; give one for "
+        images = images * len(paths)
+    if len(images) != len(paths):
+        raise InputError(f"--images: {len(images)} folders for {len(paths)} inputs; give one for "
                          "all, or one for each")
-    splits = arguments.split or [""] * len(files)
-    if len(splits) != len(files):
-        raise InputError(f"--split: {len(splits)} splits for {len(files)} files; give one for each")
-    folders: dict[Path, str] = {}
+    splits = arguments.split or [""] * len(paths)
+    if len(splits) != len(paths):
+        raise InputError(f"--split: {len(splits)} splits for {len(paths)} inputs; give one for "
+                         "each")
+    places: dict[Path, str] = {}
     for folder in images:
         if not folder.is_dir():
             raise InputError(f"--images: {folder} is no folder")
-        if folder.resolve() in folders:
+        if folder.resolve() in places:
             continue
         if folder.resolve().is_relative_to(arguments.out.resolve()):
             place = folder.resolve().relative_to(arguments.out.resolve()).as_posix()
-            folders[folder.resolve()] = "" if place == "." else place
+            places[folder.resolve()] = "" if place == "." else place
             continue
-        name = f"photos/{folder.resolve().name}"
-        while name in folders.values():  # two folders of one name stay two
-            name += "_"
-        folders[folder.resolve()] = name
-    return [(file, folder, folders[folder.resolve()], split)
-            for file, folder, split in zip(files, images, splits, strict=True)]
+        place = f"photos/{folder.resolve().name}"
+        while place in places.values():  # two folders of one name stay two
+            place += "_"
+        places[folder.resolve()] = place
+    return [(path, folder, places[folder.resolve()], split)
+            for path, folder, split in zip(paths, images, splits, strict=True)]
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     tools = parser.add_subparsers(dest="tool", required=True)
-    coco = tools.add_parser("coco", help="COCO and COCO Camera Traps JSON",
-                            description="COCO JSON: polygons, run-length encodings, iscrowd.")
-    coco.add_argument("files", nargs="+", type=Path, metavar="FILE", help="COCO JSON")
-    coco.add_argument("--images", nargs="+", type=Path, required=True, metavar="DIR",
-                      help="folder of the photos: one for all files, or one for each")
-    coco.add_argument("--out", type=Path, required=True, help="data root to write")
-    coco.add_argument("--split", nargs="+", choices=SPLITS, help="split of each file's photos; "
-                      "of copies in several splits, the test one stays")
-    coco.add_argument("--crowd", choices=("ignore", "class"), default="ignore",
-                      help="group regions: ignore (255), or count as their class")
-    coco.add_argument("--overlap", choices=("later", "smaller", "ignore"), default="later",
-                      help="where two classes overlap: later or smaller shape wins, or ignore")
-    coco.add_argument("--unannotated", choices=("empty", "unlabelled"),
-                      help="photos without annotation: checked and empty, or not looked at")
-    coco.add_argument("--mask-long-side", type=int, default=0, metavar="PIXELS",
-                      help="store masks no larger than this (default: as labelled)")
-    coco.add_argument("--skip-missing", action="store_true",
-                      help="leave out photos that the file lists but the folder lacks")
-    coco.add_argument("--overwrite", action="store_true", help="replace an earlier import")
-    coco.add_argument("--dry-run", action="store_true", help="tell what would be written")
+
+    tool = add_tool(tools, coco, "COCO and COCO Camera Traps JSON: polygons and run lengths")
+    tool.add_argument("--crowd", choices=("ignore", "class"), default="ignore",
+                      help="group regions (iscrowd): ignore (255), or count as their class")
+
+    add_tool(tools, roboflow, "unzipped Roboflow exports as `COCO Segmentation`", images=None)
     return parser.parse_args()
+
+
+def add_tool(tools, read: Callable[[argparse.Namespace], Labels], meaning: str, name: str = "",
+             images: bool | None = True) -> argparse.ArgumentParser:
+    """A subcommand; `images`: whether the folder of the photos must be given (None = cannot)."""
+    tool = tools.add_parser(name or read.__name__, help=meaning, description=meaning)
+    tool.set_defaults(read=read)
+    tool.add_argument("labels", nargs="+", type=Path, metavar="LABELS", help=meaning)
+    if images is not None:
+        tool.add_argument("--images", nargs="+", type=Path, required=images, metavar="DIR",
+                          help="folder of the photos: one for all inputs, or one for each")
+        tool.add_argument("--split", nargs="+", choices=SPLITS, help="split of each input's "
+                          "photos; of copies in several splits, the test one stays")
+    tool.add_argument("--out", type=Path, required=True, help="data root to write")
+    tool.add_argument("--overlap", choices=("later", "smaller", "ignore"), default="later",
+                      help="where two classes overlap: later or smaller shape wins, or ignore")
+    tool.add_argument("--unannotated", choices=("empty", "unlabelled"),
+                      help="photos without annotation: checked and empty, or not looked at")
+    tool.add_argument("--mask-long-side", type=int, default=0, metavar="PIXELS",
+                      help="store masks no larger than this (default: as labelled)")
+    tool.add_argument("--skip-missing", action="store_true",
+                      help="leave out labels whose photo is missing")
+    tool.add_argument("--overwrite", action="store_true", help="replace an earlier import")
+    tool.add_argument("--dry-run", action="store_true", help="tell what would be written")
+    return tool
 
 
 if __name__ == "__main__":

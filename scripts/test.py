@@ -40,7 +40,7 @@ from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.overlays import write_overlays
 from camera_trapinator.outputs.sheets import write_worst_sheet
 from camera_trapinator.outputs.tables import write_predictions_csv, write_table
-from camera_trapinator.photos import PHOTO_SUFFIXES
+from camera_trapinator.photos import PHOTO_SUFFIXES, find_photos
 from camera_trapinator.splits import read_splits
 from camera_trapinator.utils import (
     ROOT,
@@ -128,7 +128,7 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     if folder.is_file():
         folder, files = folder.parent, [folder.name]
     elif folder.is_dir():
-        files = list_photos(folder)
+        files = find_photos(folder)
     else:
         raise InputError(f"{folder}: no such folder")
     if not files:
@@ -237,17 +237,6 @@ def worst_first(records: Iterator[dict]) -> list[dict]:
             wrong = 1 - hits.sum() / max(1, counts.sum())
             scored.append((-wrong, record["file"], {**record, "iou": iou}))
     return [record for _, _, record in sorted(scored, key=lambda item: item[:2])]
-
-
-def list_photos(folder: Path) -> list[str]:
-    """Photos below a folder, in any case of .jpg .jpeg .png .tif .tiff: relative, sorted."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        for name in files:
-            if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("._"):
-                found.append((Path(parent) / name).relative_to(folder).as_posix())
-    return sorted(found)
 
 
 def find_weights(arguments: argparse.Namespace) -> Path:

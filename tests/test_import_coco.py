@@ -71,7 +71,7 @@ def test_wild7_polygons_equal_pycocotools():
     path = WILD7 / "train" / "_annotations.coco.json"
     oracle = COCO(str(path))
     scores = []
-    for photo, item in zip(read_coco(path, path.parent, "photos"), oracle.imgs.values(),
+    for photo, item in zip(read_coco(path, path.parent, "photos").photos, oracle.imgs.values(),
                            strict=True):
         for shape, annotation in zip(photo.shapes, oracle.imgToAnns[item["id"]], strict=True):
             ours = rasterise(shape.polygons, photo.height, photo.width)
@@ -111,7 +111,7 @@ def test_polygons_and_both_run_length_encodings_give_their_pixels(tmp_path):
     crowd = np.where(square > 0, IGNORE, blob * 2)
     assert np.array_equal(masks["photos/card/b/2.png"], crowd)
     assert rows["photos/card/b/3.jpg"].mask == ""
-    assert rows["photos/card/b/1.jpg"].location == "photos/card/b"
+    assert rows["photos/card/b/1.jpg"].location == "card/b"
     for name in rows:
         assert (out / name).read_bytes() == (tmp_path / name.replace("photos/", "", 1)).read_bytes()
 
@@ -256,3 +256,56 @@ def test_an_earlier_import_is_not_overwritten_by_accident(tmp_path):
     assert import_coco(*command).returncode == 0
     assert "--overwrite" in error_line(import_coco(*command))
     assert import_coco(*command, "--overwrite").returncode == 0
+
+
+# ------------------------------------------------------------- what every tool's import shares
+
+
+def test_a_roboflow_export_keeps_its_splits_and_groups_the_copies_of_a_source(tmp_path):
+    copies = ["fox_jpg.rf.0a1b.jpg", "fox_jpg.rf.9c2d.jpg", "hare.v2_png.rf.77.jpg"]
+    for folder, names in (("train", copies), ("valid", ["owl_jpg.rf.55.jpg"])):
+        write_photos(tmp_path / "export" / folder, *names, size=(64, 48 + (folder == "valid")))
+        write_coco(tmp_path / "export" / folder / "_annotations.coco.json", [
+            {"id": place, "file_name": name, "width": 64, "height": 48}
+            for place, name in enumerate(names)],
+            [{"image_id": place, "segmentation": SQUARE} for place in range(len(names))])
+    out = tmp_path / "out"
+    result = run_script("import_labels.py", "roboflow", tmp_path / "export", "--out", out)
+    assert result.returncode == 0, result.stderr
+    rows = {row.image.rpartition("/")[2]: row for row in read_manifest(out / "manifest.csv")}
+    assert [rows[name].sequence for name in copies] == ["fox_jpg.jpg"] * 2 + ["hare.v2_png.jpg"]
+    assert {name: row.split for name, row in rows.items()} == {
+        **dict.fromkeys(copies, "train"), "owl_jpg.rf.55.jpg": "test"}  # it has no test folder
+    line = error_line(run_script("import_labels.py", "roboflow", tmp_path, "--out", out))
+    assert "COCO Segmentation" in line
+
+
+def test_photos_that_no_label_names_are_listed(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg", "b/2.jpg", "b/3.JPG")
+    labels = write_coco(tmp_path / "labels.json", ["1.jpg", "gone.jpg"], [GOOD])
+    result = import_coco(labels, "--images", tmp_path / "card", "--out", tmp_path / "out",
+                         "--skip-missing")
+    unpaired = (tmp_path / "out/unpaired.txt").read_text().splitlines()
+    assert [line.split(": ")[-1] for line in unpaired] == [
+        "its photo gone.jpg is missing", *["no label names this photo"] * 2]
+    assert all(f"unpaired    {line}" in result.stdout for line in unpaired)
+
+
+def test_another_photo_is_never_overwritten(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    write_photos(tmp_path / "out/photos/card", "1.jpg", size=(32, 24))
+    before = (tmp_path / "out/photos/card/1.jpg").read_bytes()
+    labels = write_coco(tmp_path / "labels.json", ["1.jpg"], [GOOD])
+    line = error_line(import_coco(labels, "--images", tmp_path / "card", "--out",
+                                  tmp_path / "out"))
+    assert "is another photo than" in line
+    assert (tmp_path / "out/photos/card/1.jpg").read_bytes() == before
+    assert not (tmp_path / "out/manifest.csv").exists()
+
+
+def test_one_photo_with_two_labels_is_refused(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    files = [write_coco(tmp_path / name, ["1.jpg"], [GOOD]) for name in ("a.json", "b.json")]
+    line = error_line(import_coco(*files, "--images", tmp_path / "card", "--out",
+                                  tmp_path / "out"))
+    assert "a.json" in line and "b.json" in line and "labels already" in line

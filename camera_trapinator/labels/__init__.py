@@ -1,13 +1,15 @@
 """Importers of labels: what labelling tools export becomes a data root that the dataset reads.
 
-One file a tool beside this one: it reads the tool's format into `LabelledPhoto`s. What all tools
-share is here: drawing shapes, checking sizes, placing photos, writing the data root.
+One file a tool beside this one: it reads the tool's format into `Labels`. What all tools share is
+here: drawing shapes, checking sizes, placing photos, writing the data root.
 """
 
+import filecmp
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ from ..manifest import (
 )
 from ..photos import (
     decode_rle,
+    find_photos,
     photo_size,
     read_datetime,
     resize_mask,
@@ -51,6 +54,7 @@ class Shape(NamedTuple):
     name: str | None  # its class; None = ignore these pixels (mask value 255)
     polygons: Sequence[Sequence[float]] = ()  # rings [x1, y1, x2, y2 ...] in pixels; their union
     rle: dict | None = None  # or a run-length encoding, see photos.decode_rle
+    inside: np.ndarray | None = None  # or the pixels themselves, bool (height, width)
 
 
 @dataclass
@@ -63,11 +67,32 @@ class LabelledPhoto:
     height: int
     where: str  # file and id of the label, for errors
     shapes: list[Shape] = field(default_factory=list)
+    # Reads further shapes from a picture when the mask is drawn: too large to keep before.
+    picture: Callable[[], list[Shape]] | None = None
     empty: bool = False  # checked, and nothing there
     location: str = ""
     datetime: str = ""
     sequence: str = ""
     split: str = ""
+
+    def labelled(self) -> bool:
+        return bool(self.shapes) or self.picture is not None
+
+
+@dataclass
+class Labels:
+    """All that an export holds."""
+
+    photos: list[LabelledPhoto] = field(default_factory=list)
+    # Class names in the tool's own order; else those of the shapes, sorted. Names that `photo.
+    # picture` gives must stand here.
+    classes: list[str] = field(default_factory=list)
+    unpaired: list[str] = field(default_factory=list)  # labels without photo: "FILE: what is amiss"
+
+    def __add__(self, other: "Labels") -> "Labels":
+        return Labels(self.photos + other.photos,
+                      list(dict.fromkeys(self.classes + other.classes)),
+                      self.unpaired + other.unpaired)
 
 
 # --------------------------------------------------------------------------------- drawing
@@ -108,8 +133,10 @@ def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np
     `ignore` (255).
     """
     drawn = []
-    for shape in photo.shapes:
-        if shape.rle is not None:
+    for shape in photo.shapes + (photo.picture() if photo.picture else []):
+        if shape.inside is not None:
+            inside = shape.inside
+        elif shape.rle is not None:
             inside = decode_rle(shape.rle)
         else:
             inside = rasterise(shape.polygons, photo.height, photo.width)
@@ -127,20 +154,42 @@ def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np
     return mask
 
 
-# ------------------------------------------------------------------------- the data root
+# ------------------------------------------------------------------------ reading exports
+
+
+def read_json(path: Path) -> object:
+    """The content of a JSON file. Raises InputError if it cannot be read or is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no valid JSON ({error})") from None
+
+
+def unlisted_photos(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
+                    out: Path) -> list[str]:
+    """The photos that lie in the folders but that no label names; masks in `out` are no photos."""
+    listed = {os.path.realpath(photo.source) for photo in photos}
+    found = (folder / file for folder in folders for file in find_photos(folder))
+    return [f"{path}: no label names this photo" for path in found
+            if os.path.realpath(path) not in listed and not path.is_relative_to(out / "masks")]
 
 
 def safe_photo(folder: Path, file: str, where: str) -> Path:
     """The photo `file` of a folder. Refuses a path that leads out of it, also through a link."""
     if file.startswith(("/", "~")) or "\\" in file or ":" in file[:2] or ".." in file.split("/"):
-        raise InputError(f"{where}: file_name {file!r} is no path inside the folder of the images")
+        raise InputError(f"{where}: photo {file!r} is no path inside the folder of the images")
     path = folder / file
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{where}: file_name {file!r} leads out of {folder} through a link")
+        raise InputError(f"{where}: photo {file!r} leads out of {folder} through a link")
     return path
 
 
-def write_data_root(photos: Sequence[LabelledPhoto], out: Path, *, overlap: str = "later",
+# ------------------------------------------------------------------------- the data root
+
+
+def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
                     unannotated: str | None = None, mask_long_side: int = 0,
                     overwrite: bool = False, dry_run: bool = False) -> None:
     """Write masks, photos, classes.csv and, last, manifest.csv; all is checked before.
@@ -151,21 +200,23 @@ def write_data_root(photos: Sequence[LabelledPhoto], out: Path, *, overlap: str 
     """
     if (out / "manifest.csv").exists() and not overwrite:
         raise InputError(f"{out / 'manifest.csv'} exists; give another --out, or --overwrite")
-    photos, dropped = drop_leaking_copies(photos)
-    undecided = [photo for photo in photos if not photo.shapes and not photo.empty]
+    photos, dropped = drop_leaking_copies(labels.photos)
+    undecided = [photo for photo in photos if not photo.labelled() and not photo.empty]
     if undecided and unannotated is None:
         raise InputError(f"{len(undecided)} photos have no annotation, such as "
                          f"{undecided[0].file}: say with --unannotated empty that they were "
                          "checked and nothing is there, or with --unannotated unlabelled that "
                          "nobody looked")
-    names = sorted({shape.name for photo in photos for shape in photo.shapes if shape.name})
-    if not names:
+    names = labels.classes or sorted({shape.name for photo in photos for shape in photo.shapes
+                                      if shape.name})
+    names = [name for name in names if name != BACKGROUND]
+    if not any(photo.labelled() for photo in photos):
         raise InputError("no photo has a labelled animal; nothing could be learned from this")
     if len(names) > 254:
         raise InputError(f"{len(names)} classes; a mask holds 254 at most")
     classes = [Class(BACKGROUND, (0, 0, 0)), *(
         Class(name, COLOURS[place % len(COLOURS)]) for place, name in enumerate(names))]
-    indices = {name: index for index, name in enumerate(names, start=1)}
+    indices = {name: index for index, (name, _) in enumerate(classes)}
 
     staging = out / ".import"  # masks are finished here, then moved into place
 
@@ -175,15 +226,17 @@ def write_data_root(photos: Sequence[LabelledPhoto], out: Path, *, overlap: str 
         if mask_long_side and max(mask.shape) > mask_long_side:
             mask = resize_mask(mask, *scaled_size(*mask.shape[::-1], mask_long_side))
         column = BACKGROUND if photo.empty or unannotated == "empty" else ""
-        if photo.shapes:
+        if photo.labelled():
             column = "masks/" + photo.file.removeprefix("photos/") + ".png"
             if not dry_run:
                 write_mask(staging / column, mask, [colour for _, colour in classes])
-        row = Row(photo.file, column, photo.location or location_of(photo.file),
-                  photo.datetime or read_datetime(photo.source), photo.sequence, photo.split)
+        location = photo.location or location_of(photo.file.removeprefix("photos/"))
+        row = Row(photo.file, column, location, photo.datetime or read_datetime(photo.source),
+                  photo.sequence, photo.split)
         return row, np.unique(mask)
 
     try:
+        check_places(photos, out)
         for photo in photos:
             check_size(photo)
         with ThreadPoolExecutor() as pool:
@@ -203,13 +256,16 @@ def write_data_root(photos: Sequence[LabelledPhoto], out: Path, *, overlap: str 
                 if row.mask not in ("", BACKGROUND):
                     (out / row.mask).parent.mkdir(parents=True, exist_ok=True)
                     os.replace(staging / row.mask, out / row.mask)
+            if labels.unpaired:
+                (out / "unpaired.txt").write_text("\n".join(labels.unpaired) + "\n",
+                                                  encoding="utf-8")
             write_classes(out / "classes.csv", classes)
             write_manifest(out / "manifest.csv", rows)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         with suppress(OSError):  # of a refused import not even an empty folder stays
             out.rmdir()
-    print_summary(rows, names, counts, dropped, out, dry_run)
+    print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
 
 
 def check_size(photo: LabelledPhoto) -> None:
@@ -250,12 +306,25 @@ def drop_leaking_copies(photos: Sequence[LabelledPhoto],
     return kept, dropped
 
 
+def check_places(photos: Sequence[LabelledPhoto], out: Path) -> None:
+    """Refuse two labels for one photo, and to put a photo where another one lies."""
+    places: dict[str, LabelledPhoto] = {}
+    for photo in photos:
+        other = places.setdefault(photo.file, photo)
+        if other is not photo:
+            raise InputError(f"{photo.where}: the photo {photo.source} has labels already, in "
+                             f"{other.where}; leave one of them out")
+        target = out / photo.file
+        if target.exists() and not filecmp.cmp(target, photo.source, shallow=False):
+            raise InputError(f"{target} exists and is another photo than {photo.source}; rename "
+                             "the folder of one of them, or give another --out")
+
+
 def place_photo(source: Path, target: Path) -> None:
     """Bring a photo into the data root by a hard link, or a copy where links are not to be had."""
-    if target.exists() and target.samefile(source):
+    if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
     try:
         os.link(source.resolve(), target)
     except OSError:
@@ -263,9 +332,15 @@ def place_photo(source: Path, target: Path) -> None:
 
 
 def print_summary(rows: Sequence[Row], names: Sequence[str], counts: np.ndarray,
-                  dropped: Iterable[LabelledPhoto], out: Path, dry_run: bool) -> None:
+                  dropped: Iterable[LabelledPhoto], unpaired: Sequence[str], out: Path,
+                  dry_run: bool) -> None:
     for photo in dropped:
         print(f"dropped     {photo.file}: the same photo stands in another split")
+    for line in unpaired[:10]:
+        print(f"unpaired    {line}")
+    if len(unpaired) > 10:
+        print(f"unpaired    and {len(unpaired) - 10} more"
+              + ("" if dry_run else f", all in {out / 'unpaired.txt'}"))
     empty = sum(row.mask == BACKGROUND for row in rows)
     unlabelled = sum(not row.mask for row in rows)
     splits = ", ".join(f"{sum(row.split == name for row in rows)} {name}" for name in SPLITS

@@ -4,20 +4,19 @@ Sources: cocodataset.org/#format-data; for camera traps (location, seq_id, datet
 `empty`) MegaDetector's data_management/README.md. Ids may be ints or texts.
 """
 
-import json
 import math
 from pathlib import Path
 
 from .. import InputError
 from ..photos import decode_rle, parse_datetime
-from . import LabelledPhoto, Shape, safe_photo
+from . import LabelledPhoto, Labels, Shape, read_json, safe_photo
 
 
-def read_coco(path: Path, images: Path, folder: str, *, crowd: str = "ignore", split: str = "",
-              skip_missing: bool = False) -> list[LabelledPhoto]:
-    """The photos of a COCO file. Raises InputError with file, id and value for what is wrong.
+def read_coco(path: Path, images: Path, place: str, *, split: str = "",
+              skip_missing: bool = False, crowd: str = "ignore") -> Labels:
+    """The labels of a COCO file. Raises InputError with file, id and value for what is wrong.
 
-    `images` is the folder of the photos, `folder` where they lie in the data root. `crowd`: group
+    `images` is the folder of the photos, `place` where they lie in the data root. `crowd`: group
     regions (iscrowd 1) count as their `class`, or are to `ignore`.
     """
     content = _load(path)
@@ -34,7 +33,7 @@ def read_coco(path: Path, images: Path, folder: str, *, crowd: str = "ignore", s
         if not source.is_file():
             missing.append(file)
         photos[key] = LabelledPhoto(
-            source, f"{folder}/{file}" if folder else file, _side(item, "width", where),
+            source, f"{place}/{file}" if place else file, _side(item, "width", where),
             _side(item, "height", where), where, location=str(item.get("location") or ""),
             datetime=parse_datetime(str(item.get("datetime") or "")),
             sequence=str(item.get("seq_id") or ""), split=split)
@@ -64,7 +63,8 @@ def read_coco(path: Path, images: Path, folder: str, *, crowd: str = "ignore", s
     if content["annotations"] and not segmented:
         raise InputError(f"{path}: its annotations are boxes (or labels) without segmentation, "
                          "and a box is no mask; draw masks, or make them with a tool such as SAM")
-    return [photo for photo in photos.values() if photo.source.is_file()]
+    return Labels([photo for photo in photos.values() if photo.source.is_file()],
+                  unpaired=[f"{path}: its photo {file} is missing" for file in missing])
 
 
 def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: str) -> Shape:
@@ -96,12 +96,7 @@ def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: 
 
 
 def _load(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: no valid JSON ({error})") from None
+    content = read_json(path)
     for key in ("images", "categories", "annotations"):
         items = content.get(key) if isinstance(content, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
