@@ -3,6 +3,8 @@
     python scripts/import_labels.py coco annotations.json --images photos/ --out ~/data/site
     python scripts/import_labels.py coco train.json test.json --images train/ test/ \\
         --split train test --out ~/data/site
+    python scripts/import_labels.py labelme photos/ --out ~/data/site
+    python scripts/import_labels.py yolo labels/ --images images/ --names data.yaml --out ~/site
     python scripts/import_labels.py roboflow export/ --out ~/data/site
 
 The originals are never touched. `import_labels.py TOOL --help` names the options of a tool.
@@ -16,7 +18,10 @@ from pathlib import Path
 from camera_trapinator import InputError
 from camera_trapinator.labels import Labels, unlisted_photos, write_data_root
 from camera_trapinator.labels.coco import read_coco
+from camera_trapinator.labels.labelme import read_labelme
+from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
+from camera_trapinator.labels.yolo import read_yolo
 from camera_trapinator.manifest import SPLITS
 from camera_trapinator.utils import exit_on_bad_input
 
@@ -38,12 +43,32 @@ def coco(arguments: argparse.Namespace) -> Labels:
     return read_all(partial(read_coco, crowd=arguments.crowd), arguments)
 
 
+def labelme(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_labelme, classes=arguments.classes), arguments)
+
+
 def roboflow(arguments: argparse.Namespace) -> Labels:
     exports = [part for folder in arguments.labels for part in find_exports(folder)]
     arguments.labels = [path for path, _ in exports]
     arguments.images = [path.parent for path, _ in exports]
     arguments.split = [split for _, split in exports]
     return group_copies(read_all(read_coco, arguments))
+
+
+def yolo(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_yolo, names=arguments.names), arguments)
+
+
+def cvat(arguments: argparse.Namespace) -> Labels:
+    def read(path: Path, *inputs, **options) -> Labels:
+        return read_mask_folder(path / "SegmentationClass", *inputs, **options,
+                                colours=path / "labelmap.txt")
+    return read_all(read, arguments)
+
+
+def masks(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_mask_folder, colours=arguments.colours, ending=arguments.ending,
+                            edges=arguments.edges), arguments)
 
 
 def read_all(read: Callable[..., Labels], arguments: argparse.Namespace) -> Labels:
@@ -94,7 +119,25 @@ def parse_arguments() -> argparse.Namespace:
     tool.add_argument("--crowd", choices=("ignore", "class"), default="ignore",
                       help="group regions (iscrowd): ignore (255), or count as their class")
 
+    tool = add_tool(tools, labelme, "folders of Labelme JSON files", images=False)
+    tool.add_argument("--classes", type=Path, metavar="FILE",
+                      help="labels.txt, one name a line: the classes in the order wanted")
+
     add_tool(tools, roboflow, "unzipped Roboflow exports as `COCO Segmentation`", images=None)
+    tool = add_tool(tools, yolo, "folders of YOLO segmentation text files")
+    tool.add_argument("--names", type=Path, required=True, metavar="FILE",
+                      help="data.yaml, or a text file with one class name a line")
+
+    add_tool(tools, cvat, "unzipped CVAT exports as `Segmentation mask 1.1`")
+
+    tool = add_tool(tools, masks, "folders of mask pictures: palette, grey or colour-coded")
+    tool.add_argument("--colours", type=Path, required=True, metavar="FILE",
+                      help="table of what each value or colour means, see mask_folder.py")
+    tool.add_argument("--ending", default=".png",
+                      help="what follows the photo's name in a mask's name, such as _mask.png")
+    tool.add_argument("--edges", choices=("nearest", "ignore"), default="nearest",
+                      help="colours between two classes (anti-aliasing): nearest colour, or ignore")
+
     return parser.parse_args()
 
 

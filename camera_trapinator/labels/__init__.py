@@ -8,6 +8,7 @@ import filecmp
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -167,6 +168,53 @@ def read_json(path: Path) -> object:
         raise InputError(f"{path}: no valid JSON ({error})") from None
 
 
+def pair_labels(images: Path, labels: Path, ending: str,
+                ) -> tuple[list[tuple[str, Path | None]], list[Path]]:
+    """Each photo below `images`, relative, with its label file below `labels`, if it has one.
+
+    The label of `a/IMG_1.jpg` is `a/IMG_1<ending>` or `a/IMG_1.jpg<ending>`, the ending in any
+    case. Photos and picture labels may share a folder: a photo's label is no photo. Returns the
+    pairs, and the label files that belong to no photo. Raises InputError where it is not clear
+    what belongs together.
+    """
+    found = {}
+    for parent, _, names in os.walk(labels):
+        for name in sorted(names):
+            if name.lower().endswith(ending.lower()) and not name.startswith("._"):
+                path = Path(parent) / name
+                base = path.relative_to(labels).as_posix()[:-len(ending)]
+                if base in found:
+                    raise InputError(f"{path}: {found[base].name} is a label of the same photo; "
+                                     "leave one of them out")
+                found[base] = path
+    photos = find_photos(images)
+    names = set(photos) | {os.path.splitext(file)[0] for file in photos
+                           if images / file not in found.values()}
+    bases = {path: base for base, path in found.items()}
+    photos = [file for file in photos if bases.get(images / file) not in names]
+    pairs, taken = [], {}
+    for file in photos:
+        mine = [found[base] for base in (os.path.splitext(file)[0], file)
+                if base in found and found[base] != images / file]
+        if len(mine) > 1 or (mine and mine[0] in taken):
+            other = mine[1] if len(mine) > 1 else taken[mine[0]]
+            raise InputError(f"{mine[0]}: is it the label of {images / file}? {other} stands in "
+                             "the way; rename one of them")
+        taken.update(dict.fromkeys(mine, images / file))
+        pairs.append((file, mine[0] if mine else None))
+    alone = [path for path in found.values()
+             if path not in taken and path not in {images / file for file in photos}]
+    return pairs, alone
+
+
+def without_photo(labels: Sequence[Path], images: Path, skip_missing: bool) -> list[str]:
+    """A line for each label whose photo is missing; an InputError unless they may be skipped."""
+    if labels and not skip_missing:
+        raise InputError(f"{labels[0]}: its photo is not in {images} (and {len(labels) - 1} more "
+                         "such labels); bring the photos, or leave them out with --skip-missing")
+    return [f"{path}: its photo is missing" for path in labels]
+
+
 def unlisted_photos(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
                     out: Path) -> list[str]:
     """The photos that lie in the folders but that no label names; masks in `out` are no photos."""
@@ -236,12 +284,13 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         return row, np.unique(mask)
 
     try:
+        check_texts(photos, names)
         check_places(photos, out)
         for photo in photos:
             check_size(photo)
         with ThreadPoolExecutor() as pool:
             handled = list(tqdm(pool.map(handle, photos), total=len(photos), unit="photo",
-                                dynamic_ncols=True, leave=False))
+                                dynamic_ncols=True, leave=False, disable=None))
         rows = [row for row, _ in handled]
         counts = np.bincount(np.concatenate([found for _, found in handled]), minlength=256)
         if not any(row.sequence for row in rows):
@@ -306,6 +355,15 @@ def drop_leaking_copies(photos: Sequence[LabelledPhoto],
     return kept, dropped
 
 
+def check_texts(photos: Sequence[LabelledPhoto], names: Sequence[str]) -> None:
+    """Refuse names that no CSV file can hold: line breaks, control characters, broken Unicode."""
+    for photo in photos:
+        for text in (photo.file, photo.location, photo.sequence, *names):
+            if re.search("[\x00-\x1f\ud800-\udfff]", text):
+                raise InputError(f"{photo.where}: the name {text!r} holds control characters; "
+                                 "rename it")
+
+
 def check_places(photos: Sequence[LabelledPhoto], out: Path) -> None:
     """Refuse two labels for one photo, and to put a photo where another one lies."""
     places: dict[str, LabelledPhoto] = {}
@@ -347,6 +405,7 @@ def print_summary(rows: Sequence[Row], names: Sequence[str], counts: np.ndarray,
                        if any(row.split == name for row in rows))
     print(f"photos      {len(rows)}: {len(rows) - empty - unlabelled} with masks, {empty} empty, "
           f"{unlabelled} unlabelled" + (f" ({splits})" if splits else ""))
-    print("classes     " + ", ".join(f"{name} (in {count} photos)"
-                                     for name, count in zip(names, counts[1:], strict=False)))
+    found = [(name, count) for name, count in zip(names, counts[1:], strict=False) if count]
+    print("classes     " + ", ".join(f"{name} (in {count} photos)" for name, count in found)
+          + (f"; {len(names) - len(found)} in no photo" if len(found) < len(names) else ""))
     print(f"{'would write' if dry_run else 'wrote      '} {out / 'manifest.csv'}")

@@ -1,0 +1,199 @@
+"""Random label files, valid and damaged, through every importer: right masks, or one clear line."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as coco_mask
+from test_import_tools import inside
+
+from camera_trapinator import InputError
+from camera_trapinator.labels import write_data_root
+from camera_trapinator.labels.coco import read_coco
+from camera_trapinator.labels.labelme import read_labelme
+from camera_trapinator.labels.mask_folder import read_mask_folder
+from camera_trapinator.labels.yolo import read_yolo
+from camera_trapinator.manifest import read_classes, read_manifest
+from camera_trapinator.photos import IGNORE, encode_rle, read_mask
+
+WIDTH, HEIGHT = 24, 16
+NAMES = ["fox", "hare"]
+JUNK = [None, -1, 0, 3, 1e308, float("nan"), 10**30, "", "x", "../../etc/passwd", "a\0b", [], {},
+        True, [[]], [1, 2], {"a": 1}]
+many = settings(max_examples=500, deadline=None, derandomize=True,
+                suppress_health_check=list(HealthCheck))
+seeds = st.integers(0, 2**32 - 1)
+
+
+def draw(random) -> tuple[list[tuple[int, list]], np.ndarray]:
+    """Polygons of 2 classes on a photo, [(class, [(x, y) ...])], and their mask, pixel by pixel."""
+    shapes, mask = [], np.zeros((HEIGHT, WIDTH), np.uint8)
+    for _ in range(int(random.integers(1, 4))):
+        ring = [tuple(point) for point in random.uniform((-2, -2), (26, 18), (
+            int(random.integers(3, 7)), 2)).tolist()]
+        shapes.append((int(random.integers(2)), ring))
+        mask[[[inside(ring, x + 0.5, y + 0.5) for x in range(WIDTH)]
+              for y in range(HEIGHT)]] = shapes[-1][0] + 1
+    return shapes, mask
+
+
+def flat(ring, width=1.0, height=1.0):
+    return [value for x, y in ring for value in (x / width, y / height)]
+
+
+# One function a tool writes its files for a photo `card/1.png` and returns what reads them.
+
+
+def coco(folder, shapes, mask, random):
+    annotations = [{"id": place, "image_id": 1, "category_id": index, "segmentation": [flat(ring)]}
+                   for place, (index, ring) in enumerate(shapes)]
+    if random.random() < 0.5:  # the same as run lengths, one for each class
+        annotations = [{"id": index, "image_id": 1, "category_id": index,
+                        "segmentation": encode_rle(mask == index + 1)} for index in range(2)]
+    content = {"images": [{"id": 1, "file_name": "1.png", "width": WIDTH, "height": HEIGHT}],
+               "categories": [{"id": place, "name": name} for place, name in enumerate(NAMES)],
+               "annotations": annotations}
+    return content, folder / "labels.json", lambda: read_coco(
+        folder / "labels.json", folder / "card", "photos")
+
+
+def labelme(folder, shapes, mask, random):
+    content = {"shapes": [{"label": NAMES[index], "points": [list(point) for point in ring],
+                           "shape_type": "polygon", "group_id": None} for index, ring in shapes],
+               "imagePath": "1.png", "imageWidth": WIDTH, "imageHeight": HEIGHT}
+    (folder / "names.txt").write_text("\n".join(NAMES))
+    return content, folder / "card/1.json", lambda: read_labelme(
+        folder / "card", folder / "card", "photos", classes=folder / "names.txt")
+
+
+def yolo(folder, shapes, mask, random):
+    lines = [[index, *np.clip(flat(ring, WIDTH, HEIGHT), -0.1, 1.1).tolist()]
+             for index, ring in shapes]
+    (folder / "names.txt").write_text("\n".join(NAMES))
+    (folder / "labels").mkdir()
+    return lines, folder / "labels/1.txt", lambda: read_yolo(
+        folder / "labels", folder / "card", "photos", names=folder / "names.txt")
+
+
+def table(folder, shapes, mask, random):
+    """A mask picture; its table is the text that gets damaged."""
+    values = random.permutation(np.arange(1, 255))[:2].tolist()
+    (folder / "masks").mkdir()
+    Image.fromarray(np.array([0, *values], np.uint8)[mask]).save(folder / "masks/1.png")
+    lines = [["value", "name"], *([value, name] for value, name in
+                                  zip(values, NAMES, strict=True))]
+    return lines, folder / "table.csv", lambda: read_mask_folder(
+        folder / "masks", folder / "card", "photos", colours=folder / "table.csv")
+
+
+def write(content, path: Path) -> None:
+    if isinstance(content, dict):
+        path.write_text(json.dumps(content))
+    else:
+        mark = "," if path.suffix == ".csv" else " "
+        path.write_text("\n".join(mark.join(map(str, line)) if isinstance(line, list) else
+                                  str(line) for line in content), errors="replace")
+
+
+def damage(content, random) -> None:
+    """Replace or delete one thing, anywhere in the content."""
+    places = []
+
+    def walk(item):
+        keys = item if isinstance(item, dict) else range(len(item))
+        for key in keys:
+            places.append((item, key))
+            if isinstance(item[key], (dict, list)):
+                walk(item[key])
+    walk(content)
+    item, key = places[int(random.integers(len(places)))]
+    if random.random() < 0.3:
+        del item[key]
+    else:
+        item[key] = JUNK[int(random.integers(len(JUNK)))]
+
+
+TOOLS = [coco, labelme, yolo, table]
+
+
+def prepare(tool, folder, random):
+    (folder / "card").mkdir()
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "card/1.png")
+    shapes, mask = draw(random)
+    if not mask.any():
+        mask[0, 0], shapes = 1, [(0, [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])]
+    return *tool(folder, shapes, mask, random), shapes, mask
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_valid_files_give_the_right_masks(tool):
+    @many
+    @given(seeds)
+    def check(seed):
+        with tempfile.TemporaryDirectory() as name:
+            folder, random = Path(name), np.random.default_rng(seed)
+            content, path, read, shapes, mask = prepare(tool, folder, random)
+            write(content, path)
+            write_data_root(read(), folder / "out")
+            row = read_manifest(folder / "out/manifest.csv")[0]
+            names = [name for name, _ in read_classes(folder / "out/classes.csv")]
+            ours = np.array([0, *(1 + NAMES.index(name) for name in names[1:])])[
+                read_mask(folder / "out" / row.mask)]
+            if tool is yolo:  # its coordinates were cut at -0.1 and 1.1
+                mask = np.zeros_like(mask)
+                for index, *values in content:
+                    ring = [(x * WIDTH, y * HEIGHT) for x, y in
+                            zip(values[::2], values[1::2], strict=True)]
+                    mask[[[inside(ring, x + 0.5, y + 0.5) for x in range(WIDTH)]
+                          for y in range(HEIGHT)]] = index + 1
+            assert np.array_equal(ours, mask)
+    check()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_damaged_files_give_one_clear_line_and_no_data_root(tool):
+    refused = []
+
+    @many
+    @given(seeds)
+    def check(seed):
+        with tempfile.TemporaryDirectory() as name:
+            folder, random = Path(name), np.random.default_rng(seed)
+            content, path, read, *_ = prepare(tool, folder, random)
+            if seed % 4:
+                damage(content, random)
+                write(content, path)
+            else:  # bytes of the file itself
+                write(content, path)
+                data = bytearray(path.read_bytes())
+                for _ in range(int(random.integers(1, 4))):
+                    data[int(random.integers(len(data)))] = int(random.integers(256))
+                path.write_bytes(data[:int(random.integers(len(data) // 2, len(data) + 1))])
+            try:
+                write_data_root(read(), folder / "out", unannotated="empty")
+            except InputError as error:
+                refused.append(seed)
+                assert "\n" not in str(error) and str(error)
+                assert path.name in str(error) or "1.png" in str(error) or "no photo" in str(error)
+                assert not (folder / "out").exists()
+            else:
+                mask = read_manifest(folder / "out/manifest.csv")[0].mask
+                values = read_mask(folder / "out" / mask) if mask.endswith(".png") else np.zeros(1)
+                assert set(np.unique(values)) <= {
+                    *range(len(read_classes(folder / "out/classes.csv"))), IGNORE}
+    check()
+    assert len(refused) > 100
+
+
+def test_run_lengths_equal_those_of_pycocotools(tmp_path):
+    random = np.random.default_rng(0)
+    for number in range(50):
+        mask = random.random((random.integers(1, 200), random.integers(1, 200))) < random.random()
+        theirs = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+        ours = encode_rle(mask)
+        assert ours == {"size": list(theirs["size"]), "counts": theirs["counts"].decode()}, number
