@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import yaml
@@ -39,6 +40,13 @@ class Config:
     test_fraction: float = knob(0.15, "share of the photos kept for test.py", 0, 0.9)
     test_seen_fraction: float = knob(0.0, "share of the training photos (whole sequences) kept to "
                                      "test on seen locations", 0, 0.9)
+    splits_file: str = knob("", "splits.csv of an earlier run, obeyed instead; empty = none")
+    folds: int = knob(0, "cross-validation: cut the locations (see split_by) into so many parts; "
+                         "0 = no", 0, 1000)
+    fold: int = knob(0, "which of the parts is the test, from 0 on", 0, 999)
+    test_from: str = knob("", "last season: the test is what was taken from this day on, "
+                          "YYYY-MM-DD; empty = no")
+    allow_leakage: bool = knob(False, "train although train and test share what they should not")
     working_scale: int = knob(640, "long side in pixels at which the network sees a photo, in "
                               "training and prediction; 0 = the photo's own size", 0, 20000)
     crop_size: tuple[int, int] = knob((480, 640), "height and width of a training crop, in pixels "
@@ -143,6 +151,18 @@ def check_config(config: Config) -> Config:
     if config.val_fraction + config.test_fraction >= 1:
         raise InputError("val_fraction + test_fraction leave nothing to train on; keep their sum "
                          "below 1")
+    if config.fold and config.fold >= config.folds:
+        raise InputError(f"fold: {config.fold} of {config.folds} folds; they count from 0 to "
+                         f"{max(0, config.folds - 1)}")
+    if config.folds == 1 or (config.folds and config.test_from):
+        raise InputError("folds: at least 2 are needed, and they exclude test_from")
+    try:
+        day = config.test_from
+        valid = not day or str(date.fromisoformat(day)) == day
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InputError(f"test_from: {config.test_from!r} is no day of the form 2023-07-04")
     if config.scale_range[0] > config.scale_range[1]:
         raise InputError(f"scale_range: {list(config.scale_range)} must go from small to large")
     if config.loss == "dice" and config.class_weights != "none":

@@ -142,6 +142,17 @@ def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,
     Returns float32 (photos, num_classes): a row sums up to 1, or is all 0 for a photo without
     label. Raises InputError with the first fault and the number of others.
     """
+    shares, faults, _ = find_faults(manifest, data_root, num_classes, memory)
+    if faults:
+        more = f" (and {len(faults) - 1} more faults like it or others)" if len(faults) > 1 else ""
+        raise InputError(faults[0] + more)
+    return shares
+
+
+def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, memory: str | Path,
+                ) -> tuple[np.ndarray, list[str], list[dict[int, float]]]:
+    """What `check_photos` checks, with all faults: class shares, faults, and for each mask file
+    the share of each value in it ({} where there is none, or a fault)."""
     data_root = Path(data_root)
     if not data_root.is_dir():
         raise InputError(f"data_root: {data_root} is no folder; make the demo photos with "
@@ -151,11 +162,9 @@ def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,
         checked = list(pool.map(lambda row: _check_row(row, data_root, num_classes, known),
                                 manifest))
     _write_memory(Path(memory), known | dict(stamp for stamp, _, _ in checked if stamp))
-    faults = [fault for _, _, fault in checked if fault]
-    if faults:
-        more = f" (and {len(faults) - 1} more faults like it or others)" if len(faults) > 1 else ""
-        raise InputError(faults[0] + more)
-    return np.stack([shares for _, shares, _ in checked])
+    return (np.stack([shares for _, shares, _ in checked]),
+            [fault for _, _, fault in checked if fault],
+            [stamp[1] if stamp else {} for stamp, _, _ in checked])
 
 
 def _check_row(row: Row, data_root: Path, num_classes: int, known: dict) -> tuple:
@@ -207,8 +216,11 @@ def _mask_shares(image: Path, path: Path) -> dict[int, float]:
 
 def _out_of_range(path: Path, values: dict[int, float], num_classes: int) -> str:
     found = ", ".join(map(str, sorted(values)))
-    hint = ("; is it a grey picture of classes? import it with scripts/import_labels.py"
-            if len(values) > 1 and max(value for value in values if value != IGNORE) > 20 else "")
+    species = sorted(set(values) - {0, IGNORE})
+    hint = ""
+    if len(species) < num_classes and species[-1] > 20:  # greys, not a slip of the index
+        meant = ", ".join(f"{value} = class {index}" for index, value in enumerate(species, 1))
+        hint = f"; did you mean {meant}? Import the masks with scripts/import_labels.py masks"
     return (f"{path}: values {found} found in the mask, but classes.csv has the classes 0 to "
             f"{num_classes - 1} (255 = ignore){hint}")
 
@@ -234,3 +246,68 @@ def _write_memory(path: Path, known: dict) -> None:
         for key, values in known.items():  # the key last: a line that was cut off matches no file
             writer.writerow([" ".join(f"{v}:{share}" for v, share in values.items()), *key])
     os.replace(temporary, path)
+
+
+# ------------------------------------------------------------------- what a photo tells of itself
+
+
+class PhotoFacts(NamedTuple):
+    """What reading a photo in full has shown."""
+
+    failure: str  # why it cannot be read; "" = it can
+    fingerprint: int | None  # see photos.fingerprint
+    infrared: bool
+    position: bool  # whether its EXIF tells where it was taken
+
+
+def examine_photos(manifest: Manifest, data_root: Path, memory: Path,
+                   progress: Callable = iter) -> list[PhotoFacts]:
+    """Read every photo, in parallel. What was found is remembered in the CSV `memory` by path,
+    size and time of change. `progress` wraps the iterator (tqdm)."""
+    known = _read_facts(memory)
+
+    def examine(image: str) -> tuple[tuple | None, PhotoFacts]:
+        path = data_root / image
+        try:
+            key = _file_stamp(path, "photo")
+            if key in known:
+                return key, known[key]
+            small = photos.read_photo(path, 64).image
+        except InputError as error:
+            return None, PhotoFacts(str(error), None, False, False)
+        return key, PhotoFacts("", photos.fingerprint(small), photos.is_infrared(small),
+                               photos.has_position(path))
+
+    with ThreadPoolExecutor() as pool:
+        examined = list(progress(pool.map(examine, manifest.column("image"))))
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = memory.with_name(f"{memory.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for key, facts in (known | {key: facts for key, facts in examined if key}).items():
+            bits = "" if facts.fingerprint is None else f"{facts.fingerprint:x}"
+            writer.writerow([bits, int(facts.infrared), int(facts.position), *key])
+    os.replace(temporary, memory)
+    return [facts for _, facts in examined]
+
+
+def known_fingerprints(manifest: Manifest, data_root: Path, memory: Path) -> list[int | None]:
+    """The fingerprints that `examine_photos` remembered and that still hold; opens no photo."""
+    known = _read_facts(memory)
+    if not known:
+        return [None] * len(manifest)
+    nothing = PhotoFacts("", None, False, False)
+    return [known.get(_file_stamp(data_root / image, "photo"), nothing).fingerprint
+            for image in manifest.column("image")]
+
+
+def _read_facts(path: Path) -> dict[tuple, PhotoFacts]:
+    known = {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for bits, infrared, position, image, size, time in csv.reader(file):
+                known[image, int(size), int(time)] = PhotoFacts(
+                    "", int(bits, 16) if bits else None, infrared == "1", position == "1")
+    except (OSError, ValueError, csv.Error):  # not there yet, or damaged: read everything anew
+        return {}
+    return known

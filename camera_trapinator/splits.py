@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from . import InputError
-from .manifest import Manifest
+from .manifest import SPLITS, Manifest
 
 TRIALS = 1000  # random splits to choose the most balanced one from
 
 
 def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fraction: float,
-                test_fraction: float, test_seen_fraction: float = 0.0, seed: int = 0) -> list[str]:
+                test_fraction: float, test_seen_fraction: float = 0.0, seed: int = 0,
+                given: Sequence[str] | None = None, folds: int = 0, fold: int = 0,
+                test_from: str = "") -> list[str]:
     """The split of each photo: train, val, test, test_seen, or "" for photos without a label.
 
     `presence`: bool (photos, classes), which classes a photo's mask holds; all False = no label.
@@ -28,26 +30,39 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
     class is taken. `test_seen_fraction` of the training photos, in whole sequences, become
     test_seen. Deterministic in `seed`. Raises InputError if there are too few units, or no photo
     with a label.
+
+    `given` is obeyed instead of the manifest's column. With `folds` the units are cut into that
+    many parts, as balanced, and part `fold` (from 0) is the test. With `test_from` (YYYY-MM-DD)
+    the test is what was taken from that day on: whole sequences, by their first photo.
     """
     labelled = np.flatnonzero(presence.any(axis=1))
     if not len(labelled):
         raise InputError("no labelled photo: the mask column of the manifest is empty throughout "
                          "(give masks, or `background` for photos with nothing on them)")
     splits = np.array([""] * len(manifest), dtype="U9")
-    given = manifest.column("split")
+    given = manifest.column("split") if given is None else given
+    random = np.random.default_rng([seed, 1])
     if any(given):
+        if folds or test_from:
+            raise InputError(f"{'folds' if folds else 'test_from'}: the photos have their splits "
+                             "already; leave the split column (or splits_file) empty")
         for index in labelled:
             if not given[index]:
                 raise InputError(f"{manifest[index].image}: no split given, but other photos have "
-                                 "one; fill in the split column, or leave it out")
+                                 "one; fill in the split column (or splits_file), or leave it "
+                                 "empty")
             splits[index] = given[index]
         wanted = {"val": 0.0 if "val" in splits else val_fraction}
     else:
         splits[labelled] = "train"
         wanted = {"test": test_fraction, "val": val_fraction}
+        if folds or test_from:
+            chosen = (_in_fold(manifest, labelled, presence, by, folds, fold, random) if folds
+                      else _taken_from(manifest, labelled, test_from))
+            splits[labelled[chosen]] = "test"
+            wanted = {"val": val_fraction}
     wanted = {name: fraction for name, fraction in wanted.items() if fraction}
 
-    random = np.random.default_rng([seed, 1])
     training = np.flatnonzero(splits == "train")
     if wanted and len(training):
         units = _units(manifest, training, by)
@@ -83,6 +98,58 @@ def leaks(manifest: Manifest, splits: Sequence[str], column: str) -> list[str]:
     return sorted(value for value, names in found.items() if "train" in names and len(names) > 1)
 
 
+def find_leaks(manifest: Manifest, splits: Sequence[str], by: str, by_date: bool) -> list[str]:
+    """One line for each way in which training photos give away the others; [] = none.
+
+    What counts follows from what was asked for: split by location, no location may stand on both
+    sides (but for test_seen, and, with `by_date`, for the test); split by location or by sequence,
+    no sequence. Who splits by photo has asked for both.
+    """
+    found = []
+    for column in {"location": ("location", "sequence"), "sequence": ("sequence",)}.get(by, ()):
+        counted = splits
+        if column == "location" and by_date:
+            counted = ["" if split == "test" else split for split in splits]
+        if shared := leaks(manifest, counted, column):
+            found.append(f"{len(shared)} {column}{'s' * (len(shared) > 1)} in train and in another "
+                         f"split, such as {shared[0]}")
+    return found
+
+
+def near_duplicates(fingerprints: Sequence[int | None], splits: Sequence[str],
+                    locations: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of photos in two splits whose fingerprints differ in 15 bits of 256 or fewer.
+
+    Frames of one fixed camera look alike, so pairs of one location do not count, unless there is
+    only one location. Two fingerprints that near have at least one of their 16 rows of 16 bits
+    in common, so only photos with a common row are compared.
+    """
+    used = [index for index, (bits, split) in enumerate(zip(fingerprints, splits, strict=True))
+            if bits is not None and split]
+    if not used:
+        return []
+    rows = np.array([list(fingerprints[index].to_bytes(32, "big")) for index in used], np.uint8)
+    rows = rows.view(">u2").astype(np.uint16)  # (N, 16)
+    split = np.unique([splits[index] for index in used], return_inverse=True)[1]
+    place = np.unique([locations[index] for index in used], return_inverse=True)[1]
+    if place.max() == 0:
+        place = np.arange(len(used))
+    pairs = set()
+    for column in range(16):
+        order = np.argsort(rows[:, column], kind="stable")
+        ends = np.flatnonzero(np.diff(rows[order, column])) + 1
+        for group in np.split(order, ends):
+            if len(group) < 2 or rows[group[0], column] in (0, 0xFFFF):  # plain sky, in any photo
+                continue
+            for number, first in enumerate(group[:-1]):
+                others = group[number + 1:]
+                others = others[(split[others] != split[first]) & (place[others] != place[first])]
+                bits = np.bitwise_count(rows[others] ^ rows[first]).sum(axis=1)
+                pairs.update(tuple(sorted((used[first], used[other])))
+                             for other in others[bits <= 15])
+    return sorted(pairs)
+
+
 def write_splits(path: str | Path, manifest: Manifest, splits: Sequence[str]) -> None:
     """Write splits.csv (image, location, sequence, split), unlabelled photos left out."""
     temporary = Path(f"{path}.tmp")
@@ -102,7 +169,14 @@ def read_splits(path: str | Path, manifest: Manifest) -> list[str]:
             known = {row["image"]: row["split"] for row in csv.DictReader(file)}
     except (OSError, KeyError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as splits.csv ({error})") from None
-    return [known.get(image, "") for image in manifest.column("image")]
+    for image, split in known.items():
+        if split not in ("", *SPLITS):
+            raise InputError(f"{path}: {image} has the split {split!r}, which is none of "
+                             f"{', '.join(SPLITS)}")
+    splits = [known.get(image, "") for image in manifest.column("image")]
+    if not any(splits):
+        raise InputError(f"{path}: none of its photos stands in the manifest")
+    return splits
 
 
 def _units(manifest: Manifest, indices: np.ndarray, by: str) -> np.ndarray:
@@ -113,6 +187,36 @@ def _units(manifest: Manifest, indices: np.ndarray, by: str) -> np.ndarray:
     # A photo without a sequence is one of its own.
     keys = [column[index] or f"photo {index}" for index in indices]
     return np.unique(keys, return_inverse=True)[1]
+
+
+def _in_fold(manifest: Manifest, labelled: np.ndarray, presence: np.ndarray, by: str, folds: int,
+             fold: int, random: np.random.Generator) -> np.ndarray:
+    """Which of the labelled photos stand in part `fold` of `folds`; each unit is in one part."""
+    units = _units(manifest, labelled, by)
+    found = int(units.max()) + 1
+    if found < folds:
+        raise InputError(f"folds: {found} {by}{'s' * (found != 1)} cannot be cut into {folds} "
+                         "parts; lower folds, or set another split_by")
+    parts = {f"fold {number}": 1 / folds for number in range(1, folds)}
+    names = _most_balanced(units, presence[labelled], parts, random)
+    return names == (f"fold {fold}" if fold else "train")  # the rest is called train there
+
+
+def _taken_from(manifest: Manifest, labelled: np.ndarray, day: str) -> np.ndarray:
+    """Which of the labelled photos belong to sequences that began on that day or later."""
+    times = np.array(manifest.column("datetime"))[labelled]
+    if not all(times):
+        missing = labelled[times == ""]
+        raise InputError(f"test_from: {len(missing)} labelled photos have no datetime, such as "
+                         f"{manifest[missing[0]].image}; fill in the column, or split otherwise")
+    units = _units(manifest, labelled, "sequence")
+    order = np.argsort(times, kind="stable")
+    _, first = np.unique(units[order], return_index=True)
+    late = times[order][first][units] >= day
+    if late.all() or not late.any():
+        raise InputError(f"test_from: {'all' if late.all() else 'no'} labelled photos were taken "
+                         f"from {day} on; they go from {min(times)} to {max(times)}")
+    return late
 
 
 def _check_enough(units: np.ndarray, wanted: dict[str, float], by: str) -> None:

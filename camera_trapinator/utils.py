@@ -57,10 +57,10 @@ def find_config(path: str) -> Path:
     raise InputError(f"{path}: no such config file, neither here nor below {ROOT}")
 
 
-def checks_of(data_root: Path) -> Path:
-    """The file that remembers which photos and masks of a data root were checked and sound."""
+def checks_of(data_root: Path, what: str = "masks") -> Path:
+    """The file that remembers which `masks` or `photos` of a data root were checked and sound."""
     number = crc32(str(data_root.resolve()).encode())
-    return RUNS / ".checked" / f"{data_root.name}-{number:08x}.csv"
+    return RUNS / ".checked" / f"{data_root.name}-{number:08x}-{what}.csv"
 
 
 def choose_device(name: str = "auto") -> "torch.device":

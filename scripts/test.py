@@ -41,7 +41,7 @@ from camera_trapinator.outputs.overlays import write_overlays
 from camera_trapinator.outputs.sheets import write_worst_sheet
 from camera_trapinator.outputs.tables import write_predictions_csv, write_table
 from camera_trapinator.photos import PHOTO_SUFFIXES, find_photos
-from camera_trapinator.splits import read_splits
+from camera_trapinator.splits import find_leaks, read_splits
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
@@ -104,11 +104,15 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
     dataset = PredictionDataset(manifest, data_root, config.working_scale, indices, "photo")
     predict(dataset, records_path, weights, checkpoint, config, facts)
 
+    note = ("seen locations only: the split kept no location apart, so nothing is known of new ones"
+            if seen_only else "")
+    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from))
+    if leakage:
+        note = "; ".join([*leakage, "the scores are too good", note]).removesuffix("; ")
     _, records = outputs.read_records(records_path)
     report = {
         "weights": weights.name, "run": weights.parent.name, "split_by": config.split_by,
-        "note": ("seen locations only: the split kept no location apart, so nothing is known of "
-                 "new ones" if seen_only else ""),
+        "note": note,
         "mask_size": "photo",
         **build_report(map(with_presence, records), names),
     }

@@ -28,6 +28,7 @@ from camera_trapinator.dataset import (
     PredictionDataset,
     check_photos,
     group_by_shape,
+    known_fingerprints,
 )
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.manifest import Manifest, read_classes, read_manifest
@@ -35,7 +36,13 @@ from camera_trapinator.metrics import ConfusionMatrix
 from camera_trapinator.model import UNet
 from camera_trapinator.outputs.curves import write_curves
 from camera_trapinator.sampler import TrainSampler
-from camera_trapinator.splits import leaks, make_splits, write_splits
+from camera_trapinator.splits import (
+    find_leaks,
+    make_splits,
+    near_duplicates,
+    read_splits,
+    write_splits,
+)
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import (
     ROOT,
@@ -73,9 +80,21 @@ def main() -> None:
     shares = check_photos(manifest, data_root, len(classes), checks_of(data_root))
     splits = make_splits(manifest, shares > 0, by=config.split_by, seed=config.seed,
                          val_fraction=config.val_fraction, test_fraction=config.test_fraction,
-                         test_seen_fraction=config.test_seen_fraction)
+                         test_seen_fraction=config.test_seen_fraction, folds=config.folds,
+                         fold=config.fold, test_from=config.test_from,
+                         given=given_splits(config, manifest))
     train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
     check_splits(config, data_root, shares, train_rows, val_rows)
+    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from))
+    # Fingerprints are there if scripts/check_data.py has read the photos.
+    fingerprints = known_fingerprints(manifest, data_root, checks_of(data_root, "photos"))
+    copies = near_duplicates(fingerprints, splits, manifest.column("location"))
+    leakage += [f"{manifest[first].image} and {manifest[second].image} are near-duplicates in two "
+                "splits" for first, second in copies[:3]]
+    if leakage and not config.allow_leakage:
+        raise InputError(f"{'; '.join(leakage)}: scores there would be too good. Correct the "
+                         "splits, say with split_by what may be shared, or set allow_leakage: "
+                         "true, and every report will tell")
 
     # The device, and the precision that it computes fastest in.
     device = choose_device(config.device)
@@ -268,6 +287,14 @@ def check_splits(config: Config, data_root: Path, shares: np.ndarray, train_rows
                          "animal, or import them with scripts/import_labels.py")
 
 
+def given_splits(config: Config, manifest: Manifest) -> list[str] | None:
+    """The splits of the knob `splits_file`, as given or below the repository; None = not set."""
+    if not config.splits_file:
+        return None
+    path = Path(config.splits_file).expanduser()
+    return read_splits(path if path.exists() else ROOT / path, manifest)
+
+
 def describe_splits(splits: list[str], manifest: Manifest, config: Config) -> str:
     """How many photos of how many locations are where, and a warning if a location leaks."""
     parts = []
@@ -277,12 +304,10 @@ def describe_splits(splits: list[str], manifest: Manifest, config: Config) -> st
         if locations:
             parts.append(f"{splits.count(name)} {name} ({len(locations)} locations)")
     line = ", ".join(parts)
-    shared = leaks(manifest, splits, "location")
     if config.split_by != "location":
         line += f"; split by {config.split_by}: the scores hold for seen locations only"
-    elif shared:
-        line += (f"\nwarning     {len(shared)} locations stand in train and in another split, such "
-                 f"as {shared[0]}: scores there are too good")
+    for leak in find_leaks(manifest, splits, config.split_by, bool(config.test_from)):
+        line += f"\nwarning     {leak}: scores there are too good"
     return line
 
 

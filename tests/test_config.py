@@ -98,3 +98,13 @@ def test_missing_or_binary_file_is_refused(tmp_path):
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not UTF-8"):
         load_config(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(("override", "part"), [
+    (["fold=2"], "fold: 2 of 0 folds"), (["folds=3", "fold=3"], "count from 0 to 2"),
+    (["folds=1"], "at least 2"), (["folds=3", "test_from=2024-01-01"], "exclude test_from"),
+    (["test_from=2024-1-1"], "no day of the form"), (["test_from=20240101"], "no day of the form"),
+])
+def test_folds_and_seasons_must_make_sense(override, part):
+    with pytest.raises(InputError, match=part):
+        load_config(ROOT / "configs/unet.yaml", override)

@@ -273,7 +273,8 @@ def test_a_roboflow_export_keeps_its_splits_and_groups_the_copies_of_a_source(tm
     result = run_script("import_labels.py", "roboflow", tmp_path / "export", "--out", out)
     assert result.returncode == 0, result.stderr
     rows = {row.image.rpartition("/")[2]: row for row in read_manifest(out / "manifest.csv")}
-    assert [rows[name].sequence for name in copies] == ["fox_jpg.jpg"] * 2 + ["hare.v2_png.jpg"]
+    assert [rows[name].sequence for name in copies] == [
+        "train/fox_jpg.jpg", "train/fox_jpg.jpg", "train/hare.v2_png.jpg"]
     assert {name: row.split for name, row in rows.items()} == {
         **dict.fromkeys(copies, "train"), "owl_jpg.rf.55.jpg": "test"}  # it has no test folder
     line = error_line(run_script("import_labels.py", "roboflow", tmp_path, "--out", out))

@@ -16,6 +16,7 @@ from conftest import QUICK, draw_photo, error_line, make_data, run_script
 from PIL import Image
 
 from camera_trapinator.checkpoint import load_checkpoint
+from camera_trapinator.manifest import read_manifest, write_manifest
 from camera_trapinator.photos import read_mask
 from camera_trapinator.utils import ROOT
 
@@ -330,3 +331,32 @@ def test_photos_are_only_read(trained, folder):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     run_script("test.py", "--images", folder, "--overwrite", runs=trained)
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_leak_stops_the_training_unless_it_is_allowed_and_then_every_report_tells(
+        own_data, tmp_path):
+    rows = list(read_manifest(own_data / "manifest.csv"))
+    write_manifest(own_data / "manifest.csv", [
+        row._replace(split=["train", "val", "test"][(place + place // 3) % 3],
+                     sequence="")
+        for place, row in enumerate(rows)])
+    arguments = ["--config", "configs/demo.yaml", f"data_root={own_data}", *QUICK]
+    line = error_line(run_script("train.py", *arguments, runs=tmp_path / "runs"))
+    assert "5 locations in train and in another split, such as site0" in line
+    result = run_script("train.py", *arguments, "allow_leakage=true", runs=tmp_path / "runs")
+    assert result.returncode == 0, result.stderr
+    assert "warning     5 locations" in result.stdout
+    result = run_script("test.py", "--run", "demo", runs=tmp_path / "runs")
+    assert "5 locations in train" in result.stdout
+    report = json.loads((tmp_path / "runs/demo/test/report.json").read_text())
+    assert "the scores are too good" in report["note"]
+
+
+def test_the_splits_of_a_run_can_be_kept_for_the_next(own_data, tmp_path):
+    arguments = ["--config", "configs/demo.yaml", f"data_root={own_data}", *QUICK, "epochs=1"]
+    for more in (["--run", "a", "seed=3"], ["--run", "b", "seed=4",
+                                            f"splits_file={tmp_path}/runs/a/splits.csv"]):
+        result = run_script("train.py", *arguments, *more, runs=tmp_path / "runs")
+        assert result.returncode == 0, result.stderr
+    first, second = ((tmp_path / f"runs/{name}/splits.csv").read_text() for name in "ab")
+    assert first == second

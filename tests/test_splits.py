@@ -5,7 +5,7 @@ import pytest
 
 from camera_trapinator import InputError
 from camera_trapinator.manifest import Manifest, Row
-from camera_trapinator.splits import leaks, make_splits, read_splits, write_splits
+from camera_trapinator.splits import find_leaks, leaks, make_splits, read_splits, write_splits
 
 WANTED = {"val_fraction": 0.2, "test_fraction": 0.2}
 
@@ -280,3 +280,93 @@ def test_unusable_splits_are_refused(tmp_path, content):
         (tmp_path / "splits.csv").write_text(content)
     with pytest.raises(InputError, match="splits.csv: cannot be read"):
         read_splits(tmp_path / "splits.csv", Manifest([Row("a.jpg")]))
+
+
+# ------------------------------------------------------------- folds, last season, kept splits
+
+
+@pytest.mark.parametrize("way", ["plain", "folds", "season", "test_seen"])
+def test_no_location_and_no_sequence_is_ever_torn(way, monkeypatch):
+    """250 random manifests each; what was asked for on purpose is left out."""
+    monkeypatch.setattr("camera_trapinator.splits.TRIALS", 20)
+    checked = 0
+    for seed in range(250):
+        random = np.random.default_rng([seed, 7])
+        manifest, presence = make_manifest(random, int(random.integers(6, 30)), 8)
+        days = {row.sequence or row.image: int(random.integers(1, 29)) for row in manifest}
+        manifest = Manifest([row._replace(datetime=f"2024-05-{days[row.sequence or row.image]:02}"
+                                          f" 10:00:{place % 60:02}")
+                             for place, row in enumerate(manifest)])
+        options = {"plain": {}, "folds": {"folds": 3, "fold": seed % 3},
+                   "season": {"test_from": "2024-05-15"},
+                   "test_seen": {"test_seen_fraction": 0.2}}[way]
+        try:
+            splits = make_splits(manifest, presence, by="location", seed=seed, **options, **WANTED)
+        except InputError as error:
+            assert "photos were taken" in str(error) or "one sequence" in str(error)
+            continue
+        checked += 1
+        for names in split_of_each(manifest, splits, "sequence").values():
+            assert len(names) == 1
+        shared = {"season": {"test"}, "test_seen": {"test_seen"}}.get(way, set())
+        for names in split_of_each(manifest, splits, "location").values():
+            assert len(names - shared) <= 1
+        assert find_leaks(manifest, splits, "location", way == "season") == []
+    assert checked > 200
+
+
+def test_every_location_is_in_the_test_of_one_fold():
+    manifest, presence = make_manifest(np.random.default_rng(0), 17, 8)
+    tests = []
+    for fold in range(5):
+        splits = make_splits(manifest, presence, by="location", folds=5, fold=fold, **WANTED)
+        tests.append({row.location for row, split in zip(manifest, splits, strict=True)
+                      if split == "test"})
+        assert {"train", "val", "test"} == set(splits)
+    assert sum(map(len, tests)) == len(set.union(*tests)) == 17
+    with pytest.raises(InputError, match="17 locations cannot be cut into 18"):
+        make_splits(manifest, presence, by="location", folds=18, **WANTED)
+
+
+def test_the_last_season_is_the_test():
+    rows = [Row(f"{site}/{n}.jpg", "mask", f"site{site}", time, f"{site}#{n // 2}")
+            for site in range(4) for n, time in enumerate([
+                "2023-01-01 10:00:00", "2023-01-01 10:00:05", "2023-12-31 23:59:58",
+                "2024-01-01 00:00:01", "2024-03-01 10:00:00", "2024-03-01 10:00:05"])]
+    manifest, presence = Manifest(rows), np.ones((24, 2), bool)
+    splits = make_splits(manifest, presence, by="location", test_from="2024-01-01", **WANTED)
+    for row, split in zip(manifest, splits, strict=True):  # a burst over midnight stays whole
+        assert (split == "test") == row.sequence.endswith("#2")
+    with pytest.raises(InputError, match="no labelled photos were taken from 2025"):
+        make_splits(manifest, presence, by="location", test_from="2025-01-01", **WANTED)
+    manifest = Manifest([rows[0]._replace(datetime=""), *rows[1:]])
+    with pytest.raises(InputError, match="1 labelled photos have no datetime, such as 0/0.jpg"):
+        make_splits(manifest, presence, by="location", test_from="2024-01-01", **WANTED)
+
+
+def test_kept_splits_are_obeyed_and_exclude_others(tmp_path):
+    manifest, presence = make_manifest(np.random.default_rng(0), 9, 12)
+    first = make_splits(manifest, presence, by="location", seed=1, **WANTED)
+    write_splits(tmp_path / "splits.csv", manifest, first)
+    given = read_splits(tmp_path / "splits.csv", manifest)
+    assert make_splits(manifest, presence, by="location", seed=2, given=given, **WANTED) == first
+    with pytest.raises(InputError, match="^folds: the photos have their splits"):
+        make_splits(manifest, presence, by="location", given=given, folds=3, **WANTED)
+    with pytest.raises(InputError, match="none of its photos"):
+        read_splits(tmp_path / "splits.csv", Manifest([Row("other.jpg")]))
+    (tmp_path / "splits.csv").write_text("image,split\nsite0/0.jpg,training\n")
+    with pytest.raises(InputError, match="'training', which is none of"):
+        read_splits(tmp_path / "splits.csv", manifest)
+
+
+def test_what_counts_as_a_leak_follows_from_what_was_asked_for():
+    manifest = Manifest([Row(f"{n}.jpg", "m", place, sequence=burst) for n, (place, burst) in
+                         enumerate([("a", "1"), ("a", "2"), ("b", "3"), ("b", "3"), ("c", "4")])])
+    splits = ["train", "test", "train", "val", "val"]
+    location, sequence = ("2 locations in train and in another split, such as a",
+                          "1 sequence in train and in another split, such as 3")
+    assert find_leaks(manifest, splits, "location", False) == [location, sequence]
+    assert find_leaks(manifest, splits, "location", True) == [
+        "1 location in train and in another split, such as b", sequence]
+    assert find_leaks(manifest, splits, "sequence", False) == [sequence]
+    assert find_leaks(manifest, splits, "photo", False) == []

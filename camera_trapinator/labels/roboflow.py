@@ -34,6 +34,7 @@ def find_exports(folder: Path) -> list[tuple[Path, str]]:
 def group_copies(labels: Labels) -> Labels:
     """Make a sequence of the copies of one source, so that no split tears them apart."""
     for photo in labels.photos:
-        name = photo.source.name
-        photo.sequence = photo.sequence or COPY.sub("", name)
+        # Roboflow keeps a source in one part; one name in two parts is two sources.
+        folder, name = photo.source.parent.name, photo.source.name
+        photo.sequence = photo.sequence or f"{folder}/{COPY.sub('', name)}"
     return labels

@@ -1,0 +1,232 @@
+"""Check the photos, masks and splits of a config before any training.
+
+    python scripts/check_data.py --config configs/my_site.yaml
+
+Reads every photo in full. Errors end with exit code 2, warnings with 0. Writes data_report.json
+and data_sheet.png (photos with their masks drawn on them) to cnn_states/data_check/<config>/.
+`scripts/train.py` uses what was found here.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from camera_trapinator import IGNORE, InputError
+from camera_trapinator.config import Config, load_config
+from camera_trapinator.dataset import PhotoFacts, examine_photos, find_faults
+from camera_trapinator.labels.roboflow import COPY
+from camera_trapinator.manifest import BACKGROUND, Class, Manifest, read_classes, read_manifest
+from camera_trapinator.outputs import draw_overlay, written_whole
+from camera_trapinator.outputs.sheets import write_sheet
+from camera_trapinator.photos import read_mask, read_photo
+from camera_trapinator.splits import find_leaks, make_splits, near_duplicates, read_splits
+from camera_trapinator.utils import ROOT, RUNS, checks_of, exit_on_bad_input, find_config
+
+PEOPLE = ("person", "people", "human", "man", "woman", "child", "homo sapiens")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    config = load_config(find_config(arguments.config), arguments.overrides)
+    data_root = ROOT / config.data_root
+    manifest = read_manifest(data_root / "manifest.csv")
+    classes = read_classes(data_root / "classes.csv")
+
+    # What is wrong with single files.
+    shares, errors, values = find_faults(manifest, data_root, len(classes), checks_of(data_root))
+    bar = partial(tqdm, total=len(manifest), unit="photo", dynamic_ncols=True, disable=None)
+    facts = examine_photos(manifest, data_root, checks_of(data_root, "photos"), bar)
+    missing = {error.split(": no such")[0] for error in errors}  # told once
+    errors += [fact.failure for row, fact in zip(manifest, facts, strict=True)
+               if fact.failure and str(data_root / row.image) not in missing]
+    errors += binary_masks(manifest, values)
+
+    # What is wrong with how they are shared out.
+    splits, duplicates = [""] * len(manifest), []
+    try:
+        given = read_splits(config.splits_file, manifest) if config.splits_file else None
+        splits = make_splits(
+            manifest, shares > 0, by=config.split_by, val_fraction=config.val_fraction,
+            test_fraction=config.test_fraction, test_seen_fraction=config.test_seen_fraction,
+            seed=config.seed, given=given, folds=config.folds, fold=config.fold,
+            test_from=config.test_from)
+    except InputError as error:
+        errors.append(str(error))
+    leaks = find_leaks(manifest, splits, config.split_by, bool(config.test_from))
+    duplicates = near_duplicates([fact.fingerprint for fact in facts], splits,
+                                 manifest.column("location"))
+    leaks += [f"{manifest[first].image} ({splits[first]}) and {manifest[second].image} "
+              f"({splits[second]}) are near-duplicates" for first, second in duplicates]
+    warnings = find_warnings(manifest, classes, shares, splits, facts)
+    warnings += torn_copies(manifest, splits)
+    (warnings if config.allow_leakage else errors).extend(leaks)
+
+    out = Path(arguments.out or RUNS / "data_check" / Path(arguments.config).stem)
+    report = {"photos": len(manifest), "errors": errors, "warnings": warnings,
+              **describe(manifest, classes, shares, splits, facts)}
+    with written_whole(out / "data_report.json") as path:
+        path.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8",
+                        errors="backslashreplace")
+    draw_sheet(manifest, data_root, classes, shares, splits, facts, out / "data_sheet.png", config)
+    print_report(report, out)
+    sys.exit(2 if errors else 0)
+
+
+def binary_masks(manifest: Manifest, values: list[dict[int, float]]) -> list[str]:
+    """Masks of 0 and 255 alone are meant otherwise: 255 is not learned from."""
+    found = [row.mask for row, shares in zip(manifest, values, strict=True)
+             if shares and set(shares) <= {0, IGNORE} and shares.get(IGNORE)]
+    with_class = any(set(shares) - {0, IGNORE} for shares in values)
+    if not found or with_class:
+        return []
+    return [f"{found[0]}: 0 and 255 found, in {len(found)} masks: did you mean 255 = class 1? 255 "
+            "is ignored. Import them with scripts/import_labels.py masks and a table with the line "
+            "`255,animal`"]
+
+
+def torn_copies(manifest: Manifest, splits: list[str]) -> list[str]:
+    """Roboflow's copies of one source that stand in two splits."""
+    found: dict[str, set[str]] = {}
+    for row, split in zip(manifest, splits, strict=True):
+        source = COPY.sub("", row.image.rpartition("/")[2])
+        if split and source != row.image.rpartition("/")[2]:
+            found.setdefault(source, set()).add(split)
+    torn = sorted(source for source, names in found.items() if len(names) > 1)
+    return [f"copies of {len(torn)} Roboflow sources stand in two splits, such as {torn[0]}: if "
+            "they are of one photo, give them one sequence"] if torn else []
+
+
+def find_warnings(manifest: Manifest, classes: list[Class], shares: np.ndarray,
+                  splits: list[str], facts: list[PhotoFacts]) -> list[str]:
+    """What may be meant so, and may be not."""
+    warnings = []
+    split, locations = np.array(splits), np.array(manifest.column("location"))
+    for index, (name, _) in enumerate(classes):
+        there = shares[:, index] > 0
+        if not there.any():
+            warnings.append(f"no mask holds the class {name}")
+            continue
+        for wanted in ("train", "test"):
+            if wanted in splits and not (there & (split == wanted)).any():
+                warnings.append(f"no {wanted} photo holds the class {name}; it stands at "
+                                f"{len(set(locations[there]))} locations")
+    if not any(row.mask == BACKGROUND for row in manifest) and (shares[:, 0] < 1).all():
+        warnings.append("no photo is empty; on empty photos the network will see animals that are "
+                        "not there")
+    times = [row.datetime for row in manifest]
+    known = Counter(time for time in times if time)
+    if known:
+        time, count = known.most_common(1)[0]
+        if count > max(5, 0.1 * len(times)):
+            warnings.append(f"{count} photos have one and the same datetime, {time}: a clock that "
+                            "stood still, or the time of copying?")
+        old = [time for time in known if time < "2001"]
+        if old:
+            warnings.append(f"{sum(known[time] for time in old)} photos are dated before 2001, "
+                            f"such as {old[0]}: a camera with a reset clock")
+    if not all(times):
+        warnings.append(f"{times.count('')} photos have no datetime; their bursts are not known")
+    if positions := sum(fact.position for fact in facts):
+        warnings.append(f"{positions} photos tell in their EXIF where they were taken (GPS): take "
+                        "it out before you share them, where animals or people are at risk")
+    people = [name for name, _ in classes if name.lower() in PEOPLE]
+    if people:
+        warnings.append(f"the class {people[0]}: photos of people may not be shared without their "
+                        "consent")
+    return warnings
+
+
+def describe(manifest: Manifest, classes: list[Class], shares: np.ndarray, splits: list[str],
+             facts: list[PhotoFacts]) -> dict:
+    """Photos and pixels of each class, of each split, of each location."""
+    night = np.array([fact.infrared for fact in facts])
+    split, locations = np.array(splits), np.array(manifest.column("location"))
+    labelled = shares.any(axis=1)
+
+    def part(chosen: np.ndarray) -> dict:
+        return {"photos": int(chosen.sum()), "labelled": int((chosen & labelled).sum()),
+                "empty": int((chosen & (shares[:, 0] == 1)).sum()),
+                "night": int((chosen & night).sum())}
+
+    names = sorted(set(splits) - {""})
+    times = sorted(time for time in manifest.column("datetime") if time)
+    return {
+        "classes": {name: {
+            "photos": int((shares[:, index] > 0).sum()),
+            "pixel_share": float(shares[labelled, index].mean()) if labelled.any() else None,
+            **{kind: int(((shares[:, index] > 0) & (split == kind)).sum()) for kind in names},
+        } for index, (name, _) in enumerate(classes)},
+        "splits": {kind: {**part(split == kind), "locations": len(set(locations[split == kind]))}
+                   for kind in names},
+        "locations": {place: {**part(locations == place),
+                              "splits": sorted(set(split[locations == place]) - {""})}
+                      for place in sorted(set(locations))},
+        "all": part(np.ones(len(manifest), bool)),
+        "first": times[0] if times else None, "last": times[-1] if times else None,
+    }
+
+
+def draw_sheet(manifest: Manifest, data_root: Path, classes: list[Class], shares: np.ndarray,
+               splits: list[str], facts: list[PhotoFacts], path: Path, config: Config) -> None:
+    """24 labelled photos, spread over locations and classes, with their masks drawn on them."""
+    random, taken = np.random.default_rng(config.seed), Counter()
+    sound = [index for index in random.permutation(len(manifest))
+             if shares[index].any() and not facts[index].failure]
+    chosen = []
+    for index in sound[:5000]:  # the rarest of class and location first
+        key = (int(shares[index, 1:].argmax()) if shares[index, 1:].any() else -1,
+               manifest[int(index)].location)
+        chosen.append((taken[key], len(chosen), int(index)))
+        taken[key] += 1
+    pictures = []
+    for _, _, index in sorted(chosen)[:24]:
+        row = manifest[index]
+        photo = read_photo(data_root / row.image, 480)
+        mask = np.zeros(photo.image.shape[:2], np.uint8)
+        if row.mask != BACKGROUND:
+            mask = read_mask(data_root / row.mask)
+        pictures.append((draw_overlay(photo.image, mask, classes),
+                         [row.image, f"{row.location}  {row.datetime}  {splits[index]}"]))
+    if pictures:
+        write_sheet(pictures, path, columns=6, cell=(300, 240), classes=classes)
+
+
+def print_report(report: dict, out: Path) -> None:
+    whole = report["all"]
+    print(f"photos      {report['photos']}: {whole['labelled']} labelled, {whole['empty']} of them "
+          f"empty, {whole['night']} at night, {len(report['locations'])} locations"
+          + (f", {report['first']} to {report['last']}" if report["first"] else ""))
+    for kind, numbers in report["splits"].items():
+        print(f"{kind:<11} {numbers['photos']} photos, {numbers['empty']} empty, "
+              f"{numbers['night']} at night, {numbers['locations']} locations")
+    for name, numbers in report["classes"].items():
+        share = numbers["pixel_share"]
+        print(f"class       {name}: {numbers['photos']} photos"
+              + (f", {share:.2%} of the pixels" if share is not None else ""))
+    for kind in ("warning", "error"):
+        lines = report[f"{kind}s"]
+        for line in lines[:20]:
+            print(f"{kind:<11} {line}")
+        if len(lines) > 20:
+            print(f"{kind:<11} and {len(lines) - 20} more, all in {out / 'data_report.json'}")
+    print(f"{len(report['errors'])} errors, {len(report['warnings'])} warnings; see {out}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
+    parser.add_argument("--out", help="folder of the report (default: see above)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
+    return parser.parse_intermixed_args()
+
+
+if __name__ == "__main__":
+    with exit_on_bad_input():
+        main()

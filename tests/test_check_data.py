@@ -1,0 +1,135 @@
+"""check_data.py: everything that is wrong with a data root is told, before any training."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import CLASSES, error_line, run_script
+from PIL import Image
+
+from camera_trapinator.manifest import read_manifest, write_manifest
+from camera_trapinator.photos import fingerprint, read_photo, write_mask
+from camera_trapinator.splits import near_duplicates
+from camera_trapinator.utils import ROOT
+
+WILD7 = ROOT.parent / "shared" / "data" / "wild7"
+
+
+def smooth_photo(random) -> Image.Image:
+    """A photo without noise, as large as a small camera's."""
+    return Image.fromarray(random.integers(0, 256, (9, 12, 3)).astype(np.uint8)).resize(
+        (640, 480), Image.Resampling.BICUBIC)
+
+
+def check(data, tmp_path, *overrides):
+    """Exit code, report and stdout of check_data.py on a data root."""
+    result = run_script("check_data.py", "--config", "configs/demo.yaml", f"data_root={data}",
+                        *overrides, runs=tmp_path / "runs")
+    assert "Traceback" not in result.stderr, result.stderr
+    path = tmp_path / "runs/data_check/demo/data_report.json"
+    return result.returncode, json.loads(path.read_text()), result.stdout
+
+
+def change(data, **columns):
+    """Set columns of the manifest; a function of place and row gives each value."""
+    rows = list(read_manifest(data / "manifest.csv"))
+    write_manifest(data / "manifest.csv", [
+        row._replace(**{name: value(place, row) for name, value in columns.items()})
+        for place, row in enumerate(rows)])
+    return rows
+
+
+def test_sound_data_are_described(own_data, tmp_path):
+    code, report, stdout = check(own_data, tmp_path)
+    assert code == 0 and report["errors"] == [] and "0 errors" in stdout
+    assert report["photos"] == 15 and report["all"]["empty"] == 5
+    assert report["classes"]["fox"]["photos"] == report["classes"]["snow hare"]["photos"] == 5
+    assert sum(split["photos"] for split in report["splits"].values()) == 15
+    assert {place["photos"] for place in report["locations"].values()} == {3}
+    with Image.open(tmp_path / "runs/data_check/demo/data_sheet.png") as sheet:
+        colours = np.array(sheet.convert("RGB")).reshape(-1, 3)
+    for _, colour in CLASSES[1:]:  # outlines and legend
+        assert (colours == colour).all(axis=1).sum() > 100
+
+
+def test_every_fault_of_a_file_is_told_once(own_data, tmp_path):
+    rows = list(read_manifest(own_data / "manifest.csv"))
+    content = (own_data / rows[0].image).read_bytes()
+    (own_data / rows[0].image).write_bytes(content[:len(content) // 2])
+    (own_data / rows[3].image).unlink()
+    Image.fromarray(np.zeros((64, 48), np.uint8)).save(own_data / rows[4].mask)
+    Image.fromarray(np.full((48, 64), 128, np.uint8)).save(own_data / rows[7].mask)
+    code, report, stdout = check(own_data, tmp_path)
+    assert code == 2 and len(report["errors"]) == 4
+    for row, part in ((rows[0].image, "truncated"), (rows[3].image, "no such photo"),
+                      (rows[4].mask, "lies on its side"), (rows[7].mask, "128 = class 1?")):
+        assert sum(row in error and part in error for error in report["errors"]) == 1, report
+        assert part in stdout
+
+
+def test_masks_of_0_and_255_are_asked_about(own_data, tmp_path):
+    for row in read_manifest(own_data / "manifest.csv"):
+        if row.mask != "background":
+            write_mask(own_data / row.mask, np.eye(48, 64, dtype=np.uint8) * 255, [(0, 0, 0)])
+    code, report, _ = check(own_data, tmp_path)
+    assert code == 2 and "did you mean 255 = class 1?" in report["errors"][0]
+
+
+def test_near_duplicates_in_two_splits_stop_check_and_training(own_data, tmp_path):
+    rows = change(own_data, split=lambda place, _: ["train", "train", "val", "test", "test"][
+        place // 3])
+    photo = smooth_photo(np.random.default_rng(0))
+    photo.save(own_data / rows[1].image)  # site0
+    photo.resize((320, 240)).save(own_data / rows[10].image, quality=60)  # site3
+    command = ["--config", "configs/demo.yaml", f"data_root={own_data}"]
+    code, report, _ = check(own_data, tmp_path)
+    assert code == 2 and len(report["errors"]) == 1
+    assert rows[1].image in report["errors"][0] and rows[10].image in report["errors"][0]
+    assert "near-duplicates" in error_line(run_script("train.py", *command,
+                                                      runs=tmp_path / "runs"))
+    code, report, _ = check(own_data, tmp_path, "allow_leakage=true")
+    assert code == 0 and any("near-duplicates" in line for line in report["warnings"])
+
+
+def test_odd_data_are_warned_about(own_data, tmp_path):
+    exif = Image.Exif()
+    exif[0x8825] = {2: (50.0, 1.0, 2.0)}
+    rows = change(own_data, datetime=lambda place, _: "1999-01-01 00:00:00" if place < 12 else "",
+                  sequence=lambda *_: "")
+    with Image.open(own_data / rows[0].image) as photo:
+        photo.load()
+        photo.save(own_data / rows[0].image, exif=exif)
+    with open(own_data / "classes.csv", "a") as file:
+        file.write("3,person,#ff0000\n")
+    code, report, _ = check(own_data, tmp_path)
+    warnings = "\n".join(report["warnings"])
+    assert code == 0
+    for part in ("no mask holds the class person", "12 photos have one and the same datetime",
+                 "12 photos are dated before 2001", "3 photos have no datetime",
+                 "1 photos tell in their EXIF where", "photos of people"):
+        assert part in warnings
+
+
+def test_fingerprints_know_copies_and_nothing_else():
+    random = np.random.default_rng(0)
+    photos = [smooth_photo(random) for _ in range(60)]
+    copies = [photo.resize((160, 120)) for photo in photos[:5]]
+    bits = [fingerprint(np.asarray(photo)) for photo in [*photos, *copies]]
+    splits = ["train"] * 60 + ["test"] * 5
+    assert near_duplicates(bits, splits, [f"site{n}" for n in range(65)]) == [
+        (n, 60 + n) for n in range(5)]
+    # Photos of one location look alike anyway, photos without a split do not matter.
+    assert near_duplicates(bits, splits, ["site"] * 60 + ["site"] * 4 + ["other"]) == [(4, 64)]
+    assert near_duplicates(bits, [*splits[:60], *[""] * 5], [f"{n}" for n in range(65)]) == []
+    assert fingerprint(np.full((48, 64, 3), 7, np.uint8)) is None
+
+
+@pytest.mark.skipif(not WILD7.is_dir(), reason=f"the photos of {WILD7} are not here")
+def test_the_two_copies_of_wild7_are_found():
+    files = [file for split in ("train", "valid") for file in sorted((WILD7 / split).glob("*.jpg"))]
+    bits = [fingerprint(read_photo(file, 64).image) for file in files]
+    splits = [file.parent.name for file in files]
+    found = near_duplicates(bits, splits, splits)
+    assert len(found) == 2
+    for first, second in found:
+        assert files[first].read_bytes() == files[second].read_bytes()
