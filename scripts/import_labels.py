@@ -18,6 +18,7 @@ from pathlib import Path
 from camera_trapinator import InputError
 from camera_trapinator.labels import Labels, unlisted_photos, write_data_root
 from camera_trapinator.labels.coco import read_coco
+from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
@@ -61,6 +62,9 @@ def yolo(arguments: argparse.Namespace) -> Labels:
 
 def cvat(arguments: argparse.Namespace) -> Labels:
     def read(path: Path, *inputs, **options) -> Labels:
+        if path.is_file() or (path / "annotations.xml").is_file():  # `CVAT for images 1.1`
+            return read_cvat_xml(path if path.is_file() else path / "annotations.xml", *inputs,
+                                 **options)
         return read_mask_folder(path / "SegmentationClass", *inputs, **options,
                                 colours=path / "labelmap.txt")
     return read_all(read, arguments)
@@ -128,7 +132,8 @@ def parse_arguments() -> argparse.Namespace:
     tool.add_argument("--names", type=Path, required=True, metavar="FILE",
                       help="data.yaml, or a text file with one class name a line")
 
-    add_tool(tools, cvat, "unzipped CVAT exports as `Segmentation mask 1.1`")
+    add_tool(tools, cvat,
+             "unzipped CVAT exports as `Segmentation mask 1.1` or `CVAT for images 1.1`")
 
     tool = add_tool(tools, masks, "folders of mask pictures: palette, grey or colour-coded")
     tool.add_argument("--colours", type=Path, required=True, metavar="FILE",

@@ -5,6 +5,7 @@ Sources: cocodataset.org/#format-data; for camera traps (location, seq_id, datet
 """
 
 import math
+import os
 from pathlib import Path
 
 from .. import InputError
@@ -30,7 +31,7 @@ def read_coco(path: Path, images: Path, place: str, *, split: str = "",
             raise InputError(f"{where}: two images have this id")
         file = _text(item, "file_name", where)
         source = safe_photo(images, file, where)
-        if not source.is_file():
+        if not os.path.isfile(source):
             missing.append(file)
         photos[key] = LabelledPhoto(
             source, f"{place}/{file}" if place else file, _side(item, "width", where),
@@ -39,7 +40,7 @@ def read_coco(path: Path, images: Path, place: str, *, split: str = "",
             sequence=str(item.get("seq_id") or ""), split=split)
     if missing and not skip_missing:
         raise InputError(f"{path}: {len(missing)} of its photos are not in {images}, such as "
-                         f"{missing[0]}; bring them, or leave them out with --skip-missing")
+                         f"{missing[0]!r}; bring them, or leave them out with --skip-missing")
     segmented = 0
     for item in content["annotations"]:
         key = _id(item, path, "annotation")
@@ -63,7 +64,7 @@ def read_coco(path: Path, images: Path, place: str, *, split: str = "",
     if content["annotations"] and not segmented:
         raise InputError(f"{path}: its annotations are boxes (or labels) without segmentation, "
                          "and a box is no mask; draw masks, or make them with a tool such as SAM")
-    return Labels([photo for photo in photos.values() if photo.source.is_file()],
+    return Labels([photo for photo in photos.values() if os.path.isfile(photo.source)],
                   unpaired=[f"{path}: its photo {file} is missing" for file in missing])
 
 

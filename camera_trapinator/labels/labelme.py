@@ -42,7 +42,7 @@ def read_labelme(path: Path, images: Path, place: str, *, split: str = "",
         content = _read_file(file)
         photo = _photo_of(content, file, path, images)
         source = safe_photo(images, photo, str(file))
-        if not source.is_file():
+        if not os.path.isfile(source):
             missing.append(file)
             continue
         if photo in photos:

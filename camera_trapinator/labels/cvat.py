@@ -1,0 +1,224 @@
+"""CVAT: the XML file of an export as `CVAT for images 1.1`.
+
+Polygons, ellipses and brush masks are what somebody outlined; z_order says which lies on top.
+A box outlines nothing: of a file with nothing but boxes no mask can be made; beside outlines, what
+lies in a box but in no outline is ignored (255), since an animal is in it, but nobody said where.
+Polylines, points, skeletons and cuboids are refused. The tags `empty` and `background` mean that
+nothing is there; other tags and all attributes say nothing about pixels.
+Sources: docs.cvat.ai, XML annotation format; cvat-ai/cvat, dataset_manager/formats/cvat.py
+(ellipses), transformations.py (rotation: degrees, clockwise on the screen).
+"""
+
+import math
+import os
+import xml.etree.ElementTree as ElementTree
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from .. import InputError
+from ..manifest import BACKGROUND
+from ..photos import decode_rle
+from . import LabelledPhoto, Labels, Shape, rasterise, safe_photo
+
+EMPTY = ("empty", BACKGROUND)  # tags that say: checked, and nothing there
+NO_AREA = ("polyline", "points", "skeleton", "cuboid")
+ELLIPSE_POINTS = 360  # the polygon's area is that of the ellipse to 5 in 100,000
+
+
+def read_cvat_xml(path: Path, images: Path, place: str, *, split: str = "",
+                  skip_missing: bool = False) -> Labels:
+    """The labels of a CVAT XML file. Raises InputError with file, image and shape if it is wrong.
+
+    `images` is the folder of the photos, `place` where they lie in the data root. The classes are
+    the labels of CVAT in their order there, without those that mark no area.
+    """
+    root = _parse(path)
+    photos, missing, outlines, boxes = [], [], 0, 0
+    for item in root.iterfind("image"):
+        where = f"{path}, image {item.get('id')!r}"
+        file = PurePosixPath(_text(item, "name", where)).as_posix()
+        source = safe_photo(images, file, where)
+        photo = LabelledPhoto(source, f"{place}/{file}" if place else file,
+                              _whole(item, "width", where, least=1),
+                              _whole(item, "height", where, least=1), where, split=split)
+        boxed = _read_image(item, photo)
+        outlines, boxes = outlines + len(photo.shapes), boxes + len(boxed)
+        if boxed:
+            photo.picture = partial(_box_remainders, photo, boxed)
+        if os.path.isfile(source):  # Path.is_file fails on names too long for a file
+            photos.append(photo)
+        else:
+            missing.append(file)
+    if boxes and not outlines:
+        raise InputError(f"{path}: its {boxes} shapes are boxes, and a box is no mask; draw "
+                         "polygons or masks, or make them with a tool such as SAM")
+    if missing and not skip_missing:
+        raise InputError(f"{path}: {len(missing)} of its photos are not in {images}, such as "
+                         f"{missing[0]!r}; bring them, or leave them out with --skip-missing")
+    used = sorted({shape.name for photo in photos for shape in photo.shapes})
+    return Labels(photos, list(dict.fromkeys(_area_labels(root) + used)),
+                  [f"{path}: its photo {file!r} is missing" for file in missing])
+
+
+class _NoDoctype(ElementTree.TreeBuilder):
+    """A document type can define entities that grow without end; CVAT never writes one."""
+
+    def doctype(self, *_) -> None:
+        raise ValueError("it has a DOCTYPE, which could hide entities")
+
+
+def _parse(path: Path) -> ElementTree.Element:
+    try:
+        root = ElementTree.parse(path, ElementTree.XMLParser(target=_NoDoctype())).getroot()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # also unknown encodings
+        raise InputError(f"{path}: no valid XML ({error})") from None
+    if root.tag == "annotations" and root.find("track") is not None:
+        raise InputError(f"{path}: it holds the tracks of a video; export it again as "
+                         "`CVAT for images 1.1`")
+    if root.tag != "annotations" or root.find("image") is None:
+        raise InputError(f"{path}: no file of `CVAT for images 1.1`, it has no <image> in "
+                         "<annotations>")
+    return root
+
+
+def _area_labels(root: ElementTree.Element) -> list[str]:
+    """The labels that the project defines; not the tags, nor what can mark no area."""
+    names = []
+    for label in root.iterfind("meta/*/labels/label"):
+        name, kind = ((label.findtext(key) or "").strip() for key in ("name", "type"))
+        if name and name.lower() not in EMPTY and kind not in ("tag", *NO_AREA):
+            names.append(name)
+    return names
+
+
+def _read_image(item: ElementTree.Element, photo: LabelledPhoto) -> list[list[float]]:
+    """Give the photo the outlines of its <image>, lowest first. Returns its boxes, as polygons."""
+    outlines, boxes = [], []
+    for number, element in enumerate(item, start=1):
+        where = f"{photo.where}, shape {number} ({element.tag})"
+        name = _text(element, "label", where)
+        if element.tag == "tag":
+            photo.empty |= name.lower() in EMPTY
+        elif element.tag in NO_AREA:
+            raise InputError(f"{where}: a {element.tag} has no area, so it is no mask; delete it, "
+                             "or draw a polygon instead")
+        elif element.tag == "box":
+            boxes.append(_box(element, where))
+        else:
+            shape = _outline(name, element, photo, where)
+            outlines.append((_number(element, "z_order", where, 0), shape))
+    photo.shapes = [shape for _, shape in sorted(outlines, key=lambda item: item[0])]
+    if photo.empty and (outlines or boxes):
+        raise InputError(f"{photo.where}: {photo.file!r} is tagged as empty but has shapes; delete "
+                         "the tag or the shapes")
+    return boxes
+
+
+def _outline(name: str, element: ElementTree.Element, photo: LabelledPhoto, where: str) -> Shape:
+    if element.tag == "polygon":
+        return Shape(name, polygons=[_polygon(element, where)])
+    if element.tag == "ellipse":
+        return Shape(name, polygons=[_ellipse(element, where)])
+    if element.tag == "mask":
+        return Shape(name, rle=_mask(element, photo, where))
+    raise InputError(f"{where}: <{element.tag}> is no shape of `CVAT for images 1.1`")
+
+
+def _polygon(element: ElementTree.Element, where: str) -> list[float]:
+    text = element.get("points", "")
+    try:
+        points = [tuple(map(float, pair.split(","))) for pair in text.split(";")]
+    except ValueError:
+        points = []
+    if len(points) < 3 or not all(len(point) == 2 and max(map(abs, point)) < 1e6
+                                  and not math.isnan(sum(point)) for point in points):
+        raise InputError(f"{where}: points {text[:60]!r} are not three or more `x,y;x,y`")
+    return [value for point in points for value in point]
+
+
+def _ellipse(element: ElementTree.Element, where: str) -> list[float]:
+    x, y, across, down = (_number(element, key, where) for key in ("cx", "cy", "rx", "ry"))
+    steps = [2 * math.pi * step / ELLIPSE_POINTS for step in range(ELLIPSE_POINTS)]
+    return _turned([(across * math.cos(step), down * math.sin(step)) for step in steps], x, y,
+                   element, where)
+
+
+def _box(element: ElementTree.Element, where: str) -> list[float]:
+    left, top, right, bottom = (_number(element, key, where)
+                                for key in ("xtl", "ytl", "xbr", "ybr"))
+    across, down = (right - left) / 2, (bottom - top) / 2
+    return _turned([(-across, -down), (across, -down), (across, down), (-across, down)],
+                   left + across, top + down, element, where)
+
+
+def _turned(points: list[tuple[float, float]], x: float, y: float, element: ElementTree.Element,
+            where: str) -> list[float]:
+    """Points around (0, 0), turned by the element's rotation, around (x, y): [x1, y1, x2 ...]."""
+    angle = math.radians(_number(element, "rotation", where, 0))
+    cos, sin = math.cos(angle), math.sin(angle)
+    return [value for across, down in points
+            for value in (x + across * cos - down * sin, y + across * sin + down * cos)]
+
+
+def _mask(element: ElementTree.Element, photo: LabelledPhoto, where: str) -> dict:
+    """The run-length encoding of a brush mask over the whole photo, as photos.decode_rle reads it.
+
+    CVAT's own runs go along the rows of the mask's box and begin with zeros.
+    """
+    left, top = (_whole(element, key, where) for key in ("left", "top"))
+    width, height = (_whole(element, key, where, least=1) for key in ("width", "height"))
+    if left + width > photo.width or top + height > photo.height:
+        raise InputError(f"{where}: its {width} x {height} pixels at ({left}, {top}) lie outside "
+                         f"the image of {photo.width} x {photo.height}")
+    try:
+        # decode_rle runs down columns, so this is the box with rows and columns swapped.
+        inside = decode_rle({"size": [width, height],
+                             "counts": [int(run) for run in element.get("rle", "").split(",")]})
+    except ValueError as error:
+        raise InputError(f"{where}: rle is no list of runs over its {width} x {height} pixels "
+                         f"({error})") from None
+    columns = np.zeros((width, photo.height), bool)  # of the photo, those that the box touches
+    columns[:, top:top + height] = inside
+    pixels = np.concatenate([[False], columns.ravel(), [False]])
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + left * photo.height
+    counts = np.diff(changes, prepend=0, append=photo.width * photo.height).tolist()
+    return {"size": [photo.height, photo.width], "counts": counts}
+
+
+def _box_remainders(photo: LabelledPhoto, boxes: list[list[float]]) -> list[Shape]:
+    """What lies in a box but in no outline: to ignore."""
+    inside = rasterise(boxes, photo.height, photo.width)
+    for shape in photo.shapes:
+        inside &= ~(decode_rle(shape.rle) if shape.rle is not None
+                    else rasterise(shape.polygons, photo.height, photo.width))
+    return [Shape(None, inside=inside)]
+
+
+def _text(element: ElementTree.Element, key: str, where: str) -> str:
+    value = (element.get(key) or "").strip()
+    if not value:
+        raise InputError(f"{where}: it has no {key}")
+    return value
+
+
+def _whole(element: ElementTree.Element, key: str, where: str, least: int = 0) -> int:
+    value = _number(element, key, where)
+    if value != int(value) or not least <= value < 100_000:
+        raise InputError(f"{where}: {key} {element.get(key)!r} is no number of pixels")
+    return int(value)
+
+
+def _number(element: ElementTree.Element, key: str, where: str,
+            default: float | None = None) -> float:
+    text = element.get(key, default)
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not abs(value) < 1e6:
+        raise InputError(f"{where}: {key} {text!r} is no sound number")
+    return value
