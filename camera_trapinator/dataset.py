@@ -6,7 +6,7 @@
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -157,11 +157,13 @@ def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, mem
     if not data_root.is_dir():
         raise InputError(f"data_root: {data_root} is no folder; make the demo photos with "
                          "scripts/make_demo_data.py, or set data_root to where your data are")
-    known = _read_memory(Path(memory))
+    known = _read_memory(Path(memory), _parse_shares)
     with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
         checked = list(pool.map(lambda row: _check_row(row, data_root, num_classes, known),
                                 manifest))
-    _write_memory(Path(memory), known | dict(stamp for stamp, _, _ in checked if stamp))
+    known |= dict(stamp for stamp, _, _ in checked if stamp)
+    _write_memory(Path(memory), ([" ".join(f"{value}:{share}" for value, share in values.items()),
+                                  *key] for key, values in known.items()))
     return (np.stack([shares for _, shares, _ in checked]),
             [fault for _, _, fault in checked if fault],
             [stamp[1] if stamp else {} for stamp, _, _ in checked])
@@ -225,27 +227,29 @@ def _out_of_range(path: Path, values: dict[int, float], num_classes: int) -> str
             f"{num_classes - 1} (255 = ignore){hint}")
 
 
-def _read_memory(path: Path) -> dict:
-    known = {}
+def _read_memory(path: Path, parse: Callable[[list[str]], tuple]) -> dict:
+    """What a CSV remembers; `parse` makes (key, content) of the cells of a line."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            for shares, image, size, time, mask, mask_size, mask_time in csv.reader(file):
-                values = dict(part.split(":") for part in shares.split())
-                known[image, int(size), int(time), mask, int(mask_size), int(mask_time)] = {
-                    int(value): float(share) for value, share in values.items()}
+            return dict(map(parse, csv.reader(file)))
     except (OSError, ValueError, csv.Error):  # not there yet, or damaged: check everything anew
         return {}
-    return known
 
 
-def _write_memory(path: Path, known: dict) -> None:
+def _write_memory(path: Path, lines: Iterable[list]) -> None:
+    """The key stands last in a line: one that was cut off matches no file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # two trainings may write at once
     with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        for key, values in known.items():  # the key last: a line that was cut off matches no file
-            writer.writerow([" ".join(f"{v}:{share}" for v, share in values.items()), *key])
+        csv.writer(file, lineterminator="\n").writerows(lines)
     os.replace(temporary, path)
+
+
+def _parse_shares(cells: list[str]) -> tuple[tuple, dict[int, float]]:
+    shares, image, size, time, mask, mask_size, mask_time = cells
+    values = dict(part.split(":") for part in shares.split())
+    return ((image, int(size), int(time), mask, int(mask_size), int(mask_time)),
+            {int(value): float(share) for value, share in values.items()})
 
 
 # ------------------------------------------------------------------- what a photo tells of itself
@@ -264,7 +268,7 @@ def examine_photos(manifest: Manifest, data_root: Path, memory: Path,
                    progress: Callable = iter) -> list[PhotoFacts]:
     """Read every photo, in parallel. What was found is remembered in the CSV `memory` by path,
     size and time of change. `progress` wraps the iterator (tqdm)."""
-    known = _read_facts(memory)
+    known = _read_memory(memory, _parse_facts)
 
     def examine(image: str) -> tuple[tuple | None, PhotoFacts]:
         path = data_root / image
@@ -280,34 +284,30 @@ def examine_photos(manifest: Manifest, data_root: Path, memory: Path,
 
     with ThreadPoolExecutor() as pool:
         examined = list(progress(pool.map(examine, manifest.column("image"))))
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = memory.with_name(f"{memory.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        for key, facts in (known | {key: facts for key, facts in examined if key}).items():
-            bits = "" if facts.fingerprint is None else f"{facts.fingerprint:x}"
-            writer.writerow([bits, int(facts.infrared), int(facts.position), *key])
-    os.replace(temporary, memory)
+    known |= {key: facts for key, facts in examined if key}
+    _write_memory(memory, (["" if facts.fingerprint is None else f"{facts.fingerprint:x}",
+                            int(facts.infrared), int(facts.position), *key]
+                           for key, facts in known.items()))
     return [facts for _, facts in examined]
 
 
 def known_fingerprints(manifest: Manifest, data_root: Path, memory: Path) -> list[int | None]:
-    """The fingerprints that `examine_photos` remembered and that still hold; opens no photo."""
-    known = _read_facts(memory)
+    """The fingerprints that `examine_photos` remembered and that still hold, None for other
+    photos. Opens no photo."""
+    known = _read_memory(memory, _parse_facts)
     if not known:
         return [None] * len(manifest)
-    nothing = PhotoFacts("", None, False, False)
-    return [known.get(_file_stamp(data_root / image, "photo"), nothing).fingerprint
-            for image in manifest.column("image")]
+    fingerprints = []
+    for image in manifest.column("image"):
+        try:
+            facts = known.get(_file_stamp(data_root / image, "photo"))
+        except InputError:  # training photos may be gone when a run is tested
+            facts = None
+        fingerprints.append(facts.fingerprint if facts else None)
+    return fingerprints
 
 
-def _read_facts(path: Path) -> dict[tuple, PhotoFacts]:
-    known = {}
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            for bits, infrared, position, image, size, time in csv.reader(file):
-                known[image, int(size), int(time)] = PhotoFacts(
-                    "", int(bits, 16) if bits else None, infrared == "1", position == "1")
-    except (OSError, ValueError, csv.Error):  # not there yet, or damaged: read everything anew
-        return {}
-    return known
+def _parse_facts(cells: list[str]) -> tuple[tuple, PhotoFacts]:
+    bits, infrared, position, image, size, time = cells
+    return (image, int(size), int(time)), PhotoFacts(
+        "", int(bits, 16) if bits else None, infrared == "1", position == "1")

@@ -129,7 +129,7 @@ def write_manifest(path: str | Path, rows: Iterable[Row]) -> None:
     rows = list(rows)
     names = [name for place, name in enumerate(COLUMNS)
              if name in ("image", "mask") or any(row[place] for row in rows)]
-    _write_rows(path, names, ([getattr(row, name) for name in names] for row in rows))
+    write_rows(path, names, ([getattr(row, name) for name in names] for row in rows))
 
 
 def _check_row(row: Row, where: str) -> None:
@@ -192,7 +192,7 @@ def read_classes(path: str | Path) -> list[Class]:
 
 def write_classes(path: str | Path, classes: Sequence[Class]) -> None:
     """Write classes.csv whole or not at all."""
-    _write_rows(path, ["index", "name", "colour"],
+    write_rows(path, ["index", "name", "colour"],
                 ([index, name, "#{:02x}{:02x}{:02x}".format(*colour)]
                  for index, (name, colour) in enumerate(classes)))
 
@@ -268,7 +268,8 @@ def _read_rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, str]]]
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _write_rows(path: str | Path, header: list[str], rows: Iterable[list]) -> None:
+def write_rows(path: str | Path, header: list[str], rows: Iterable[list]) -> None:
+    """Write a CSV file with a header row whole or not at all."""
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "w", newline="", encoding="utf-8") as file:

@@ -5,15 +5,17 @@ than at the next site, so the sites themselves are split, and with them all burs
 """
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from . import InputError
-from .manifest import SPLITS, Manifest
+from .manifest import SPLITS, Manifest, write_rows
 
+# The arguments of make_splits that are knobs of the config under the same names.
+KNOBS = ("val_fraction", "test_fraction", "test_seen_fraction", "seed", "folds", "fold",
+         "test_from")
 TRIALS = 1000  # random splits to choose the most balanced one from
 
 
@@ -98,12 +100,14 @@ def leaks(manifest: Manifest, splits: Sequence[str], column: str) -> list[str]:
     return sorted(value for value, names in found.items() if "train" in names and len(names) > 1)
 
 
-def find_leaks(manifest: Manifest, splits: Sequence[str], by: str, by_date: bool) -> list[str]:
-    """One line for each way in which training photos give away the others; [] = none.
+def find_leaks(manifest: Manifest, splits: Sequence[str], by: str, by_date: bool,
+               duplicates: Sequence[tuple[int, int]] = ()) -> list[str]:
+    """One line for each way in which photos of one split give away those of others; [] = none.
 
     What counts follows from what was asked for: split by location, no location may stand on both
     sides (but for test_seen, and, with `by_date`, for the test); split by location or by sequence,
-    no sequence. Who splits by photo has asked for both.
+    no sequence. Who splits by photo has asked for both. `duplicates` are what
+    `near_duplicates` has found; they always count.
     """
     found = []
     for column in {"location": ("location", "sequence"), "sequence": ("sequence",)}.get(by, ()):
@@ -113,6 +117,10 @@ def find_leaks(manifest: Manifest, splits: Sequence[str], by: str, by_date: bool
         if shared := leaks(manifest, counted, column):
             found.append(f"{len(shared)} {column}{'s' * (len(shared) > 1)} in train and in another "
                          f"split, such as {shared[0]}")
+    if duplicates:
+        first, second = (f"{manifest[index].image} ({splits[index]})" for index in duplicates[0])
+        found.append(f"{len(duplicates)} pair{'s' * (len(duplicates) > 1)} of near-duplicates in "
+                     f"two splits, such as {first} and {second}")
     return found
 
 
@@ -152,14 +160,9 @@ def near_duplicates(fingerprints: Sequence[int | None], splits: Sequence[str],
 
 def write_splits(path: str | Path, manifest: Manifest, splits: Sequence[str]) -> None:
     """Write splits.csv (image, location, sequence, split), unlabelled photos left out."""
-    temporary = Path(f"{path}.tmp")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image", "location", "sequence", "split"])
-        for row, split in zip(manifest, splits, strict=True):
-            if split:
-                writer.writerow([row.image, row.location, row.sequence, split])
-    os.replace(temporary, path)
+    write_rows(path, ["image", "location", "sequence", "split"],
+               ([row.image, row.location, row.sequence, split]
+                for row, split in zip(manifest, splits, strict=True) if split))
 
 
 def read_splits(path: str | Path, manifest: Manifest) -> list[str]:

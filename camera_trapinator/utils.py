@@ -51,10 +51,16 @@ def find_config(path: str) -> Path:
 
     `configs/x.yaml` so works from the root and from `scripts/`. Raises InputError if neither is.
     """
-    for candidate in (Path(path), ROOT / path):
-        if candidate.is_file():
-            return candidate
-    raise InputError(f"{path}: no such config file, neither here nor below {ROOT}")
+    found = here_or_below_root(path)
+    if not found.is_file():
+        raise InputError(f"{path}: no such config file, neither here nor below {ROOT}")
+    return found
+
+
+def here_or_below_root(path: str) -> Path:
+    """A file as given, or, where there is none, as seen from the repository's root."""
+    given = Path(path).expanduser()
+    return given if given.is_file() else ROOT / given
 
 
 def checks_of(data_root: Path, what: str = "masks") -> Path:

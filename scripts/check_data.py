@@ -25,8 +25,21 @@ from camera_trapinator.manifest import BACKGROUND, Class, Manifest, read_classes
 from camera_trapinator.outputs import draw_overlay, written_whole
 from camera_trapinator.outputs.sheets import write_sheet
 from camera_trapinator.photos import read_mask, read_photo
-from camera_trapinator.splits import find_leaks, make_splits, near_duplicates, read_splits
-from camera_trapinator.utils import ROOT, RUNS, checks_of, exit_on_bad_input, find_config
+from camera_trapinator.splits import (
+    KNOBS,
+    find_leaks,
+    make_splits,
+    near_duplicates,
+    read_splits,
+)
+from camera_trapinator.utils import (
+    ROOT,
+    RUNS,
+    checks_of,
+    exit_on_bad_input,
+    find_config,
+    here_or_below_root,
+)
 
 PEOPLE = ("person", "people", "human", "man", "woman", "child", "homo sapiens")
 
@@ -48,27 +61,25 @@ def main() -> None:
     errors += binary_masks(manifest, values)
 
     # What is wrong with how they are shared out.
-    splits, duplicates = [""] * len(manifest), []
+    splits = [""] * len(manifest)
     try:
-        given = read_splits(config.splits_file, manifest) if config.splits_file else None
-        splits = make_splits(
-            manifest, shares > 0, by=config.split_by, val_fraction=config.val_fraction,
-            test_fraction=config.test_fraction, test_seen_fraction=config.test_seen_fraction,
-            seed=config.seed, given=given, folds=config.folds, fold=config.fold,
-            test_from=config.test_from)
+        given = (read_splits(here_or_below_root(config.splits_file), manifest)
+                 if config.splits_file else None)
+        splits = make_splits(manifest, shares > 0, by=config.split_by, given=given,
+                             **{name: getattr(config, name) for name in KNOBS})
     except InputError as error:
         errors.append(str(error))
-    leaks = find_leaks(manifest, splits, config.split_by, bool(config.test_from))
     duplicates = near_duplicates([fact.fingerprint for fact in facts], splits,
                                  manifest.column("location"))
-    leaks += [f"{manifest[first].image} ({splits[first]}) and {manifest[second].image} "
-              f"({splits[second]}) are near-duplicates" for first, second in duplicates]
+    leaks = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
     warnings = find_warnings(manifest, classes, shares, splits, facts)
     warnings += torn_copies(manifest, splits)
     (warnings if config.allow_leakage else errors).extend(leaks)
 
     out = Path(arguments.out or RUNS / "data_check" / Path(arguments.config).stem)
     report = {"photos": len(manifest), "errors": errors, "warnings": warnings,
+              "near_duplicates": [[manifest[first].image, manifest[second].image]
+                                  for first, second in duplicates],
               **describe(manifest, classes, shares, splits, facts)}
     with written_whole(out / "data_report.json") as path:
         path.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8",

@@ -104,6 +104,13 @@ def tint(colour: np.ndarray, factor: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def canvas(size: tuple[int, int], ground: tuple[int, int, int],
+           ) -> tuple[Image.Image, Image.Image, tuple[ImageDraw.ImageDraw, ImageDraw.ImageDraw]]:
+    """A picture (width, height) to draw on, another for what of it covers, and a pen for each."""
+    colour, cover = Image.new("RGB", size, ground), Image.new("L", size)
+    return colour, cover, (ImageDraw.Draw(colour), ImageDraw.Draw(cover))
+
+
 def smooth_path(points: np.ndarray, count: int) -> np.ndarray:
     """`count` places along the points (n, k), with the corners rounded off."""
     steps = np.linspace(0, len(points) - 1, count)
@@ -124,9 +131,7 @@ class Sketch:
         self.scale = scale * OVERSAMPLING  # pixels a metre
         self.left, self.top = 1.4 * self.scale, 1.75 * self.scale  # pixels of the origin
         self.size = (int(2 * self.left), int(self.top + 0.12 * self.scale))
-        self.colour = Image.new("RGB", self.size, tint(coat, 1))
-        self.cover = Image.new("L", self.size)
-        self.pens = ImageDraw.Draw(self.colour), ImageDraw.Draw(self.cover)
+        self.colour, self.cover, self.pens = canvas(self.size, tint(coat, 1))
         self.eye = (0.0, 0.0)
 
     def place(self, points: np.ndarray) -> np.ndarray:
@@ -599,9 +604,7 @@ def bush(random: np.random.Generator, x: float, y: float, size: float, leaf: np.
     """Twigs with leaves around a few centres; the lower ones lie in the shade."""
     size = max(5.0, size) * OVERSAMPLING
     width, height = int(2.4 * size), int(1.5 * size)
-    colour, cover = Image.new("RGB", (width, height), tint(leaf, 0.6)), Image.new(
-        "L", (width, height))
-    pens = ImageDraw.Draw(colour), ImageDraw.Draw(cover)
+    colour, cover, pens = canvas((width, height), tint(leaf, 0.6))
     foot = (width / 2, height - 2)
     centres = np.column_stack([random.uniform(0.3, 0.7, 6) * width,
                                random.uniform(0.28, 0.75, 6) * height])
@@ -625,9 +628,7 @@ def tuft(random: np.random.Generator, x: float, y: float, size: float, blade: np
     """A tuft of curved blades of grass."""
     size = max(4.0, size) * OVERSAMPLING
     width, height = int(1.8 * size), int(1.15 * size)
-    colour, cover = Image.new("RGB", (width, height), tint(blade, 0.7)), Image.new(
-        "L", (width, height))
-    pens = ImageDraw.Draw(colour), ImageDraw.Draw(cover)
+    colour, cover, pens = canvas((width, height), tint(blade, 0.7))
     for _ in range(random.integers(14, 34)):
         root, tall = width / 2 + random.normal(0, 0.14) * size, random.uniform(0.45, 1) * size
         bend = random.normal(0, 0.3) * size

@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,7 +24,12 @@ from tqdm import tqdm
 from camera_trapinator import InputError, outputs
 from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.config import Config, parse_config
-from camera_trapinator.dataset import PredictionDataset, check_photos, group_by_shape
+from camera_trapinator.dataset import (
+    PredictionDataset,
+    check_photos,
+    group_by_shape,
+    known_fingerprints,
+)
 from camera_trapinator.manifest import (
     Manifest,
     Row,
@@ -41,7 +45,7 @@ from camera_trapinator.outputs.overlays import write_overlays
 from camera_trapinator.outputs.sheets import write_worst_sheet
 from camera_trapinator.outputs.tables import write_predictions_csv, write_table
 from camera_trapinator.photos import PHOTO_SUFFIXES, find_photos
-from camera_trapinator.splits import find_leaks, read_splits
+from camera_trapinator.splits import find_leaks, near_duplicates, read_splits
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
@@ -106,7 +110,9 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
 
     note = ("seen locations only: the split kept no location apart, so nothing is known of new ones"
             if seen_only else "")
-    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from))
+    fingerprints = known_fingerprints(manifest, data_root, checks_of(data_root, "photos"))
+    duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
+    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
     if leakage:
         note = "; ".join([*leakage, "the scores are too good", note]).removesuffix("; ")
     _, records = outputs.read_records(records_path)
@@ -116,7 +122,8 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
         "mask_size": "photo",
         **build_report(map(with_presence, records), names),
     }
-    write_text(out / "report.json", json.dumps(report, indent=2))
+    with outputs.written_whole(out / "report.json") as path:
+        path.write_text(json.dumps(report, indent=2), encoding="utf-8")
     write_scores(out, report)
     _, records = outputs.read_records(records_path)
     write_worst_sheet(out / "worst.jpg", worst_first(records)[:12], data_root,
@@ -263,12 +270,6 @@ def find_weights(arguments: argparse.Namespace) -> Path:
 def sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_text(path: Path, content: str) -> None:
-    temporary = Path(f"{path}.tmp")
-    temporary.write_text(content, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def warn_if_blind(records_path: Path) -> None:

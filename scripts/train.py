@@ -37,6 +37,7 @@ from camera_trapinator.model import UNet
 from camera_trapinator.outputs.curves import write_curves
 from camera_trapinator.sampler import TrainSampler
 from camera_trapinator.splits import (
+    KNOBS,
     find_leaks,
     make_splits,
     near_duplicates,
@@ -54,6 +55,7 @@ from camera_trapinator.utils import (
     describe_device,
     exit_on_bad_input,
     find_config,
+    here_or_below_root,
     seed_everything,
 )
 
@@ -78,23 +80,16 @@ def main() -> None:
     manifest = read_manifest(data_root / "manifest.csv")
     classes = read_classes(data_root / "classes.csv")
     shares = check_photos(manifest, data_root, len(classes), checks_of(data_root))
-    splits = make_splits(manifest, shares > 0, by=config.split_by, seed=config.seed,
-                         val_fraction=config.val_fraction, test_fraction=config.test_fraction,
-                         test_seen_fraction=config.test_seen_fraction, folds=config.folds,
-                         fold=config.fold, test_from=config.test_from,
-                         given=given_splits(config, manifest))
+    given = (read_splits(here_or_below_root(config.splits_file), manifest) if config.splits_file
+             else None)
+    splits = make_splits(manifest, shares > 0, by=config.split_by, given=given,
+                         **{name: getattr(config, name) for name in KNOBS})
     train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
-    check_splits(config, data_root, shares, train_rows, val_rows)
-    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from))
     # Fingerprints are there if scripts/check_data.py has read the photos.
     fingerprints = known_fingerprints(manifest, data_root, checks_of(data_root, "photos"))
-    copies = near_duplicates(fingerprints, splits, manifest.column("location"))
-    leakage += [f"{manifest[first].image} and {manifest[second].image} are near-duplicates in two "
-                "splits" for first, second in copies[:3]]
-    if leakage and not config.allow_leakage:
-        raise InputError(f"{'; '.join(leakage)}: scores there would be too good. Correct the "
-                         "splits, say with split_by what may be shared, or set allow_leakage: "
-                         "true, and every report will tell")
+    duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
+    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
+    check_splits(config, data_root, shares, train_rows, val_rows, leakage)
 
     # The device, and the precision that it computes fastest in.
     device = choose_device(config.device)
@@ -138,7 +133,7 @@ def main() -> None:
     write_splits(run / "splits.csv", manifest, splits)
     parameters = sum(parameter.numel() for parameter in net.parameters())
     print(f"device      {describe_device(device, precision)}")
-    print(f"photos      {describe_splits(splits, manifest, config)}")
+    print(f"photos      {describe_splits(splits, manifest, config, leakage)}")
     print(f"classes     {', '.join(name for name, _ in classes)}")
     print(f"model       U-Net, width {config.width}, depth {config.depth}, "
           f"{parameters / 1e6:.1f} million parameters")
@@ -276,8 +271,8 @@ def class_weights(config: Config, shares: np.ndarray) -> list[float] | None:
 
 
 def check_splits(config: Config, data_root: Path, shares: np.ndarray, train_rows: np.ndarray,
-                 val_rows: np.ndarray) -> None:
-    """Stop where training could not work: nothing to learn from, or nothing to judge it by."""
+                 val_rows: np.ndarray, leakage: list[str]) -> None:
+    """Stop where training is in vain: nothing to learn from, or nothing to judge it by honestly."""
     if not len(val_rows):
         raise InputError("no photo is left for validation; raise val_fraction, or give some photos "
                          "the split val")
@@ -285,18 +280,15 @@ def check_splits(config: Config, data_root: Path, shares: np.ndarray, train_rows
         raise InputError(f"{data_root / 'manifest.csv'}: no training mask holds any class but the "
                          "background. Are the masks 0 and 255? 255 means ignore: write 1 for the "
                          "animal, or import them with scripts/import_labels.py")
+    if leakage and not config.allow_leakage:
+        raise InputError(f"{'; '.join(leakage)}: scores there would be too good. Correct the "
+                         "splits, say with split_by what may be shared, or set allow_leakage: "
+                         "true, and every report will tell")
 
 
-def given_splits(config: Config, manifest: Manifest) -> list[str] | None:
-    """The splits of the knob `splits_file`, as given or below the repository; None = not set."""
-    if not config.splits_file:
-        return None
-    path = Path(config.splits_file).expanduser()
-    return read_splits(path if path.exists() else ROOT / path, manifest)
-
-
-def describe_splits(splits: list[str], manifest: Manifest, config: Config) -> str:
-    """How many photos of how many locations are where, and a warning if a location leaks."""
+def describe_splits(splits: list[str], manifest: Manifest, config: Config,
+                    leakage: list[str]) -> str:
+    """How many photos of how many locations are where, and what leaks."""
     parts = []
     for name in ("train", "val", "test", "test_seen"):
         locations = {manifest[index].location for index, split in enumerate(splits)
@@ -306,7 +298,7 @@ def describe_splits(splits: list[str], manifest: Manifest, config: Config) -> st
     line = ", ".join(parts)
     if config.split_by != "location":
         line += f"; split by {config.split_by}: the scores hold for seen locations only"
-    for leak in find_leaks(manifest, splits, config.split_by, bool(config.test_from)):
+    for leak in leakage:
         line += f"\nwarning     {leak}: scores there are too good"
     return line
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from camera_trapinator.manifest import Class, Row, write_classes, write_manifest
@@ -19,6 +21,12 @@ CLASSES = [Class("background", (0, 0, 0)), Class("fox", (230, 120, 20)),
 # The knobs of a run that takes seconds.
 QUICK = ["working_scale=64", "crop_size=48,64", "width=4", "depth=2", "epochs=2", "batch_size=4",
          "num_workers=0", "learning_rate=0.1"]
+
+
+# For tests on random files: 500 seeds, the same ones every time.
+many = settings(max_examples=500, deadline=None, derandomize=True,
+                suppress_health_check=list(HealthCheck))
+seeds = st.integers(0, 2**32 - 1)
 
 
 def draw_photo(random: np.random.Generator, species: int) -> tuple[np.ndarray, np.ndarray]:

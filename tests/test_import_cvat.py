@@ -7,9 +7,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import pytest
-from conftest import error_line, run_script
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from conftest import error_line, many, run_script, seeds
+from hypothesis import given
 from PIL import Image
 
 from camera_trapinator import InputError
@@ -292,9 +291,6 @@ def test_a_file_that_is_not_there(tmp_path):
 NAMES = ["fox", "hare", "Fuchs & Hase <1>"]
 JUNK = ["", "x", "-1", "0", "nan", "inf", "1e308", "1e5", "99999", "7" * 30, "3,", ";;", "1,2;3",
         "../../etc/passwd", "&#10;", "a\tb", "²", "fox", "box", "x" * 5000, "1" * 5000]
-many = settings(max_examples=500, deadline=None, derandomize=True,
-                suppress_health_check=list(HealthCheck))
-seeds = st.integers(0, 2**32 - 1)
 
 
 def draw(random):

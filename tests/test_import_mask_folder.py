@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from conftest import many, seeds
+from hypothesis import given
 from PIL import Image
 
 from camera_trapinator import InputError
@@ -267,9 +267,6 @@ def test_lines_of_the_table_that_are_wrong_are_refused_by_number(table, tmp_path
 
 # ------------------------------------------------------------------------- random pictures
 
-many = settings(max_examples=500, deadline=None, derandomize=True,
-                suppress_health_check=list(HealthCheck))
-seeds = st.integers(0, 2**32 - 1)
 
 
 def random_masks(folder, random):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from conftest import many, seeds
+from hypothesis import given
 from PIL import Image
 from pycocotools import mask as coco_mask
 from test_import_tools import inside
@@ -25,9 +25,6 @@ WIDTH, HEIGHT = 24, 16
 NAMES = ["fox", "hare"]
 JUNK = [None, -1, 0, 3, 1e308, float("nan"), 10**30, "", "x", "../../etc/passwd", "a\0b", [], {},
         True, [[]], [1, 2], {"a": 1}]
-many = settings(max_examples=500, deadline=None, derandomize=True,
-                suppress_health_check=list(HealthCheck))
-seeds = st.integers(0, 2**32 - 1)
 
 
 def draw(random) -> tuple[list[tuple[int, list]], np.ndarray]:

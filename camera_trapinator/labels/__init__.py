@@ -127,6 +127,15 @@ def rasterise(polygons: Sequence[Sequence[float]], height: int, width: int) -> n
     return mask
 
 
+def pixels_of(shape: Shape, height: int, width: int) -> np.ndarray:
+    """The pixels of a shape, bool (height, width)."""
+    if shape.inside is not None:
+        return shape.inside
+    if shape.rle is not None:
+        return decode_rle(shape.rle)
+    return rasterise(shape.polygons, height, width)
+
+
 def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np.ndarray:
     """The mask of a photo's shapes, uint8 (height, width) at the labels' size.
 
@@ -135,13 +144,8 @@ def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np
     """
     drawn = []
     for shape in photo.shapes + (photo.picture() if photo.picture else []):
-        if shape.inside is not None:
-            inside = shape.inside
-        elif shape.rle is not None:
-            inside = decode_rle(shape.rle)
-        else:
-            inside = rasterise(shape.polygons, photo.height, photo.width)
-        drawn.append((IGNORE if shape.name is None else indices[shape.name], inside))
+        drawn.append((IGNORE if shape.name is None else indices[shape.name],
+                      pixels_of(shape, photo.height, photo.width)))
     if overlap == "smaller":
         drawn.sort(key=lambda item: -int(item[1].sum()))
     mask = np.zeros((photo.height, photo.width), np.uint8)
@@ -168,6 +172,21 @@ def read_json(path: Path) -> object:
         raise InputError(f"{path}: no valid JSON ({error})") from None
 
 
+def read_text(path: Path) -> str:
+    """A text file. Raises InputError if it cannot be read or is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text") from None
+
+
+def in_data_root(place: str, file: str) -> str:
+    """Where a photo of the folder that lies at `place` ("" = the data root itself) stands."""
+    return f"{place}/{file}" if place else file
+
+
 def pair_labels(images: Path, labels: Path, ending: str,
                 ) -> tuple[list[tuple[str, Path | None]], list[Path]]:
     """Each photo below `images`, relative, with its label file below `labels`, if it has one.
@@ -187,10 +206,10 @@ def pair_labels(images: Path, labels: Path, ending: str,
                     raise InputError(f"{path}: {found[base].name} is a label of the same photo; "
                                      "leave one of them out")
                 found[base] = path
+    bases = {path: base for base, path in found.items()}
     photos = find_photos(images)
     names = set(photos) | {os.path.splitext(file)[0] for file in photos
-                           if images / file not in found.values()}
-    bases = {path: base for base, path in found.items()}
+                           if images / file not in bases}
     photos = [file for file in photos if bases.get(images / file) not in names]
     pairs, taken = [], {}
     for file in photos:
@@ -202,9 +221,8 @@ def pair_labels(images: Path, labels: Path, ending: str,
                              "the way; rename one of them")
         taken.update(dict.fromkeys(mine, images / file))
         pairs.append((file, mine[0] if mine else None))
-    alone = [path for path in found.values()
-             if path not in taken and path not in {images / file for file in photos}]
-    return pairs, alone
+    known = taken.keys() | {images / file for file in photos}
+    return pairs, [path for path in found.values() if path not in known]
 
 
 def without_photo(labels: Sequence[Path], images: Path, skip_missing: bool) -> list[str]:
@@ -213,6 +231,13 @@ def without_photo(labels: Sequence[Path], images: Path, skip_missing: bool) -> l
         raise InputError(f"{labels[0]}: its photo is not in {images} (and {len(labels) - 1} more "
                          "such labels); bring the photos, or leave them out with --skip-missing")
     return [f"{path}: its photo is missing" for path in labels]
+
+
+def check_missing(path: Path, files: Sequence[str], images: Path, skip_missing: bool) -> None:
+    """Refuse a file of labels that lists photos which are not there, unless they may be skipped."""
+    if files and not skip_missing:
+        raise InputError(f"{path}: {len(files)} of its photos are not in {images}, such as "
+                         f"{files[0]!r}; bring them, or leave them out with --skip-missing")
 
 
 def unlisted_photos(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
@@ -357,11 +382,12 @@ def drop_leaking_copies(photos: Sequence[LabelledPhoto],
 
 def check_texts(photos: Sequence[LabelledPhoto], names: Sequence[str]) -> None:
     """Refuse names that no CSV file can hold: line breaks, control characters, broken Unicode."""
-    for photo in photos:
-        for text in (photo.file, photo.location, photo.sequence, *names):
-            if re.search("[\x00-\x1f\ud800-\udfff]", text):
-                raise InputError(f"{photo.where}: the name {text!r} holds control characters; "
-                                 "rename it")
+    texts = [(photos[0].where, name) for name in names]
+    texts += [(photo.where, text) for photo in photos
+              for text in (photo.file, photo.location, photo.sequence)]
+    for where, text in texts:
+        if re.search("[\x00-\x1f\ud800-\udfff]", text):
+            raise InputError(f"{where}: the name {text!r} holds control characters; rename it")
 
 
 def check_places(photos: Sequence[LabelledPhoto], out: Path) -> None:

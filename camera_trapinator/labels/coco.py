@@ -10,7 +10,15 @@ from pathlib import Path
 
 from .. import InputError
 from ..photos import decode_rle, parse_datetime
-from . import LabelledPhoto, Labels, Shape, read_json, safe_photo
+from . import (
+    LabelledPhoto,
+    Labels,
+    Shape,
+    check_missing,
+    in_data_root,
+    read_json,
+    safe_photo,
+)
 
 
 def read_coco(path: Path, images: Path, place: str, *, split: str = "",
@@ -34,13 +42,11 @@ def read_coco(path: Path, images: Path, place: str, *, split: str = "",
         if not os.path.isfile(source):
             missing.append(file)
         photos[key] = LabelledPhoto(
-            source, f"{place}/{file}" if place else file, _side(item, "width", where),
+            source, in_data_root(place, file), _side(item, "width", where),
             _side(item, "height", where), where, location=str(item.get("location") or ""),
             datetime=parse_datetime(str(item.get("datetime") or "")),
             sequence=str(item.get("seq_id") or ""), split=split)
-    if missing and not skip_missing:
-        raise InputError(f"{path}: {len(missing)} of its photos are not in {images}, such as "
-                         f"{missing[0]!r}; bring them, or leave them out with --skip-missing")
+    check_missing(path, missing, images, skip_missing)
     segmented = 0
     for item in content["annotations"]:
         key = _id(item, path, "annotation")

@@ -20,7 +20,16 @@ import numpy as np
 from .. import InputError
 from ..manifest import BACKGROUND
 from ..photos import decode_rle
-from . import LabelledPhoto, Labels, Shape, rasterise, safe_photo
+from . import (
+    LabelledPhoto,
+    Labels,
+    Shape,
+    check_missing,
+    in_data_root,
+    pixels_of,
+    rasterise,
+    safe_photo,
+)
 
 EMPTY = ("empty", BACKGROUND)  # tags that say: checked, and nothing there
 NO_AREA = ("polyline", "points", "skeleton", "cuboid")
@@ -40,7 +49,7 @@ def read_cvat_xml(path: Path, images: Path, place: str, *, split: str = "",
         where = f"{path}, image {item.get('id')!r}"
         file = PurePosixPath(_text(item, "name", where)).as_posix()
         source = safe_photo(images, file, where)
-        photo = LabelledPhoto(source, f"{place}/{file}" if place else file,
+        photo = LabelledPhoto(source, in_data_root(place, file),
                               _whole(item, "width", where, least=1),
                               _whole(item, "height", where, least=1), where, split=split)
         boxed = _read_image(item, photo)
@@ -54,9 +63,7 @@ def read_cvat_xml(path: Path, images: Path, place: str, *, split: str = "",
     if boxes and not outlines:
         raise InputError(f"{path}: its {boxes} shapes are boxes, and a box is no mask; draw "
                          "polygons or masks, or make them with a tool such as SAM")
-    if missing and not skip_missing:
-        raise InputError(f"{path}: {len(missing)} of its photos are not in {images}, such as "
-                         f"{missing[0]!r}; bring them, or leave them out with --skip-missing")
+    check_missing(path, missing, images, skip_missing)
     used = sorted({shape.name for photo in photos for shape in photo.shapes})
     return Labels(photos, list(dict.fromkeys(_area_labels(root) + used)),
                   [f"{path}: its photo {file!r} is missing" for file in missing])
@@ -193,8 +200,7 @@ def _box_remainders(photo: LabelledPhoto, boxes: list[list[float]]) -> list[Shap
     """What lies in a box but in no outline: to ignore."""
     inside = rasterise(boxes, photo.height, photo.width)
     for shape in photo.shapes:
-        inside &= ~(decode_rle(shape.rle) if shape.rle is not None
-                    else rasterise(shape.polygons, photo.height, photo.width))
+        inside &= ~pixels_of(shape, photo.height, photo.width)
     return [Shape(None, inside=inside)]
 
 

@@ -17,7 +17,16 @@ from PIL import Image
 from .. import InputError
 from ..manifest import BACKGROUND
 from ..photos import UNREADABLE, encode_rle, find_photos, photo_size
-from . import LabelledPhoto, Labels, Shape, read_json, safe_photo, without_photo
+from . import (
+    LabelledPhoto,
+    Labels,
+    Shape,
+    in_data_root,
+    read_json,
+    read_text,
+    safe_photo,
+    without_photo,
+)
 
 SPECIAL = {"__ignore__": None, "_background_": BACKGROUND}  # names that Labelme's converter knows
 CIRCLE_POINTS = 360  # the polygon's area is that of the circle to 5 in 100,000
@@ -49,13 +58,13 @@ def read_labelme(path: Path, images: Path, place: str, *, split: str = "",
             raise InputError(f"{file}: {photos[photo].where} is for the same photo {photo}; leave "
                              "one of them out")
         width, height = _size(content, file) or photo_size(source)
-        photos[photo] = LabelledPhoto(source, f"{place}/{photo}" if place else photo, width,
-                                      height, str(file), split=split)
+        photos[photo] = LabelledPhoto(source, in_data_root(place, photo), width, height,
+                                      str(file), split=split)
         photos[photo].shapes = _shapes(content["shapes"], width, height, file, names)
     for photo in find_photos(images):
         if photo not in photos:
             source = safe_photo(images, photo, str(images))
-            photos[photo] = LabelledPhoto(source, f"{place}/{photo}" if place else photo,
+            photos[photo] = LabelledPhoto(source, in_data_root(place, photo),
                                           *photo_size(source), str(source), split=split)
     return Labels(list(photos.values()), names, without_photo(missing, images, skip_missing))
 
@@ -163,11 +172,8 @@ def _pasted(text: object, points: list, width: int, height: int, where: str) -> 
 
 
 def _read_names(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"{path}: cannot be read as a text file of class names") from None
-    names = [line.strip() for line in lines if line.strip() and line.strip() not in SPECIAL]
+    lines = [line.strip() for line in read_text(path).splitlines()]
+    names = [line for line in lines if line and line not in SPECIAL]
     if not names:
         raise InputError(f"{path}: no class name in it")
     return list(dict.fromkeys(names))

@@ -30,7 +30,15 @@ from scipy import ndimage
 from .. import IGNORE, InputError
 from ..manifest import BACKGROUND
 from ..photos import UNREADABLE, photo_size
-from . import LabelledPhoto, Labels, Shape, pair_labels, safe_photo, without_photo
+from . import (
+    LabelledPhoto,
+    Labels,
+    Shape,
+    in_data_root,
+    pair_labels,
+    safe_photo,
+    without_photo,
+)
 
 IGNORED = "ignore"
 CREAM = 0xE0E0C0  # which PASCAL VOC ignores
@@ -68,7 +76,7 @@ def read_mask_folder(path: Path, images: Path, place: str, *, split: str = "",
     photos = []
     for file, mask in pairs:
         source = safe_photo(images, file, str(mask or images))
-        photo = LabelledPhoto(source, f"{place}/{file}" if place else file, *photo_size(source),
+        photo = LabelledPhoto(source, in_data_root(place, file), *photo_size(source),
                               str(mask or source), split=split)
         if mask is not None:
             photo.width, photo.height = _check_header(mask)

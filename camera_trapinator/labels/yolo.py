@@ -11,7 +11,16 @@ import yaml
 
 from .. import InputError
 from ..photos import photo_size
-from . import LabelledPhoto, Labels, Shape, pair_labels, safe_photo, without_photo
+from . import (
+    LabelledPhoto,
+    Labels,
+    Shape,
+    in_data_root,
+    pair_labels,
+    read_text,
+    safe_photo,
+    without_photo,
+)
 
 NO_LABELS = ("classes.txt", "labels.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 
@@ -36,14 +45,14 @@ def read_yolo(path: Path, images: Path, place: str, *, split: str = "",
         source = safe_photo(images, file, str(label or images))
         width, height = photo_size(source)
         shapes = _read_shapes(label, classes, width, height) if label else []
-        photos.append(LabelledPhoto(source, f"{place}/{file}" if place else file, width, height,
+        photos.append(LabelledPhoto(source, in_data_root(place, file), width, height,
                                     str(label or source), shapes, split=split))
     return Labels(photos, classes, without_photo(alone, images, skip_missing))
 
 
 def _read_shapes(path: Path, classes: list[str], width: int, height: int) -> list[Shape]:
     shapes = []
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         where, cells = f"{path}, line {number}", line.split()
         if not cells:
             continue
@@ -73,7 +82,7 @@ def _read_shapes(path: Path, classes: list[str], width: int, height: int) -> lis
 
 def _read_names(path: Path) -> list[str]:
     """The class names in their order, from data.yaml (a list, or index: name) or a text file."""
-    text = _read_text(path)
+    text = read_text(path)
     names: object = text.split("\n")
     if path.suffix.lower() in (".yaml", ".yml"):
         try:
@@ -95,12 +104,3 @@ def _read_names(path: Path) -> list[str]:
         raise InputError(f"{path}: the class names {', '.join(names)[:60]!r} are empty or not "
                          "different from each other")
     return names
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
