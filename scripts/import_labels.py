@@ -19,6 +19,8 @@ from camera_trapinator import InputError
 from camera_trapinator.labels import Labels, unlisted_photos, write_data_root
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.cvat import read_cvat_xml
+from camera_trapinator.labels.iwildcam import read_iwildcam
+from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
@@ -68,6 +70,20 @@ def cvat(arguments: argparse.Namespace) -> Labels:
         return read_mask_folder(path / "SegmentationClass", *inputs, **options,
                                 colours=path / "labelmap.txt")
     return read_all(read, arguments)
+
+
+def label_studio(arguments: argparse.Namespace) -> Labels:
+    def read(path: Path, *inputs, **options) -> Labels:
+        # A folder is the export `Brush labels to PNG`.
+        reader = read_brush_pictures if path.is_dir() else read_label_studio
+        return reader(path, *inputs, **options)
+    return read_all(read, arguments)
+
+
+def iwildcam(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_iwildcam, detections=arguments.detections,
+                            metadata=arguments.metadata, confidence=arguments.confidence),
+                    arguments)
 
 
 def masks(arguments: argparse.Namespace) -> Labels:
@@ -134,6 +150,17 @@ def parse_arguments() -> argparse.Namespace:
 
     add_tool(tools, cvat,
              "unzipped CVAT exports as `Segmentation mask 1.1` or `CVAT for images 1.1`")
+
+    add_tool(tools, label_studio, "Label Studio JSON exports, or folders of `Brush labels to PNG` "
+             "with a JSON export in them", "label-studio")
+
+    tool = add_tool(tools, iwildcam, "the folder instance_masks of iWildCam 2022")
+    tool.add_argument("--detections", type=Path, required=True, metavar="FILE",
+                      help="iwildcam2022_mdv4_detections.json")
+    tool.add_argument("--metadata", type=Path, metavar="FILE",
+                      help="iwildcam2022_train_annotations.json: species, locations, sequences")
+    tool.add_argument("--confidence", type=float, default=0.5,
+                      help="detections below this confidence are ignored (255)")
 
     tool = add_tool(tools, masks, "folders of mask pictures: palette, grey or colour-coded")
     tool.add_argument("--colours", type=Path, required=True, metavar="FILE",

@@ -136,6 +136,14 @@ def pixels_of(shape: Shape, height: int, width: int) -> np.ndarray:
     return rasterise(shape.polygons, height, width)
 
 
+def box_remainders(photo: LabelledPhoto, boxes: Sequence[Sequence[float]]) -> list[Shape]:
+    """What lies in a box (a polygon in pixels) but in no outline of the photo: to ignore."""
+    inside = rasterise(boxes, photo.height, photo.width)
+    for shape in photo.shapes:
+        inside &= ~pixels_of(shape, photo.height, photo.width)
+    return [Shape(None, inside=inside)]
+
+
 def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np.ndarray:
     """The mask of a photo's shapes, uint8 (height, width) at the labels' size.
 

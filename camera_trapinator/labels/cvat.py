@@ -24,10 +24,9 @@ from . import (
     LabelledPhoto,
     Labels,
     Shape,
+    box_remainders,
     check_missing,
     in_data_root,
-    pixels_of,
-    rasterise,
     safe_photo,
 )
 
@@ -55,7 +54,7 @@ def read_cvat_xml(path: Path, images: Path, place: str, *, split: str = "",
         boxed = _read_image(item, photo)
         outlines, boxes = outlines + len(photo.shapes), boxes + len(boxed)
         if boxed:
-            photo.picture = partial(_box_remainders, photo, boxed)
+            photo.picture = partial(box_remainders, photo, boxed)
         if os.path.isfile(source):  # Path.is_file fails on names too long for a file
             photos.append(photo)
         else:
@@ -194,14 +193,6 @@ def _mask(element: ElementTree.Element, photo: LabelledPhoto, where: str) -> dic
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + left * photo.height
     counts = np.diff(changes, prepend=0, append=photo.width * photo.height).tolist()
     return {"size": [photo.height, photo.width], "counts": counts}
-
-
-def _box_remainders(photo: LabelledPhoto, boxes: list[list[float]]) -> list[Shape]:
-    """What lies in a box but in no outline: to ignore."""
-    inside = rasterise(boxes, photo.height, photo.width)
-    for shape in photo.shapes:
-        inside &= ~pixels_of(shape, photo.height, photo.width)
-    return [Shape(None, inside=inside)]
 
 
 def _text(element: ElementTree.Element, key: str, where: str) -> str:

@@ -1,0 +1,344 @@
+"""Label Studio: exports written after its documents, against pixels found one by one."""
+
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import error_line, many, run_script, seeds
+from hypothesis import given
+from PIL import Image
+from test_import_tools import inside
+
+from camera_trapinator import InputError
+from camera_trapinator.labels import write_data_root
+from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
+from camera_trapinator.manifest import read_classes, read_manifest
+from camera_trapinator.photos import IGNORE, read_mask
+
+WIDTH, HEIGHT = 24, 16
+NAMES = ["fox", "hare"]
+
+
+def region(kind, name, size=(WIDTH, HEIGHT), **value):
+    """A region as Label Studio writes it; `value` in percent."""
+    return {"id": "Dx_aB91ISN", "from_name": "label", "to_name": "image", "type": kind,
+            "original_width": size[0], "original_height": size[1], "image_rotation": 0,
+            "value": {**value, kind: [name]}}
+
+
+def polygon(name, ring):
+    return region("polygonlabels", name, closed=True,
+                  points=[[x / WIDTH * 100, y / HEIGHT * 100] for x, y in ring])
+
+
+def brush(name, pixels, random=None):
+    """A brush stroke: its RGBA picture packed, written bit by bit as text."""
+    data = np.zeros((*pixels.shape, 4), int)
+    data[pixels] = (255, 0, 0, 255)
+    if random is not None:  # colours and faint edges that must not count
+        data[..., :3] = random.integers(0, 256, data[..., :3].shape)
+        data[..., 3] += random.integers(0, 128, pixels.shape) * ~pixels
+    data, counts = data.ravel().tolist(), (1, 3, 7, 15)
+    text = f"{len(data):032b}{8 - 1:05b}" + "".join(f"{count - 1 + 0:04b}" for count in counts)
+    start = 0
+    while start < len(data):
+        run = 1
+        while start + run < len(data) and data[start + run] == data[start] and run < 2**15:
+            run += 1
+        length = run if run > 1 else min(2, len(data) - start)  # two words as they are
+        which = next(place for place, count in enumerate(counts) if length <= 2**count)
+        text += f"{int(run > 1)}{which:02b}{length - 1:0{counts[which]}b}"
+        text += "".join(f"{word:08b}" for word in data[start:start + (1 if run > 1 else length)])
+        start += length
+    text += "0" * (-len(text) % 8)
+    return region("brushlabels", name, format="rle",
+                  rle=[int(text[place:place + 8], 2) for place in range(0, len(text), 8)])
+
+
+def task(number, image, *regions, **more):
+    return {"id": number, "data": {"image": image, "site": "north"},
+            "annotations": [{"id": 10 + number, "was_cancelled": False, "ground_truth": False,
+                             "updated_at": "2024-05-01", "result": list(regions), **more}]}
+
+
+def write(folder, *tasks, photos=("1.jpg",)):
+    for name in photos:
+        (folder / "card" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (WIDTH, HEIGHT), (len(name), 9, 9)).save(folder / "card" / name)
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+
+
+def read(folder, **options):
+    """{photo: its mask with class names, or the word in its row} of the data root."""
+    skip = options.pop("skip_missing", False)
+    labels = read_label_studio(folder / "tasks.json", folder / "card", "photos",
+                               skip_missing=skip)
+    return written(labels, folder / "out", **options)
+
+
+def written(labels, out, **options):
+    write_data_root(labels, out, **{"unannotated": "unlabelled", **options})
+    names = np.array([name for name, _ in read_classes(out / "classes.csv")] + ["?"] * 255)
+    names[IGNORE] = "ignored"
+    return {row.image.removeprefix("photos/"): names[read_mask(out / row.mask)]
+            if row.mask.endswith(".png") else row.mask
+            for row in read_manifest(out / "manifest.csv")}
+
+
+SQUARE = [(4, 4), (12, 4), (12, 12), (4, 12)]
+
+
+def test_polygons_and_brush_strokes_lie_where_they_were_drawn_the_later_on_top(tmp_path):
+    stroke = np.zeros((HEIGHT, WIDTH), bool)
+    stroke[2:6, 3:20] = True
+    write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE), brush("hare", stroke)))
+    mask = read(tmp_path)["1.jpg"]
+    assert (mask == "hare").sum() == 68 and (mask == "fox").sum() == 64 - 16
+    assert mask[11, 4] == "fox" and mask[12, 4] == "background"
+
+
+def test_an_ellipse_turns_clockwise_around_its_centre(tmp_path):
+    write(tmp_path, task(1, "1.jpg", region("ellipselabels", "fox", x=50, y=50, rotation=30,
+                                            radiusX=8 / WIDTH * 100, radiusY=3 / HEIGHT * 100)))
+    mask = read(tmp_path)["1.jpg"]
+    for y in range(HEIGHT):
+        for x in range(WIDTH):
+            dx, dy, angle = x + 0.5 - 12, y + 0.5 - 8, math.radians(30)
+            along = dx * math.cos(angle) + dy * math.sin(angle)
+            across = dy * math.cos(angle) - dx * math.sin(angle)
+            assert (mask[y, x] == "fox") == ((along / 8)**2 + (across / 3)**2 < 1)
+
+
+def test_what_lies_in_a_box_alone_is_ignored_and_boxes_alone_are_refused(tmp_path):
+    box = region("rectanglelabels", "hare", x=50, y=0, width=50, height=50, rotation=0)
+    write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE), box))
+    mask = read(tmp_path)["1.jpg"]
+    assert (mask == "fox").sum() == 64 and (mask == "ignored").sum() == 12 * 8
+    turned = region("rectanglelabels", "hare", x=50, y=0, width=25, height=25, rotation=90)
+    write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE), turned))
+    mask = read(tmp_path, overwrite=True)["1.jpg"]
+    # Around its upper left corner (12, 0), 6 x 4 pixels become 4 x 6 to the left of it.
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[0:6, 8:12] = True
+    assert np.array_equal(mask == "ignored", expected & (mask != "fox"))
+    write(tmp_path, task(1, "1.jpg", box))
+    with pytest.raises(InputError, match="its 1 regions are boxes"):
+        read(tmp_path, overwrite=True)
+
+
+def test_polygons_beside_a_labels_tag_take_their_label_from_it(tmp_path):
+    shape = polygon("fox", SQUARE)
+    bare = {**shape, "type": "polygon", "value": {"points": shape["value"]["points"]}}
+    named = {**bare, "type": "labels", "value": {**bare["value"], "labels": ["fox"]}}
+    write(tmp_path, task(1, "1.jpg", bare, named))
+    assert (read(tmp_path)["1.jpg"] == "fox").sum() == 64
+    write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE), {**bare, "id": "other"}))
+    with pytest.raises(InputError, match="task 1, region 2: it has no label"):
+        read(tmp_path, overwrite=True)
+
+
+def test_nothing_drawn_is_empty_and_nothing_submitted_is_not(tmp_path):
+    files = ("1.jpg", "22.jpg", "333.jpg", "4444.jpg")
+    choice = {"type": "choices", "from_name": "c", "to_name": "image",
+              "value": {"choices": ["blurred"]}}
+    write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE)), task(2, "22.jpg"),
+          task(3, "333.jpg", was_cancelled=True), task(4, "4444.jpg", choice), photos=files)
+    found = read(tmp_path)
+    assert [found[file] for file in files[1:]] == ["background", "", ""]
+
+
+def test_the_ground_truth_counts_else_the_annotation_updated_last(tmp_path):
+    entry = task(1, "1.jpg", polygon("fox", SQUARE), updated_at="2024-05-01")
+    entry["annotations"] += task(1, "1.jpg", polygon("hare", SQUARE),
+                                 updated_at="2024-06-01")["annotations"]
+    write(tmp_path, entry)
+    assert read(tmp_path)["1.jpg"][8, 8] == "hare"
+    entry["annotations"][0]["ground_truth"] = True
+    write(tmp_path, entry)
+    assert read(tmp_path, overwrite=True)["1.jpg"][8, 8] == "fox"
+
+
+@pytest.mark.parametrize(("url", "file"), [
+    ("/data/upload/3/0a1b2c3d-1.jpg", "1.jpg"),
+    ("/data/local-files/?d=project/site1/1.jpg", "site1/1.jpg"),
+    ("s3://bucket/survey/site2/1.jpg", "site2/1.jpg"),
+    ("https://example.org/site1/my%20fox.JPG?token=x.y", "site1/my fox.JPG"),
+    ("0a1b2c3d-2.jpg", "0a1b2c3d-2.jpg"),
+])
+def test_photos_are_found_by_the_end_of_their_urls(tmp_path, url, file):
+    files = ("1.jpg", "site1/1.jpg", "site2/1.jpg", "site1/my fox.JPG", "0a1b2c3d-2.jpg", "2.jpg")
+    write(tmp_path, task(1, url, polygon("fox", SQUARE)), photos=files)
+    if url.startswith("/data/upload"):  # that is of no folder, so it could be any of three
+        with pytest.raises(InputError, match=r"is photo .*1\.jpg.* or .*1\.jpg"):
+            read(tmp_path)
+    else:
+        assert list(read(tmp_path)) == [file]
+
+
+def test_the_pictures_of_brush_labels_to_png(tmp_path):
+    stroke = np.zeros((HEIGHT, WIDTH), np.uint8)
+    stroke[2:6, 3:20] = 255
+    write(tmp_path, photos=("1.jpg", "22.jpg"))
+    folder = tmp_path / "brush"
+    folder.mkdir()
+    for name, picture in {"task-1-annotation-5-by-ann@x.org-tag-red fox-0": stroke,
+                          "task-1-annotation-5-by-ann@x.org-tag-snow-hare-0": stroke[::-1],
+                          "task-1-annotation-4-by-1-tag-old-0": stroke | 255}.items():
+        Image.fromarray(picture).save(folder / f"{name}.png")
+    inputs = (folder, tmp_path / "card", "photos")
+    with pytest.raises(InputError, match="brush: 0 JSON files"):
+        read_brush_pictures(*inputs)
+    (folder / "min.json").write_text(json.dumps([  # JSON-MIN
+        {"id": 1, "image": "/data/upload/1/00112233-1.jpg"}, {"id": 2, "image": "22.jpg"}]))
+    found = written(read_brush_pictures(*inputs), tmp_path / "out")
+    assert np.array_equal(found["1.jpg"] == "red fox", stroke == 255)
+    assert np.array_equal(found["1.jpg"] == "snow-hare", stroke[::-1] == 255)
+    assert found["22.jpg"] == ""
+    (folder / "task-9-annotation-5-by-1-tag-fox-0.png").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"task-9-.*png: task 9 is not in .*min\.json"):
+        read_brush_pictures(*inputs)
+    (folder / "fox.png").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"fox\.png: no name as Label Studio gives"):
+        read_brush_pictures(*inputs)
+
+
+def change(entry, **edit):
+    entry["annotations"][0]["result"][0].update(edit)
+    return entry
+
+
+def valued(**edit):
+    entry = task(1, "1.jpg", polygon("fox", SQUARE))
+    entry["annotations"][0]["result"][0]["value"].update(edit)
+    return entry
+
+
+REFUSED = {
+    "another format": ({"id": 1, "image": "1.jpg"}, "JSON-MIN"),
+    "path out of the folder": (task(1, "/data/local-files/?d=../../etc/passwd.jpg"),
+                               r"task 1: photo '../../etc/passwd\.jpg' is no path inside"),
+    "no photo in the task": (task(1, "../../etc/passwd"), "task 1: 0 photos in its `data`"),
+    "missing photo": (task(1, "/absent.jpg", polygon("fox", SQUARE)),
+                      r"1 of its photos are not in .*, such as '/absent\.jpg'"),
+    "point": (task(1, "1.jpg", region("keypointlabels", "fox", x=1, y=1, width=1)), "no area"),
+    "turned": (change(task(1, "1.jpg", polygon("fox", SQUARE)), image_rotation=90),
+               "region 1: the photo was turned by 90 degrees"),
+    "another photo": (change(task(1, "1.jpg", polygon("fox", SQUARE)), original_width=9),
+                      "task 1: the labels are for 9 x 16 pixels"),
+    "two labels": (valued(polygonlabels=["fox", "hare"]), "is not one label"),
+    "two points": (valued(points=[[1, 1], [2, 2]]), "region 1: points"),
+    "endless": (valued(points=[[1, 1], [2, 2], [float("inf"), 3]]), "region 1: points"),
+    "short code": (task(1, "1.jpg", region("brushlabels", "fox", format="rle", rle=[0, 0])),
+                   "region 1: rle cannot be decoded"),
+    "other size": (task(1, "1.jpg", region("brushlabels", "fox", format="rle", rle=[0] * 20)),
+                   "it holds 0 words"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_wrong_is_refused_by_task_and_region(tmp_path, name):
+    entry, part = REFUSED[name]
+    write(tmp_path, entry)
+    with pytest.raises(InputError, match=part) as refused:
+        read(tmp_path)
+    assert "tasks.json" in str(refused.value) and not (tmp_path / "out").exists()
+
+
+def test_the_script_imports_it_and_lists_what_is_missing(tmp_path):
+    write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE)), task(2, "gone.jpg"))
+    command = ["import_labels.py", "label-studio", tmp_path / "tasks.json", "--images",
+               tmp_path / "card", "--out", tmp_path / "out"]
+    assert "gone.jpg" in error_line(run_script(*command))
+    result = run_script(*command, "--skip-missing")
+    assert result.returncode == 0 and "photo gone.jpg is missing" in result.stdout
+    assert len(read_manifest(tmp_path / "out/manifest.csv")) == 1
+
+
+# ---------------------------------------------------------------------------- random exports
+
+
+def draw(random):
+    """Regions and the mask that they make, pixel by pixel."""
+    regions, mask = [], np.full((HEIGHT, WIDTH), "background", dtype="U10")
+    for _ in range(int(random.integers(1, 4))):
+        name = NAMES[int(random.integers(2))]
+        if random.random() < 0.5:
+            pixels = random.random((HEIGHT, WIDTH)) < random.random()
+            regions.append(brush(name, pixels, random if random.random() < 0.5 else None))
+        else:
+            ring = [tuple(point) for point in random.uniform((-2, -2), (26, 18), (
+                int(random.integers(3, 7)), 2)).tolist()]
+            pixels = np.array([[inside(ring, x + 0.5, y + 0.5) for x in range(WIDTH)]
+                               for y in range(HEIGHT)])
+            regions.append(polygon(name, ring))
+        mask[pixels] = name
+    return regions, mask
+
+
+@many
+@given(seeds)
+def test_valid_exports_give_the_right_masks(seed):
+    regions, mask = draw(np.random.default_rng(seed))
+    with tempfile.TemporaryDirectory() as name:
+        write(Path(name), task(1, "1.jpg", *regions))
+        assert np.array_equal(read(Path(name))["1.jpg"], mask)
+
+
+JUNK = [None, -1, 0, 3, 1e308, float("nan"), 10**30, "", "x", "../../etc/passwd", "a\0b", "\ud800",
+        [], {}, True, [[]], [1, 2], {"a": 1}, "line\nbreak", "http://[x"]
+
+
+def damage(content, random):
+    """Replace or delete one thing, anywhere in the content."""
+    places = []
+
+    def walk(item):
+        for key in item if isinstance(item, dict) else range(len(item)):
+            places.append((item, key))
+            # Of a brush stroke's many bytes a few: they would be nearly all the places.
+            if isinstance(item[key], (dict, list)) and len(item[key]) < 50:
+                walk(item[key])
+            elif isinstance(item[key], list):
+                places.extend((item[key], int(random.integers(len(item[key])))) for _ in range(5))
+    walk(content)
+    item, key = places[int(random.integers(len(places)))]
+    if random.random() < 0.3:
+        del item[key]
+    else:
+        item[key] = JUNK[int(random.integers(len(JUNK)))]
+
+
+def test_damaged_exports_give_one_clear_line_and_no_data_root():
+    refused = []
+
+    @many
+    @given(seeds)
+    def check(seed):
+        random = np.random.default_rng(seed)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write(folder, task(1, "1.jpg", *draw(random)[0]))
+            path = folder / "tasks.json"
+            if random.random() < 0.8:
+                content = json.loads(path.read_text())
+                damage(content, random)
+                path.write_text(json.dumps(content))
+            else:
+                data = bytearray(path.read_bytes())
+                data[int(random.integers(len(data)))] = int(random.integers(256))
+                path.write_bytes(data[:int(random.integers(len(data) // 2, len(data) + 1))])
+            try:
+                found = read(folder)
+            except InputError as error:
+                refused.append(seed)
+                assert "\n" not in str(error)
+                assert "tasks.json" in str(error) or "no photo" in str(error)
+                assert not (folder / "out").exists()
+            else:
+                assert all(isinstance(mask, str) or mask.shape == (HEIGHT, WIDTH)
+                           for mask in found.values())
+    check()
+    assert len(refused) > 100
