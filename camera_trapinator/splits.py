@@ -236,28 +236,68 @@ def _most_balanced(units: np.ndarray, presence: np.ndarray, wanted: dict[str, fl
                    random: np.random.Generator) -> np.ndarray:
     """Draw whole units for the `wanted` splits, the rest is train: the name for each photo.
 
-    A draw costs the squared error of each split's share of the photos, and of each class's
-    photos; a class that is missing in train, or in a split, costs most of all.
+    The cheapest of many draws is taken, see `_cost`. Where it lacks a class in train or in a
+    split, units change places as long as that makes it cheaper: of many rare species no draw
+    by chance has them all everywhere.
     """
     counts = np.concatenate([np.ones((len(units), 1)), presence], axis=1)  # photos, classes
     totals = np.zeros((units.max() + 1, counts.shape[1]))
     np.add.at(totals, units, counts)
-    whole = totals.sum(axis=0)
-    totals, whole = totals[:, whole > 0], whole[whole > 0]
+    totals = totals[:, totals.any(axis=0)]
+    totals /= totals.sum(axis=0)
+    fractions = np.array([0.0, *wanted.values()])[:, None]  # split 0 is train
     best_cost, best = np.inf, None
     for _ in range(max(20, TRIALS * 1000 // (1000 + len(totals)))):
-        names = np.full(len(totals), "train", dtype="U9")
-        order, start, cost = random.permutation(len(totals)), 0, 0.0
-        for place, (name, fraction) in enumerate(wanted.items()):
-            filled = np.cumsum(totals[order[start:], 0]) / whole[0]
-            last = len(filled) - (len(wanted) - place)  # leave a unit for the others and train
+        numbers = np.zeros(len(totals), int)
+        order, start = random.permutation(len(totals)), 0
+        for number, fraction in enumerate(wanted.values(), start=1):
+            filled = np.cumsum(totals[order[start:], 0])
+            last = len(filled) - (len(wanted) - number + 1)  # a unit for the others and train
             end = min(int(np.abs(filled - fraction).argmin()), last - 1) + 1
-            part = totals[order[start:start + end]].sum(axis=0) / whole
-            cost += ((part - fraction) ** 2).sum() + (part == 0).sum()
-            names[order[start:start + end]] = name
+            numbers[order[start:start + end]] = number
             start += end
-        rest = totals[order[start:]].sum(axis=0)
-        cost += 10 * (rest == 0).sum()
+        cost = _cost(_shares(totals, numbers, len(fractions)), fractions)
         if cost < best_cost:
-            best_cost, best = cost, names
-    return best[units]
+            best_cost, best = cost, numbers
+    shares = _shares(totals, best, len(fractions))
+    if (shares == 0).any():
+        _exchange(best, totals, shares, fractions, random)
+    return np.array(["train", *wanted], dtype="U9")[best][units]
+
+
+def _shares(totals: np.ndarray, numbers: np.ndarray, splits: int) -> np.ndarray:
+    """The share of the photos and of each class that each split has, (splits, 1 + classes)."""
+    shares = np.zeros((splits, totals.shape[1]))
+    np.add.at(shares, numbers, totals)
+    return shares
+
+
+def _cost(shares: np.ndarray, fractions: np.ndarray) -> float:
+    """The squared error of each split's share of the photos, and of each class's photos.
+
+    A class that is missing in a split costs more, one that is missing in train (row 0) most.
+    """
+    missing = shares == 0
+    return (((shares[1:] - fractions[1:]) ** 2).sum() + missing[1:].sum()
+            + 10 * missing[0].sum())
+
+
+def _exchange(numbers: np.ndarray, totals: np.ndarray, shares: np.ndarray, fractions: np.ndarray,
+              random: np.random.Generator) -> None:
+    """Let units, drawn at random, change their split, alone or in pairs, where it costs less."""
+    cost = _cost(shares, fractions)
+    for first, second, alone in zip(*random.integers(0, len(totals), (2, 10 * TRIALS)),
+                                    random.random(10 * TRIALS) < 0.5, strict=True):
+        here, there = numbers[first], numbers[second]
+        if here == there:
+            continue
+        moved = totals[first] if alone else totals[first] - totals[second]
+        changed = shares.copy()
+        changed[here] -= moved
+        changed[there] += moved
+        changed[np.abs(changed) < 1e-9] = 0  # of the sums' rounding
+        if (new := _cost(changed, fractions)) < cost:
+            cost, shares = new, changed
+            numbers[first] = there
+            if not alone:
+                numbers[second] = here

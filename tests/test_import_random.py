@@ -17,6 +17,7 @@ from camera_trapinator.labels import write_data_root
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
+from camera_trapinator.labels.roboflow import find_exports, group_copies
 from camera_trapinator.labels.yolo import read_yolo
 from camera_trapinator.manifest import read_classes, read_manifest
 from camera_trapinator.photos import IGNORE, encode_rle, read_mask
@@ -43,7 +44,7 @@ def flat(ring, width=1.0, height=1.0):
     return [value for x, y in ring for value in (x / width, y / height)]
 
 
-# One function a tool writes its files for a photo `card/1.png` and returns what reads them.
+# One function a tool writes its files for the photo `card/1.png` and returns what reads them.
 
 
 def coco(folder, shapes, mask, random):
@@ -57,6 +58,20 @@ def coco(folder, shapes, mask, random):
                "annotations": annotations}
     return content, folder / "labels.json", lambda: read_coco(
         folder / "labels.json", folder / "card", "photos")
+
+
+def roboflow(folder, shapes, mask, random):
+    content, *_ = coco(folder, shapes, mask, random)
+    name = f"1_png.rf.{random.integers(1e9):x}.png"
+    content["images"][0]["file_name"] = name
+    (folder / "card").rename(folder / "train")
+    (folder / "train/1.png").rename(folder / "train" / name)
+    path = folder / "train/_annotations.coco.json"
+
+    def read():
+        (export, split), = find_exports(folder)
+        return group_copies(read_coco(export, folder / "train", "photos", split=split))
+    return content, path, read
 
 
 def labelme(folder, shapes, mask, random):
@@ -115,7 +130,7 @@ def damage(content, random) -> None:
         item[key] = JUNK[int(random.integers(len(JUNK)))]
 
 
-TOOLS = [coco, labelme, yolo, table]
+TOOLS = [coco, roboflow, labelme, yolo, table]
 
 
 def prepare(tool, folder, random):

@@ -154,6 +154,24 @@ def test_classes_of_three_locations_stand_in_every_split(seed):
     assert set(splits[presence[:, 2]]) == {"train", "val", "test"}
 
 
+def test_many_rare_species_stand_in_every_split():
+    """40 species, each at 3 of 60 locations: no draw by chance has them all everywhere."""
+    random = np.random.default_rng(0)
+    rows = [Row(f"site{site}/{n}.jpg", "mask", f"site{site}") for site in range(60)
+            for n in range(10)]
+    sites = np.array([random.permutation(60)[:3] for _ in range(40)])
+    presence = np.array([[True, *(site in homes for homes in sites)] for site in range(60)
+                         for _ in range(10)])
+    splits = np.array(make_splits(Manifest(rows), presence, by="location", **WANTED))
+    missing = {name: int((~presence[splits == name].any(axis=0)).sum())
+               for name in ("train", "val", "test")}
+    assert missing["train"] == 0
+    # By chance alone 31 of the 80 are missing.
+    assert missing["val"] + missing["test"] <= 20
+    shares = shares_of(splits)
+    assert abs(shares["val"] - 0.2) < 0.15 and abs(shares["test"] - 0.2) < 0.15
+
+
 def test_three_locations_are_enough():
     for seed in range(20):
         manifest, presence = make_manifest(np.random.default_rng(seed), 3, 10)

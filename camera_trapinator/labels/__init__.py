@@ -259,7 +259,8 @@ def unlisted_photos(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
 
 def safe_photo(folder: Path, file: str, where: str) -> Path:
     """The photo `file` of a folder. Refuses a path that leads out of it, also through a link."""
-    if file.startswith(("/", "~")) or "\\" in file or ":" in file[:2] or ".." in file.split("/"):
+    if (file.startswith(("/", "~")) or "\\" in file or "\0" in file or ":" in file[:2]
+            or ".." in file.split("/")):
         raise InputError(f"{where}: photo {file!r} is no path inside the folder of the images")
     path = folder / file
     if not path.resolve().is_relative_to(folder.resolve()):

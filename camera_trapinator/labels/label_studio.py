@@ -147,7 +147,7 @@ def _photos_of(tasks: Sequence[dict], path: Path, images: Path) -> list[tuple[di
         by_name.setdefault(file.rpartition("/")[2], []).append(file)
     found = []
     for number, task in enumerate(tasks, start=1):
-        where = f"{path}, task {str(task.get('id', number))[:40]}"
+        where = f"{path}, task {task.get('id', number)!r:.40}"
         location = _location_of_photo(task, where)
         parts = PurePosixPath(location).parts
         if ".." in parts or "\\" in location:
@@ -255,7 +255,7 @@ def _add_region(region: tuple[dict, str, str], photo: LabelledPhoto,
                          f"photo for {photo.width} x {photo.height}")
     photo.width, photo.height = width, height
     if item.get("image_rotation"):
-        raise InputError(f"{where}: the photo was turned by {item['image_rotation']!s:.20} degrees "
+        raise InputError(f"{where}: the photo was turned by {item['image_rotation']!r:.20} degrees "
                          "in Label Studio; turn it back there, and export again")
     if "rle" in value:
         photo.shapes.append(Shape(name, rle=encode_rle(_brush(value, width, height, where))))
