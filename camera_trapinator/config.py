@@ -104,6 +104,8 @@ class Config:
                           choices=("photo", "network"))
     smallest_blob: float = knob(0.0005, "predicted blobs below this share of the photo do not "
                                 "count as an animal", 0, 1)
+    event_minutes: float = knob(30.0, "photos of a species at a location further apart than this "
+                                "are independent events", 0, 100000)
     outputs: tuple[str, ...] = knob(("masks", "overlays", "csv"), "what test.py writes",
                                     choices=("masks", "overlays", "csv"))
 

@@ -43,7 +43,13 @@ from camera_trapinator.model import Prediction, UNet
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.overlays import write_overlays
 from camera_trapinator.outputs.sheets import write_worst_sheet
-from camera_trapinator.outputs.tables import write_predictions_csv, write_table
+from camera_trapinator.outputs.tables import (
+    write_detections_csv,
+    write_events_csv,
+    write_predictions_csv,
+    write_sequences_csv,
+    write_table,
+)
 from camera_trapinator.photos import PHOTO_SUFFIXES, find_photos
 from camera_trapinator.splits import find_leaks, near_duplicates, read_splits
 from camera_trapinator.utils import (
@@ -212,8 +218,11 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
         _, records = outputs.read_records(records_path)
         places, times = zip(*[(record["location"], record["datetime"]) for record in records],
                             strict=True)
-        write_predictions_csv(records_path, out / "predictions.csv",
-                              assign_sequences(places, times))
+        sequences = assign_sequences(places, times)
+        write_predictions_csv(records_path, out / "predictions.csv", sequences)
+        write_detections_csv(records_path, out / "detections.csv", sequences)
+        write_sequences_csv(records_path, out / "sequences.csv", sequences)
+        write_events_csv(records_path, out / "events.csv", config.event_minutes)
 
 
 def write_scores(out: Path, report: dict) -> None:

@@ -15,7 +15,13 @@ from camera_trapinator.outputs.curves import write_curves
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.overlays import write_overlays
 from camera_trapinator.outputs.sheets import worst_error, write_sheet, write_worst_sheet
-from camera_trapinator.outputs.tables import write_predictions_csv, write_table
+from camera_trapinator.outputs.tables import (
+    write_detections_csv,
+    write_events_csv,
+    write_predictions_csv,
+    write_sequences_csv,
+    write_table,
+)
 from camera_trapinator.photos import read_mask, write_mask
 
 CLASSES = [("background", (0, 0, 0)), ("fox", (230, 120, 20)), ("snow hare", (80, 160, 255)),
@@ -475,6 +481,87 @@ def test_tables_have_empty_cells_where_nothing_is_known(tmp_path):
                 [["fox, red", None, True], ["hare", 0.5, False]])
     assert (tmp_path / "t.csv").read_bytes() == (
         b'class,iou,seen\n"fox, red",,TRUE\nhare,0.5,FALSE\n')
+
+
+def rows_of(path) -> list[dict]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_detections_csv_is_one_row_a_blob(tmp_path):
+    mask = with_box(8, 12, 10, 15, species=1) + with_box(30, 40, 10, 20, species=2)
+    path = write_records(tmp_path / "t.jsonl", [
+        predicted("a.jpg", mask, location="site", datetime="2024-05-01 10:00:00", width=120,
+                  height=80),
+        predicted("b.jpg", 0 * mask), outputs.failure_record("c.jpg", "torn")])
+    write_detections_csv(path, tmp_path / "d.csv", ["site#1", "", ""])
+    assert [list(row.values()) for row in rows_of(tmp_path / "d.csv")] == [
+        ["a.jpg", "site", "2024-05-01 10:00:00", "site#1", "snow hare", "80.0", "60.0", "40.0",
+         "20.0", "100.0", "70.0", str(10 * 20 / 2400)[:7], "1.0", "TRUE"],
+        ["a.jpg", "site", "2024-05-01 10:00:00", "site#1", "fox", "24.0", "16.0", "30.0", "20.0",
+         "39.0", "26.0", "0.0625", "1.0", "FALSE"]]
+
+
+def sightings(*entries) -> list[dict]:
+    """Records of (location, time of the first of May, boxes of which species)."""
+    records = []
+    for number, (location, time, species) in enumerate(entries):
+        mask = np.zeros((40, 60), np.uint8)
+        for place, index in enumerate(species):
+            mask[5:15, 12 * place:12 * place + 8] = index
+        records.append(predicted(f"{number}.jpg", mask, location=location,
+                                 datetime=time and f"2024-05-01 {time}:00"))
+    return records
+
+
+def test_sequences_csv_is_one_row_a_burst(tmp_path):
+    records = sightings(("a", "10:01", [1]), ("a", "10:00", [1, 2, 1]), ("b", "", [3]),
+                        ("b", "10:00", []))
+    records.append(outputs.failure_record("x.jpg", "torn", location="b",
+                                          datetime="2024-05-01 10:00:30"))
+    records.append(outputs.failure_record("y.jpg", "torn", location="b"))
+    path = write_records(tmp_path / "t.jsonl", records)
+    write_sequences_csv(path, tmp_path / "s.csv", ["a#1", "a#1", "", "b#1", "b#1", ""])
+    rows = rows_of(tmp_path / "s.csv")
+    assert list(rows[0])[8:] == ["photos_fox", "most_fox", "photos_snow hare", "most_snow hare",
+                                 "photos_black bear", "most_black bear"]
+    assert [list(row.values()) for row in rows] == [
+        ["a#1", "a", "2024-05-01 10:00:00", "2024-05-01 10:01:00", "2", "0", "FALSE", "1.0",
+         "2", "2", "1", "1", "0", "0"],
+        ["2.jpg", "b", "", "", "1", "0", "FALSE", "1.0", "0", "0", "0", "0", "1", "1"],
+        ["b#1", "b", "2024-05-01 10:00:00", "2024-05-01 10:00:30", "2", "1", "TRUE", "0.0",
+         "0", "0", "0", "0", "0", "0"],
+        ["y.jpg", "b", "", "", "1", "1", *[""] * 8]]
+
+
+def test_events_are_apart_by_more_than_the_minutes_from_photo_to_photo(tmp_path):
+    path = write_records(tmp_path / "t.jsonl", sightings(
+        ("a", "11:05", [1]), ("a", "10:00", [1]), ("a", "10:30", [1, 1]), ("a", "11:00", [1, 2]),
+        ("a", "11:36", [1]), ("b", "11:05", [1]), ("b", "", [1]), ("b", "", [1]),
+        ("b", "11:10", [])))
+    write_events_csv(path, tmp_path / "e.csv", 30)
+    assert [list(row.values())[:-1] for row in rows_of(tmp_path / "e.csv")] == [
+        ["a", "fox", "2024-05-01 10:00:00", "2024-05-01 11:05:00", "4", "2"],
+        ["a", "fox", "2024-05-01 11:36:00", "2024-05-01 11:36:00", "1", "1"],
+        ["a", "snow hare", "2024-05-01 11:00:00", "2024-05-01 11:00:00", "1", "1"],
+        ["b", "fox", "", "", "2", "1"],
+        ["b", "fox", "2024-05-01 11:05:00", "2024-05-01 11:05:00", "1", "1"]]
+    write_events_csv(path, tmp_path / "e.csv", 29)
+    assert len(rows_of(tmp_path / "e.csv")) == 7
+
+
+def test_no_cell_is_a_formula(tmp_path):
+    file = "=cmd|' /C calc'!A0.jpg"
+    record = predicted(file, with_box(5, 5, 9, 9), location="@site", datetime="")
+    path = write_records(tmp_path / "t.jsonl", [record])
+    for write in (write_predictions_csv, write_detections_csv, write_sequences_csv):
+        write(path, tmp_path / "t.csv", ["-1+1"])
+        text = (tmp_path / "t.csv").read_text(encoding="utf-8")
+        cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+        assert not [cell for cell in cells if cell[:1] in tuple("=+-@")]
+        assert "'@site" in cells and ("'" + file in cells or "'-1+1" in cells)
+    write_table(tmp_path / "t.csv", ["number"], [[-0.5]])
+    assert rows_of(tmp_path / "t.csv") == [{"number": "-0.5"}]
 
 
 # ------------------------------------------------------------------------ sheets and curves

@@ -96,7 +96,7 @@ def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: 
         sound = isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 and all(
             type(value) in (int, float) and abs(value) < 1e6 for value in ring)
         if not sound:
-            raise InputError(f"{where}: {str(ring)[:60]} is no polygon [x1, y1, x2, y2, x3, y3 "
+            raise InputError(f"{where}: {ring!r:.60} is no polygon [x1, y1, x2, y2, x3, y3 "
                              "...] of three or more points")
     return Shape(name, polygons=segmentation)
 

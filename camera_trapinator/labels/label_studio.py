@@ -224,8 +224,8 @@ def _regions(annotation: dict, where: str) -> list[tuple[dict, str, str]]:
         if not isinstance(kind, str) or not isinstance(value, dict):
             raise InputError(f"{here}: it has no `type` or no `value`")
         if kind.startswith(NO_AREA):
-            raise InputError(f"{here}: a region of type {kind} has no area, so it is no mask; "
-                             "delete it, or draw a polygon instead")
+            raise InputError(f"{here}: a region of type {kind!r:.40} has no area, so it is no "
+                             "mask; delete it, or draw a polygon instead")
         if not any(key in value for key in ("points", "rle", "radiusX", "width")):
             continue  # a choice, a rating, a text: of the photo, not of pixels
         names = value.get(kind)
@@ -234,8 +234,8 @@ def _regions(annotation: dict, where: str) -> list[tuple[dict, str, str]]:
             continue
         if not isinstance(names, list) or len(names) != 1 or not isinstance(names[0], str) \
                 or not names[0].strip():
-            raise InputError(f"{here}: {kind} {str(names)[:60]} is not one label; a pixel has one "
-                             "class")
+            raise InputError(f"{here}: {kind!r:.40} {names!r:.60} is not one label; a pixel has "
+                             "one class")
         labelled.add(str(region.get("id")))
         found.append((region, names[0].strip(), here))
     for key, here in bare.items():
@@ -265,7 +265,7 @@ def _add_region(region: tuple[dict, str, str], photo: LabelledPhoto,
             isinstance(point, list) and len(point) == 2 and all(map(_sound, point))
             for point in points)
         if not sound:
-            raise InputError(f"{where}: points {str(points)[:60]} are not three or more [x, y]")
+            raise InputError(f"{where}: points {points!r:.60} are not three or more [x, y]")
         photo.shapes.append(Shape(name, polygons=[[number for x, y in points for number in (
             x * width / 100, y * height / 100)]]))
     elif "radiusX" in value:

@@ -128,12 +128,12 @@ def _shape(name: str | None, item: dict, width: int, height: int, where: str) ->
     points = item.get("points")
     needed = {"polygon": 3, "oriented_rectangle": 4, "rectangle": 2, "circle": 2, "mask": 2}
     if not isinstance(kind, str) or kind not in needed:
-        raise InputError(f"{where}: a {str(kind)[:20]} has no area, so it is no mask; delete it, "
+        raise InputError(f"{where}: a {kind!r:.20} has no area, so it is no mask; delete it, "
                          "or draw a polygon instead")
     if not _sound_points(points) or (len(points) < 3 if kind == "polygon"
                                      else len(points) != needed[kind]):
         raise InputError(f"{where}: a {kind} needs {needed[kind]}{' or more' * (kind == 'polygon')}"
-                         f" points [x, y], not {str(points)[:60]}")
+                         f" points [x, y], not {points!r:.60}")
     if kind == "mask":
         return Shape(name, rle=encode_rle(_pasted(item.get("mask"), points, width, height, where)))
     if kind == "rectangle":

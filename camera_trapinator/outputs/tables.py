@@ -1,10 +1,18 @@
-"""predictions.csv: one row a photo, for R and pandas; and how any table is written."""
+"""Tables for R and pandas: a row a photo, a blob, a sequence, an independent event.
+
+How empty, present and confidence are defined stands in `outputs/__init__.py`. An empty cell =
+nothing to say. A text that a spreadsheet would run as a formula gets an apostrophe in front.
+"""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import is_empty, presence, read_records, written_whole
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell that is run begins with (OWASP)
 
 
 def write_predictions_csv(records_path: str | Path, path: str | Path,
@@ -13,8 +21,7 @@ def write_predictions_csv(records_path: str | Path, path: str | Path,
 
     Columns: file, location, datetime, sequence, empty, species (class of the largest blob),
     confidence; for each class `share_<name>` (of the pixels) and `present_<name>`; of the largest
-    blob its class and its box in pixels of the photo; failure. Empty cell = nothing to say. How
-    empty, present and confidence are defined stands in `outputs/__init__.py`.
+    blob its class and its box in pixels of the photo; failure.
     """
     info, records = read_records(records_path)
     names = [item["name"] for item in info["classes"]]
@@ -43,13 +50,135 @@ def _row(record: dict, sequence: str, names: Sequence[str]) -> list:
     return [*facts, is_empty(record), species, record["confidence"], *scores, species, *box, None]
 
 
+def write_detections_csv(records_path: str | Path, path: str | Path,
+                         sequences: Iterable[str]) -> None:
+    """Write detections.csv: one row a blob, those of a photo by size.
+
+    Columns: file, location, datetime, sequence, class; x, y, width, height of its box and the
+    centroid in pixels of the photo, from the upper left; area (share of the photo), confidence,
+    touches_edge.
+    """
+    info, records = read_records(records_path)
+    names = [item["name"] for item in info["classes"]]
+
+    def rows() -> Iterator[list]:
+        for record, sequence in zip(records, sequences, strict=True):
+            for blob in record["blobs"]:
+                sides = (record["width"], record["height"]) * 3
+                place = [round(share * side, 1) for share, side in zip(
+                    blob["box"] + blob["centroid"], sides, strict=True)]
+                yield [record["file"], record["location"], record["datetime"], sequence,
+                       names[blob["class"]], *place, blob["area"], blob["confidence"],
+                       blob["touches_edge"]]
+
+    write_table(path, ["file", "location", "datetime", "sequence", "class", "x", "y", "width",
+                       "height", "centroid_x", "centroid_y", "area", "confidence",
+                       "touches_edge"], rows())
+
+
+def write_sequences_csv(records_path: str | Path, path: str | Path,
+                        sequences: Iterable[str]) -> None:
+    """Write sequences.csv: one row a burst; a photo without a datetime is a burst of its own.
+
+    Columns: sequence (else the photo's file), location, start, end, photos, failures, empty (all
+    that could be predicted are; no cell if none could), confidence (the highest); for each class
+    `photos_<name>` (in which it is present) and `most_<name>` (the largest number of its blobs in
+    one photo: at least so many animals).
+    """
+    info, records = read_records(records_path)
+    names = [item["name"] for item in info["classes"]][1:]
+    bursts: dict[tuple[str, str], dict] = {}
+    for record, sequence in zip(records, sequences, strict=True):
+        time = record["datetime"]
+        burst = bursts.setdefault((record["location"], sequence or record["file"]), {
+            "start": time, "end": time, "photos": 0, "failures": 0, "confidence": 0.0,
+            "present": Counter(), "most": Counter()})
+        burst["start"], burst["end"] = min(burst["start"], time), max(burst["end"], time)
+        burst["photos"] += 1
+        if record["failure"] is not None:
+            burst["failures"] += 1
+            continue
+        burst["confidence"] = max(burst["confidence"], record["confidence"])
+        blobs = Counter(blob["class"] for blob in record["blobs"])
+        burst["present"].update(blobs.keys())
+        burst["most"] |= blobs  # of each class the larger number
+
+    def rows() -> Iterator[list]:
+        for (location, name), burst in bursts.items():
+            known = burst["photos"] > burst["failures"]
+            counts = [burst[key][index] if known else None
+                      for index in range(1, len(names) + 1) for key in ("present", "most")]
+            yield [name, location, burst["start"], burst["end"], burst["photos"],
+                   burst["failures"], not burst["present"] if known else None,
+                   burst["confidence"] if known else None, *counts]
+
+    header = ["sequence", "location", "start", "end", "photos", "failures", "empty", "confidence"]
+    write_table(path, header + [f"{what}_{name}" for name in names
+                                for what in ("photos", "most")], rows())
+
+
+def write_events_csv(records_path: str | Path, path: str | Path, minutes: float) -> None:
+    """Write events.csv: one row an independent event, as occupancy and activity analyses take it.
+
+    Photos of one species at one location belong to one event if each follows the one before
+    within `minutes`. Columns: location, species, start, end, photos, most (the largest number of
+    its blobs in one photo), confidence (the highest of its blobs). The photos of a species at a
+    location that have no datetime make one event without start: nobody knows of how many.
+    """
+    info, records = read_records(records_path)
+    names = [item["name"] for item in info["classes"]]
+    found: dict[tuple[str, int], list[tuple[str, int, float]]] = {}
+    for record in records:
+        for species, count in Counter(blob["class"] for blob in record["blobs"]).items():
+            confidence = max(blob["confidence"] for blob in record["blobs"]
+                             if blob["class"] == species)
+            found.setdefault((record["location"], species), []).append(
+                (record["datetime"], count, confidence))
+    gap = timedelta(minutes=minutes)
+
+    def rows() -> Iterator[list]:
+        for (location, species), sightings in sorted(found.items()):
+            event: list[tuple[str, int, float]] = []
+            for sighting in sorted(sightings):
+                if event and _apart(event[-1][0], sighting[0], gap):
+                    yield _event_row(location, names[species], event)
+                    event = []
+                event.append(sighting)
+            yield _event_row(location, names[species], event)
+
+    write_table(path, ["location", "species", "start", "end", "photos", "most", "confidence"],
+                rows())
+
+
+def _apart(earlier: str, later: str, gap: timedelta) -> bool:
+    if not earlier or not later:
+        return earlier != later
+    return datetime.fromisoformat(later) - datetime.fromisoformat(earlier) > gap
+
+
+def _event_row(location: str, name: str, event: Sequence[tuple[str, int, float]]) -> list:
+    return [location, name, event[0][0], event[-1][0], len(event),
+            max(count for _, count, _ in event), max(sure for *_, sure in event)]
+
+
 def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a CSV whole or not at all: UTF-8, TRUE and FALSE, None as an empty cell."""
+    """Write a CSV whole or not at all: UTF-8, TRUE and FALSE, None as an empty cell.
+
+    A text that begins with one of = + - @, a tab or a carriage return, which spreadsheets would
+    run as a formula, gets an apostrophe in front.
+    """
     # "backslashreplace": file names that are no Unicode must not stop a table of a million rows.
     with written_whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8",
                                                 errors="backslashreplace") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
+        writer.writerow(map(_cell, header))
         for row in rows:
-            writer.writerow([str(cell).upper() if isinstance(cell, bool) else cell
-                             for cell in row])
+            writer.writerow(map(_cell, row))
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return "'" + value
+    return value
