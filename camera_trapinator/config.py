@@ -104,10 +104,13 @@ class Config:
                           choices=("photo", "network"))
     smallest_blob: float = knob(0.0005, "predicted blobs below this share of the photo do not "
                                 "count as an animal", 0, 1)
+    faint: float = knob(0.1, "parts of a photo that are no blob but as sure as this (smoothed "
+                        "foreground probability) are told to MegaDetector's readers and the "
+                        "report", 0.01, 1)
     event_minutes: float = knob(30.0, "photos of a species at a location further apart than this "
                                 "are independent events", 0, 100000)
     outputs: tuple[str, ...] = knob(("masks", "overlays", "csv"), "what test.py writes",
-                                    choices=("masks", "overlays", "csv"))
+                                    choices=("masks", "overlays", "csv", "megadetector", "coco"))
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:

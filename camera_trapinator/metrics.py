@@ -1,5 +1,6 @@
 """Scores from one integer confusion matrix, summed over photos, never averaged over batches."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -159,6 +160,17 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
                          "false_positive_share": false_pixels / empty_pixels if empties else None},
         "confusion": whole.counts.tolist(),
     }
+
+
+def recall_thresholds(confidences: Sequence[float]) -> dict[str, float] | None:
+    """The highest confidences from which on 95 and 99 % of the photos with an animal are found.
+
+    `confidences`: those of all such photos. None where there is none; "0.95" and "0.99" are keys.
+    """
+    if not len(confidences):
+        return None
+    ordered = sorted(map(float, confidences), reverse=True)
+    return {str(recall): ordered[math.ceil(recall * len(ordered)) - 1] for recall in (0.95, 0.99)}
 
 
 def _presence_scores(table: np.ndarray) -> dict:

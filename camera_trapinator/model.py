@@ -80,6 +80,12 @@ class Prediction:
         """Probability that a pixel is no background, float32 (h, w) at network size."""
         return (1 - self.logits.softmax(dim=0)[0]).cpu().numpy()
 
+    def species(self) -> tuple[np.ndarray, np.ndarray]:
+        """The likeliest species of each pixel, uint8 (h, w) at network size, and its share of the
+        foreground probability, float32."""
+        share, species = self.logits[1:].softmax(dim=0).max(dim=0)
+        return (species + 1).byte().cpu().numpy(), share.cpu().numpy()
+
 
 def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge logits (C, h, w) to `size` (bilinear), and take the largest: uint8 (height, width).

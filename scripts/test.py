@@ -40,7 +40,9 @@ from camera_trapinator.manifest import (
 )
 from camera_trapinator.metrics import ConfusionMatrix, build_report
 from camera_trapinator.model import Prediction, UNet
+from camera_trapinator.outputs.coco import write_coco
 from camera_trapinator.outputs.masks import write_masks
+from camera_trapinator.outputs.megadetector import write_megadetector
 from camera_trapinator.outputs.overlays import write_overlays
 from camera_trapinator.outputs.sheets import write_worst_sheet
 from camera_trapinator.outputs.tables import (
@@ -179,6 +181,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     net = net.to(device, memory_format=torch.channels_last)
     info = {
         "model": weights.parent.name, "weights": sha256(weights), "mask_size": config.mask_size,
+        "smallest_blob": config.smallest_blob, "faint": config.faint,
+        "thresholds": checkpoint.get("thresholds"),  # no older checkpoint has them
         "classes": [{"name": name, "colour": colour} for name, colour in checkpoint["classes"]],
     }
     manifest = dataset.manifest
@@ -201,9 +205,10 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
                 else:
                     mask = prediction.mask(config.mask_size)
                     record = outputs.photo_record(
-                        row.image, mask, prediction.foreground(), **known,
+                        row.image, mask, prediction.foreground(), prediction.species(), **known,
                         infrared=photo.infrared, width=photo.width, height=photo.height,
-                        num_classes=len(info["classes"]), smallest_blob=config.smallest_blob)
+                        num_classes=len(info["classes"]), smallest_blob=config.smallest_blob,
+                        faint=config.faint)
                 records.append({**record, **facts(prediction, mask)})
                 bar.update()
 
@@ -223,6 +228,15 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
         write_detections_csv(records_path, out / "detections.csv", sequences)
         write_sequences_csv(records_path, out / "sequences.csv", sequences)
         write_events_csv(records_path, out / "events.csv", config.event_minutes)
+
+
+    if "megadetector" in config.outputs:
+        strange = write_megadetector(records_path, out / "megadetector.json")
+        if strange:
+            print(f"note        {strange} photos do not end in .jpg: Timelapse takes them for "
+                  "videos and drops their detections")
+    if "coco" in config.outputs:
+        write_coco(records_path, out / "coco.json", out / "coco_results.json")
 
 
 def write_scores(out: Path, report: dict) -> None:

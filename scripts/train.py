@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from camera_trapinator import InputError
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.checkpoint import git_state, load_checkpoint, save_checkpoint, write_log
 from camera_trapinator.config import Config, config_text, load_config
 from camera_trapinator.dataset import (
@@ -32,8 +32,9 @@ from camera_trapinator.dataset import (
 )
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.manifest import Manifest, read_classes, read_manifest
-from camera_trapinator.metrics import ConfusionMatrix
+from camera_trapinator.metrics import ConfusionMatrix, recall_thresholds
 from camera_trapinator.model import UNet
+from camera_trapinator.outputs import smoothed
 from camera_trapinator.outputs.curves import write_curves
 from camera_trapinator.sampler import TrainSampler
 from camera_trapinator.splits import (
@@ -63,7 +64,7 @@ AUGMENTATION = ("crop_size", "scale_range", "flip", "brightness", "contrast", "c
                 "grayscale", "noise", "blur")
 # What may change on --resume, because the result does not depend on it.
 MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "mask_size", "smallest_blob",
-           "event_minutes", "outputs", "data_root")
+           "faint", "event_minutes", "outputs", "data_root")
 
 
 def main() -> None:
@@ -139,12 +140,12 @@ def main() -> None:
           f"{parameters / 1e6:.1f} million parameters")
     print(f"run         {run}")
 
-    def save(history: list[dict]) -> None:
+    def save(history: list[dict], thresholds: dict | None) -> None:
         """Write all that a run is after an epoch: last.pt, best.pt, log.csv, curves.png."""
         content = {
             "model_arguments": net.arguments, "model": net.state_dict(),
             "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
-            "history": history, "config": config_text(config),
+            "history": history, "thresholds": thresholds, "config": config_text(config),
             "classes": [[name, list(colour)] for name, colour in classes],
         }
         scores = [row[config.best_by] or 0.0 for row in history]
@@ -213,12 +214,12 @@ def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
             raise InputError(f"epoch {epoch + 1}: the training loss is {mean_loss}; last.pt holds "
                              "the epoch before. Lower learning_rate, or set precision: fp32")
 
-        scores = validate(net, val_loader, criterion, precision, num_classes)
+        scores, thresholds = validate(net, val_loader, criterion, precision, num_classes)
         history.append({
             "epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": mean_loss,
             **scores, "images_per_second": steps_per_epoch * len(images) / train_seconds,
             "seconds": time.perf_counter() - start})
-        save(history)
+        save(history, thresholds)
         print(f"epoch {epoch + 1}/{config.epochs}  train loss {mean_loss:.3f}  val loss "
               f"{scores['val_loss']:.3f}  mean IoU {text(scores['mean_iou'])}  foreground IoU "
               f"{text(scores['foreground_iou'])}  "
@@ -226,10 +227,13 @@ def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
 
 
 @torch.no_grad()
-def validate(net, loader, criterion, precision: Precision, num_classes: int) -> dict:
-    """Loss and scores on the validation photos, whole, at network size."""
+def validate(net, loader, criterion, precision: Precision, num_classes: int,
+             ) -> tuple[dict, dict | None]:
+    """Loss and scores on the validation photos, whole, at network size; and thresholds of the
+    confidence, see metrics.recall_thresholds."""
     device = net.mean.device
     matrix, total, weight = ConfusionMatrix(num_classes, device), 0.0, 0.0
+    confidences = []  # of the photos with an animal
     with closing(net.predict(loader, precision.dtype)) as predictions:
         for prediction in predictions:
             if prediction.photo.failure:
@@ -239,8 +243,10 @@ def validate(net, loader, criterion, precision: Precision, num_classes: int) -> 
             photo_total, photo_weight = criterion(prediction.logits[None], truth[None])
             total, weight = total + photo_total, weight + photo_weight
             matrix.update(truth, prediction.logits.argmax(dim=0))
+            if ((truth > 0) & (truth != IGNORE)).any():
+                confidences.append(smoothed(prediction.foreground()).max())
     return {"val_loss": float((total / weight).sum()), "mean_iou": matrix.mean_iou(),
-            "foreground_iou": matrix.foreground_iou()}
+            "foreground_iou": matrix.foreground_iou()}, recall_thresholds(confidences)
 
 
 def learning_rate(epoch: float, config: Config) -> float:

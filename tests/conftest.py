@@ -93,3 +93,13 @@ def error_line(result: subprocess.CompletedProcess) -> str:
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
     return lines[0]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, data_root):
+    """The folder of runs with a trained run `shapes` in it."""
+    runs = tmp_path_factory.mktemp("runs")
+    result = run_script("train.py", "--config", ROOT / "configs/unet.yaml", "--run", "shapes",
+                        f"data_root={data_root}", *QUICK, "epochs=15", "width=8", runs=runs)
+    assert result.returncode == 0, result.stderr
+    return runs

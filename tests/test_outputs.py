@@ -22,7 +22,7 @@ from camera_trapinator.outputs.tables import (
     write_sequences_csv,
     write_table,
 )
-from camera_trapinator.photos import read_mask, write_mask
+from camera_trapinator.photos import read_mask, resize_mask, write_mask
 
 CLASSES = [("background", (0, 0, 0)), ("fox", (230, 120, 20)), ("snow hare", (80, 160, 255)),
            ("black bear", (0, 0, 0))]
@@ -34,9 +34,11 @@ def predicted(file: str, mask: np.ndarray, foreground: np.ndarray | None = None,
     """The record of a mask; the network is as sure as can be unless `foreground` is given."""
     if foreground is None:
         foreground = (mask > 0).astype(np.float32)
+    likeliest = resize_mask(mask, *foreground.shape[::-1]).clip(1)
     known = {"width": mask.shape[1], "height": mask.shape[0], "num_classes": len(CLASSES),
              "smallest_blob": 0, **known}
-    return outputs.photo_record(file, mask, foreground, **known)
+    return outputs.photo_record(file, mask, foreground, (likeliest, np.ones_like(foreground)),
+                                **known)
 
 
 def random_mask(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -109,32 +111,67 @@ def test_blobs_are_those_of_a_flood_fill(seed):
     random = np.random.default_rng(seed)
     mask = random_mask(seed, 40, 56)
     foreground = random.random((20, 28)).astype(np.float32)  # half the size of the mask
+    maps = outputs.Maps(foreground, outputs.smoothed(foreground),
+                        random.integers(1, 4, (20, 28)).astype(np.uint8),
+                        random.random((20, 28)).astype(np.float32))
     smallest = 0.002
     expected = []
     for part in flood_fill(mask):
         rows, columns = np.array(part).T
         if len(part) < smallest * mask.size:
             continue
-        inside = mask[rows, columns]
+        inside, small = mask[rows, columns], (rows // 2, columns // 2)
         species = np.bincount(inside).argmax()
         expected.append((
             len(part) / mask.size, int(species),
             [columns.min() / 56, rows.min() / 40, (np.ptp(columns) + 1) / 56,
              (np.ptp(rows) + 1) / 40],
             [(columns.mean() + 0.5) / 56, (rows.mean() + 0.5) / 40],
-            foreground[rows // 2, columns // 2].mean(),
+            foreground[small].mean(), maps.smooth[small].max(),
+            (foreground * maps.share * (maps.species == species))[small].sum()
+            / foreground[small].sum(),
             bool(rows.min() == 0 or columns.min() == 0 or rows.max() == 39 or columns.max() == 55)))
-    blobs = outputs.find_blobs(mask, foreground, smallest)
+    blobs, covered = outputs.find_blobs(mask, maps, smallest)
     assert len(blobs) == len(expected) > 0
     assert [blob["area"] for blob in blobs] == sorted([blob["area"] for blob in blobs])[::-1]
     found = sorted((blob["box"], blob) for blob in blobs)
-    for (_, blob), (area, species, box, centroid, confidence, edge) in zip(
+    for (_, blob), (area, species, box, centroid, confidence, peak, share, edge) in zip(
             found, sorted(expected, key=lambda part: part[2]), strict=True):
         assert blob["box"] == pytest.approx(box, abs=1e-5)
         assert blob["centroid"] == pytest.approx(centroid, abs=1e-5)
         assert blob["area"] == pytest.approx(area, abs=1e-5)
         assert blob["confidence"] == pytest.approx(confidence, abs=1e-5)
+        assert blob["peak"] == pytest.approx(peak, abs=1e-5)
+        assert blob["class_confidence"] == pytest.approx(share, abs=1e-5)
         assert (blob["class"], blob["touches_edge"]) == (species, edge)
+    for row, column in np.ndindex(20, 28):  # covered: where one of the four pixels is in a blob
+        four = {(2 * row + down, 2 * column + right) for down, right in product((0, 1), repeat=2)}
+        assert covered[row, column] == any(four & set(part) for part in flood_fill(mask)
+                                           if len(part) >= smallest * mask.size)
+
+
+def test_faint_parts_are_told_the_surest_first_where_no_blob_lies():
+    foreground = np.zeros((40, 60), np.float32)
+    foreground[2:12, 2:12] = 0.3  # no pixel is predicted
+    foreground[20:30, 2:22] = 0.4  # smaller than the smallest blob
+    foreground[20:30, 40:50] = 0.9  # a blob
+    foreground[2:12, 40:50] = 0.05  # too faint
+    mask = with_box(20, 40, 10, 10) + with_box(24, 5, 2, 2, species=2)
+    record = predicted("a.jpg", mask, foreground, smallest_blob=0.01)
+    (blob,), (small, none) = record["blobs"], record["faint"]
+    assert blob["peak"] == record["confidence"] == pytest.approx(0.9, abs=1e-5)
+    assert (small["peak"], none["peak"]) == (pytest.approx(0.4), pytest.approx(0.3))
+    assert (small["class"], none["class"]) == (1, 1)
+    x, y, width, height = none["box"]  # smoothing by 5 x 5 widens it by a pixel on each side
+    assert (x * 60, y * 40, width * 60, height * 40) == pytest.approx((1, 1, 12, 12), abs=0.01)
+    assert not outputs.is_empty(record)
+    assert outputs.is_empty({**record, "blobs": []})  # what is faint does not count
+    (other,) = predicted("a.jpg", mask, foreground, faint=0.35, smallest_blob=0.01)["faint"]
+    assert other["peak"] == small["peak"]
+    many = np.zeros((40, 60), np.float32)
+    many[2::8, 2::6] = np.linspace(5, 25, 50, dtype=np.float32).reshape(5, 10) / 5
+    record = predicted("a.jpg", 0 * mask, many)
+    assert len(record["faint"]) == 10 and record["faint"][0]["peak"] == record["confidence"]
 
 
 def test_blobs_that_touch_at_a_corner_are_one_and_the_majority_names_it():
@@ -181,6 +218,7 @@ def test_further_facts_go_in_as_they_are():
 
 def test_without_a_number_of_classes_the_table_still_has_a_column_for_each(tmp_path):
     record = outputs.photo_record("a.jpg", with_box(5, 5, 9, 9), np.ones((4, 6), np.float32),
+                                  (np.ones((4, 6), np.uint8), np.ones((4, 6), np.float32)),
                                   width=60, height=40)
     assert len(record["pixels"]) == 2
     row, = table_of(tmp_path, [record])
@@ -642,4 +680,4 @@ def test_a_file_that_is_no_log_is_named(tmp_path, content):
 def test_info_is_the_first_line_and_holds_the_format(tmp_path):
     path = write_records(tmp_path / "new" / "folder" / "p.jsonl", some_records(1))
     first = json.loads(path.read_text().splitlines()[0])
-    assert first["format"] == "camera_trapinator predictions 1" and first["model"] == "shapes"
+    assert first["format"] == "camera_trapinator predictions 2" and first["model"] == "shapes"

@@ -24,16 +24,6 @@ CONFIG = "configs/unet.yaml"
 LOG_HEADER = "epoch,lr,train_loss,val_loss,mean_iou,foreground_iou,images_per_second,seconds"
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, data_root):
-    """The folder of runs with a trained run `shapes` in it."""
-    runs = tmp_path_factory.mktemp("runs")
-    result = run_script("train.py", "--config", CONFIG, "--run", "shapes", f"data_root={data_root}",
-                        *QUICK, "epochs=15", "width=8", runs=runs)
-    assert result.returncode == 0, result.stderr
-    return runs
-
-
 def read_csv(path):
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -14,11 +14,16 @@ A record has the keys
     pixels      number of pixels of each class in the predicted mask
     rle         the predicted mask: {"size": [height, width], "counts": {class: COCO counts}},
                 without the background
-    blobs       connected parts (8 neighbours) of the foreground, the largest first, each with its
-                `class` (the most frequent one in it), `box` [x, y, width, height] and `centroid`
-                [x, y] as shares of the photo's width and height from the upper left, `area` as a
-                share of the photo, `confidence` (mean foreground probability in it) and
-                `touches_edge`
+    blobs       connected parts (8 neighbours) of the predicted foreground, the largest first, each
+                with its `class` (the most frequent one in it), `box` [x, y, width, height] and
+                `centroid` [x, y] as shares of the photo's width and height from the upper left,
+                `area` as a share of the photo, `confidence` (mean foreground probability in it),
+                `peak` (its largest smoothed foreground probability: the largest peak of a photo is
+                its confidence), `class_confidence` (how much of its foreground probability is its
+                class's) and `touches_edge`
+    faint       parts that the mask does not show, or that are smaller than `smallest_blob`, but
+                whose smoothed foreground probability reaches the knob `faint`: the ten surest,
+                the surest first, with the same keys; somebody may want to look
     failure     None, or why the photo could not be predicted; then all above from `width` on is
                 None or empty
 
@@ -27,7 +32,8 @@ location was trained on) and `confusion` (pixels by true and predicted class).
 
 What the words mean, here and in every output: blobs smaller than the knob `smallest_blob` do not
 count. A species is *present* in a photo if at least one blob is of it. A photo is *empty* if it
-has no blob. A photo that could not be predicted is neither empty nor not.
+has no blob. Faint parts decide neither. A photo that could not be predicted is neither empty nor
+not.
 """
 
 import hashlib
@@ -38,6 +44,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -46,7 +53,8 @@ from scipy import ndimage
 from .. import InputError
 from ..photos import decode_rle, encode_rle, palette, resize_mask
 
-FORMAT = "camera_trapinator predictions 1"
+FORMAT = "camera_trapinator predictions 2"
+MOST_FAINT = 10  # parts of a photo
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 
 Classes = Sequence[tuple[str, tuple[int, int, int]]]  # name and colour (RGB) of each class
@@ -55,23 +63,29 @@ Classes = Sequence[tuple[str, tuple[int, int, int]]]  # name and colour (RGB) of
 # ----------------------------------------------------------------------------- one record
 
 
-def photo_record(file: str, mask: np.ndarray, foreground: np.ndarray, *, width: int, height: int,
+def photo_record(file: str, mask: np.ndarray, foreground: np.ndarray,
+                 species: tuple[np.ndarray, np.ndarray], *, width: int, height: int,
                  location: str = "", datetime: str = "", infrared: bool = False,
-                 num_classes: int = 0, smallest_blob: float = 0.0005, **extra) -> dict:
+                 num_classes: int = 0, smallest_blob: float = 0.0005, faint: float = 0.1,
+                 **extra) -> dict:
     """The record of a predicted photo; the same prediction always gives the same record.
 
     `mask`: uint8 (H, W) predicted classes, at the photo's own or at network size; `foreground`:
-    float32 (h, w) probability at network size that a pixel is no background; `width`, `height`:
-    the upright photo's, in pixels; `num_classes`: how many numbers `pixels` gets at least;
-    `smallest_blob`: share of the photo. `extra` goes in as it is.
+    float32 (h, w) probability at network size that a pixel is no background; `species`: uint8
+    (h, w) likeliest species, and float32 (h, w) its share of the foreground probability;
+    `width`, `height`: the upright photo's, in pixels; `num_classes`: how many numbers `pixels`
+    gets at least; `smallest_blob`: share of the photo; `faint`: probability. `extra` goes in as
+    it is.
     """
-    smooth = ndimage.uniform_filter(foreground.astype(np.float32), 5, mode="nearest")
+    smooth = smoothed(foreground)
+    maps = Maps(foreground, smooth, *species)
+    blobs, covered = find_blobs(mask, maps, smallest_blob)
     pixels = _count_pixels(mask, num_classes)
     return {
         "file": file, "location": location, "datetime": datetime, "width": width,
         "height": height, "infrared": infrared, "confidence": _rounded(smooth.max()),
         "pixels": pixels, "rle": _encode_classes(mask, pixels),
-        "blobs": find_blobs(mask, foreground, smallest_blob), "failure": None, **extra,
+        "blobs": blobs, "faint": find_faint(maps, covered, faint), "failure": None, **extra,
     }
 
 
@@ -80,38 +94,95 @@ def failure_record(file: str, failure: str, *, location: str = "", datetime: str
     """The record of a photo that could not be predicted, and why."""
     return {"file": file, "location": location, "datetime": datetime, "width": None,
             "height": None, "infrared": None, "confidence": None, "pixels": [], "rle": None,
-            "blobs": [], "failure": failure, **extra}
+            "blobs": [], "faint": [], "failure": failure, **extra}
 
 
-def find_blobs(mask: np.ndarray, foreground: np.ndarray, smallest_blob: float) -> list[dict]:
-    """The connected parts of `mask` != 0, as a record holds them. Arguments as in photo_record."""
+def smoothed(foreground: np.ndarray) -> np.ndarray:
+    """Mean of the 5 x 5 pixels around each one: a lonely pixel is no animal. float32 (h, w)."""
+    return ndimage.uniform_filter(foreground.astype(np.float32), 5, mode="nearest")
+
+
+class Maps(NamedTuple):
+    """What the network says of each pixel, (h, w) at its own size."""
+
+    foreground: np.ndarray  # probability that it is no background, float32
+    smooth: np.ndarray  # the same, smoothed
+    species: np.ndarray  # the likeliest one, uint8
+    share: np.ndarray  # of the foreground probability that is this species', float32
+
+
+def parts_of(mask: np.ndarray, smallest_blob: float,
+             ) -> list[tuple[np.ndarray, tuple[slice, slice]]]:
+    """The connected parts of `mask` != 0, the largest first, without those that are too small.
+
+    Each as bool (h, w) and the window of the mask where it lies.
+    """
     if not mask.any():
         return []
-    height, width = mask.shape
     # Animals fill little of a photo: the rest of the work is done in their common box only.
     rows, columns = _extent(mask.any(axis=1)), _extent(mask.any(axis=0))
-    part = mask[rows, columns]
-    row_of, column_of = _nearest_pixels(foreground.shape, height, width)
-    row_of, column_of = row_of[rows], column_of[columns]
-    labels, found = ndimage.label(part, EIGHT_NEIGHBOURS)
-    blobs = []
+    labels, found = ndimage.label(mask[rows, columns], EIGHT_NEIGHBOURS)
+    parts = []
     for number, window in enumerate(ndimage.find_objects(labels, found), start=1):
         inside = labels[window]
         if inside.size < smallest_blob * mask.size:  # even its box is too small: a speck
             continue
         inside = inside == number
-        area = int(inside.sum())
-        if area < smallest_blob * mask.size:
-            continue
-        corner = rows.start + window[0].start, columns.start + window[1].start
-        probability = foreground[row_of[window[0]][:, None], column_of[window[1]]]
-        blobs.append((-area, {
-            "class": int(np.bincount(part[window][inside]).argmax()),
-            **_place(inside, corner, mask.shape),
-            "area": _rounded(area / mask.size),
-            "confidence": _rounded(probability[inside].mean(dtype=np.float64)),
-        }))
-    return [blob for _, blob in sorted(blobs, key=lambda pair: pair[0])]
+        if (area := int(inside.sum())) >= smallest_blob * mask.size:
+            place = tuple(slice(start.start + part.start, start.start + part.stop)
+                          for start, part in zip((rows, columns), window, strict=True))
+            parts.append((area, inside, place))
+    return [(inside, place) for _, inside, place in sorted(parts, key=lambda part: -part[0])]
+
+
+def find_blobs(mask: np.ndarray, maps: Maps, smallest_blob: float,
+               ) -> tuple[list[dict], np.ndarray]:
+    """The blobs of a mask, as a record holds them, and the pixels of the maps that they cover."""
+    row_of, column_of = _nearest_pixels(maps.foreground.shape, *mask.shape)
+    covered, blobs = np.zeros(maps.foreground.shape, bool), []
+    for inside, window in parts_of(mask, smallest_blob):
+        species = int(np.bincount(mask[window][inside]).argmax())
+        rows, columns = np.nonzero(inside)
+        pixels = row_of[window[0]][rows], column_of[window[1]][columns]  # of the maps
+        covered[pixels] = True
+        blobs.append(_blob(inside, window, mask.shape, species, pixels, maps))
+    return blobs, covered
+
+
+def find_faint(maps: Maps, covered: np.ndarray, faint: float) -> list[dict]:
+    """The parts, as a record holds them, that reach `faint` and in which no blob lies."""
+    labels, found = ndimage.label(maps.smooth >= faint, EIGHT_NEIGHBOURS)
+    known = set(np.unique(labels[covered]).tolist())
+    parts = []
+    for number, window in enumerate(ndimage.find_objects(labels, found), start=1):
+        if number not in known:
+            parts.append((float(maps.smooth[window][labels[window] == number].max()), number,
+                          window))
+    blobs = []
+    for _, number, window in sorted(parts, key=lambda part: -part[0])[:MOST_FAINT]:
+        inside = labels[window] == number
+        rows, columns = np.nonzero(inside)
+        pixels = rows + window[0].start, columns + window[1].start
+        weights = (maps.foreground * maps.share)[pixels]
+        species = int(np.bincount(maps.species[pixels], weights=weights).argmax())
+        blobs.append(_blob(inside, window, labels.shape, species, pixels, maps))
+    return blobs
+
+
+def _blob(inside: np.ndarray, window: tuple[slice, slice], size: tuple[int, int], species: int,
+          pixels: tuple[np.ndarray, np.ndarray], maps: Maps) -> dict:
+    """A part `inside` the `window` of a mask of that `size`, whose pixels are those of the maps."""
+    foreground = maps.foreground[pixels]
+    own = foreground[maps.species[pixels] == species] * maps.share[pixels][
+        maps.species[pixels] == species]
+    return {
+        "class": species, **_place(inside, (window[0].start, window[1].start), size),
+        "area": _rounded(inside.sum() / (size[0] * size[1])),
+        "confidence": _rounded(foreground.mean(dtype=np.float64)),
+        "peak": _rounded(maps.smooth[pixels].max()),
+        "class_confidence": _rounded(own.sum(dtype=np.float64)
+                                     / max(foreground.sum(dtype=np.float64), 1e-9)),
+    }
 
 
 def _place(inside: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> dict:

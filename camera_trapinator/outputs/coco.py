@@ -1,0 +1,81 @@
+"""COCO: the predictions as results, to be scored with COCOeval, and as a data set of their own.
+
+Every blob is an annotation with its mask (run lengths), box and area in pixels of the photo; its
+score is the largest smoothed foreground probability in it. Photos that could not be read have no
+size, which COCO asks for, so they stand in neither file.
+Source: cocodataset.org/#format-data and #format-results.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..photos import encode_rle, resize_mask
+from . import mask_of, parts_of, read_records, written_whole
+
+
+def write_coco(records_path: str | Path, path: str | Path, results_path: str | Path) -> None:
+    """Write the data set to `path` and the results to `results_path`.
+
+    Image ids count from 1 in the order of the records, category ids are those of classes.csv.
+    """
+    info, records = read_records(records_path)
+    categories = [{"id": index, "name": item["name"]}
+                  for index, item in enumerate(info["classes"]) if index]
+    options = {"mode": "w", "encoding": "utf-8", "errors": "backslashreplace"}
+    with written_whole(path) as part, written_whole(results_path) as results_part, \
+            open(part, **options) as file, open(results_part, **options) as results:
+        # Photo by photo: a million of them would not fit into memory.
+        head = {"info": {"description": f"camera_trapinator {info['model']}"},
+                "categories": categories}
+        file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "images": [')
+        mark = "\n"
+        for number, record in _readable(records):
+            image = {"id": number, "file_name": record["file"], "width": record["width"],
+                     "height": record["height"], "location": record["location"],
+                     "datetime": record["datetime"]}
+            file.write(mark + json.dumps(image, ensure_ascii=False))
+            mark = ",\n"
+        file.write('\n], "annotations": [')
+        results.write("[")
+        mark, count = "\n", 0
+        for number, record in _readable(read_records(records_path)[1]):
+            for result in _results(record, number, info["smallest_blob"]):
+                count += 1
+                file.write(mark + json.dumps({"id": count, **result, "iscrowd": 0}))
+                results.write(mark + json.dumps(result))
+                mark = ",\n"
+        file.write("\n]}\n")
+        results.write("\n]\n")
+
+
+def _readable(records: Iterator[dict]) -> Iterator[tuple[int, dict]]:
+    """The photos that could be read, with their numbers among all photos."""
+    for number, record in enumerate(records, start=1):
+        if record["failure"] is None:
+            yield number, record
+
+
+def _results(record: dict, image: int, smallest_blob: float) -> Iterator[dict]:
+    sides = (record["width"], record["height"]) * 2
+    for blob, rle in zip(record["blobs"], blob_masks(record, smallest_blob), strict=True):
+        yield {
+            "image_id": image, "category_id": blob["class"], "segmentation": rle,
+            "bbox": [round(share * side, 2) for share, side in
+                     zip(blob["box"], sides, strict=True)],
+            "score": blob["peak"],
+            "area": round(blob["area"] * record["width"] * record["height"]),
+        }
+
+
+def blob_masks(record: dict, smallest_blob: float) -> Iterator[dict]:
+    """The run lengths of each blob of a record, at the photo's own size, in the record's order."""
+    if not record["blobs"]:
+        return
+    mask = mask_of(record)
+    for inside, window in parts_of(mask, smallest_blob):
+        blob = np.zeros(mask.shape, np.uint8)
+        blob[window] = inside
+        yield encode_rle(resize_mask(blob, record["width"], record["height"]) == 1)
