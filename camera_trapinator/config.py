@@ -110,7 +110,8 @@ class Config:
     event_minutes: float = knob(30.0, "photos of a species at a location further apart than this "
                                 "are independent events", 0, 100000)
     outputs: tuple[str, ...] = knob(("masks", "overlays", "csv"), "what test.py writes",
-                                    choices=("masks", "overlays", "csv", "megadetector", "coco"))
+                                    choices=("masks", "overlays", "csv", "megadetector", "coco",
+                                             "xmp"))
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:

@@ -43,6 +43,7 @@ from camera_trapinator.model import Prediction, UNet
 from camera_trapinator.outputs.coco import write_coco
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.megadetector import write_megadetector
+from camera_trapinator.outputs.model_card import write_model_card
 from camera_trapinator.outputs.overlays import write_overlays
 from camera_trapinator.outputs.sheets import write_worst_sheet
 from camera_trapinator.outputs.tables import (
@@ -52,6 +53,7 @@ from camera_trapinator.outputs.tables import (
     write_sequences_csv,
     write_table,
 )
+from camera_trapinator.outputs.xmp import write_xmp
 from camera_trapinator.photos import PHOTO_SUFFIXES, find_photos
 from camera_trapinator.splits import find_leaks, near_duplicates, read_splits
 from camera_trapinator.utils import (
@@ -137,6 +139,8 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
     write_worst_sheet(out / "worst.jpg", worst_first(records)[:12], data_root,
                       checkpoint["classes"])
     write_outputs(records_path, data_root, out, config)
+    if out == weights.parent / "test":
+        write_model_card(weights.parent, checkpoint)
     print_report(report, out)
     warn_if_blind(records_path)
 
@@ -237,6 +241,8 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
                   "videos and drops their detections")
     if "coco" in config.outputs:
         write_coco(records_path, out / "coco.json", out / "coco_results.json")
+    if "xmp" in config.outputs:
+        write_xmp(records_path, out / "xmp")
 
 
 def write_scores(out: Path, report: dict) -> None:

@@ -36,6 +36,7 @@ from camera_trapinator.metrics import ConfusionMatrix, recall_thresholds
 from camera_trapinator.model import UNet
 from camera_trapinator.outputs import smoothed
 from camera_trapinator.outputs.curves import write_curves
+from camera_trapinator.outputs.model_card import write_model_card
 from camera_trapinator.sampler import TrainSampler
 from camera_trapinator.splits import (
     KNOBS,
@@ -141,7 +142,7 @@ def main() -> None:
     print(f"run         {run}")
 
     def save(history: list[dict], thresholds: dict | None) -> None:
-        """Write all that a run is after an epoch: last.pt, best.pt, log.csv, curves.png."""
+        """Write all that a run is after an epoch: last.pt, best.pt, log.csv, curves, the card."""
         content = {
             "model_arguments": net.arguments, "model": net.state_dict(),
             "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
@@ -154,6 +155,7 @@ def main() -> None:
         save_checkpoint(run / "last.pt", content)
         write_log(run / "log.csv", history)
         write_curves(run / "log.csv", run / "curves.png")
+        write_model_card(run, content)
 
     fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler, precision, config,
         len(classes), history, save)

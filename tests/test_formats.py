@@ -1,6 +1,8 @@
-"""MegaDetector JSON, COCO: what the tools that read them demand, and what stands in the records."""
+"""MegaDetector JSON, COCO, XMP, model card: as their readers want them, and as the records say."""
 
 import json
+import shutil
+import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 import numpy as np
@@ -13,8 +15,11 @@ from pycocotools.cocoeval import COCOeval
 from test_outputs import INFO, predicted, random_mask, rows_of, with_box, write_records
 
 from camera_trapinator import outputs
+from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.outputs.coco import write_coco
 from camera_trapinator.outputs.megadetector import write_megadetector
+from camera_trapinator.outputs.model_card import write_model_card
+from camera_trapinator.outputs.xmp import write_xmp
 
 INFO = {**INFO, "smallest_blob": 0.0, "faint": 0.1, "thresholds": {"0.95": 0.61, "0.99": 0.2}}
 HOSTILE = ["<img src=x onerror=alert(1)>.jpg", "=cmd|' /C calc'!A0.jpg", 'a"b\\c\n.jpg',
@@ -172,7 +177,7 @@ def test_a_folder_stands_whole_in_every_file(trained, tmp_path):
         Image.fromarray(pixels).save(folder / name)
     (folder / "torn.jpg").write_bytes(b"no photo")
     result = run_script("test.py", "--run", "shapes", "--images", folder, "--out", tmp_path / "out",
-                        "outputs=masks, overlays, csv, megadetector, coco", runs=trained)
+                        "outputs=masks, overlays, csv, megadetector, coco, xmp", runs=trained)
     assert result.returncode == 0, result.stderr
     assert "note        1 photos do not end in .jpg" in result.stdout
     out = tmp_path / "out"
@@ -196,7 +201,50 @@ def test_a_folder_stands_whole_in_every_file(trained, tmp_path):
     assert +blobs == Counter(row["file"].removeprefix("'")
                              for row in rows_of(out / "detections.csv"))
     assert sum(int(row["photos"]) for row in rows_of(out / "sequences.csv")) == 6
-    for kind, ending in (("masks", ".png"), ("overlays", ".jpg")):
+    for kind, ending in (("masks", ".png"), ("overlays", ".jpg"), ("xmp", ".xmp")):
         found = {path.relative_to(out / kind).as_posix().removesuffix(ending)
                  for path in (out / kind).rglob("*" + ending)}
         assert found == readable
+
+
+# --------------------------------------------------------------------- XMP and the model card
+
+DUBLIN, RDF = "{http://purl.org/dc/elements/1.1/}", "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+
+
+def test_sidecars_hold_the_species_as_keywords(tmp_path):
+    info = {**INFO, "classes": [{"name": name, "colour": [0, 0, 0]} for name in (
+        "background", "fox & <hound>", "deer|roe/\x07")]}
+    mask = with_box(5, 5, 9, 9) + with_box(25, 5, 9, 9, species=2)
+    path = write_records(tmp_path / "p.jsonl", [
+        predicted("a/b.jpg", mask), predicted("c.JPG", 0 * mask),
+        outputs.failure_record("torn.jpg", "truncated")], info)
+    write_xmp(path, tmp_path / "xmp")
+    found = {}
+    for sidecar in (tmp_path / "xmp").rglob("*.xmp"):
+        description = ElementTree.parse(sidecar).getroot().find(f"{RDF}RDF/{RDF}Description")
+        found[sidecar.relative_to(tmp_path / "xmp").as_posix()] = [
+            [item.text for item in description.iter(f"{RDF}li")],
+            [item.text for item in description.find(f"{DUBLIN}subject").iter(f"{RDF}li")]]
+    assert found["c.JPG.xmp"] == [["empty", "camera trap|empty", "camera trap/empty"], ["empty"]]
+    assert found["a/b.jpg.xmp"][1] == ["fox & <hound>", "deer roe  "]
+    assert "camera trap|deer roe  " in found["a/b.jpg.xmp"][0]
+    assert len(found) == 2
+
+
+def test_the_model_card_has_data_and_scores_of_the_run(trained, tmp_path):
+    shutil.copytree(trained / "shapes", tmp_path / "shapes", ignore=shutil.ignore_patterns("test"))
+    write_model_card(tmp_path / "shapes", load_checkpoint(tmp_path / "shapes/last.pt"))
+    before = (tmp_path / "shapes/model_card.md").read_text(encoding="utf-8")
+    assert "| train | 18 | 3 | 9 |" in before and "Not tested yet" in before
+    assert run_script("test.py", "--run", "shapes", "outputs=csv", runs=trained).returncode == 0
+    after = (trained / "shapes/model_card.md").read_text(encoding="utf-8")
+    report = json.loads((trained / "shapes/test/report.json").read_text())
+    unseen = report["locations"]["unseen"]
+    assert (f"| unseen locations | 6 | {unseen['mean_iou']:.3f} | "
+            f"{unseen['foreground_iou']:.3f} |") in after
+    assert "| seen locations | 0 | n/a | n/a |" in after and "Not tested yet" not in after
+    fox = report["presence"]["fox"]
+    assert f"{fox['true_positive']} of {fox['photos']} | {fox['false_positive']} |" in after
+    assert "Worst test location: site" in after
+    assert "Licence" in after and "Ronneberger" in after

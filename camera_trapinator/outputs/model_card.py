@@ -1,0 +1,116 @@
+"""model_card.md: what a trained model is, what it was taught, how well it does, where it fails.
+
+Made from the run's folder alone. The headings are those of Mitchell et al. 2019, Model Cards for
+Model Reporting, doi 10.1145/3287560.3287596.
+"""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+from . import written_whole
+
+CITE = """Please cite Camera Trapinator (`CITATION.cff`) and Ronneberger, Fischer and Brox 2015,
+U-Net: Convolutional Networks for Biomedical Image Segmentation,
+doi 10.1007/978-3-319-24574-4_28."""
+
+
+def write_model_card(run: Path, checkpoint: dict) -> None:
+    """Write `run`/model_card.md, with the scores on the test photos if test/report.json is there.
+
+    `checkpoint`: the content of last.pt or best.pt, of which `classes`, `history` and
+    `model_arguments` are used.
+    """
+    classes, history = [name for name, _ in checkpoint["classes"]], checkpoint["history"]
+    facts = {name.replace("_", " "): value
+             for name, value in checkpoint["model_arguments"].items()}
+    with open(run / "splits.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    report_path = run / "test" / "report.json"
+    report = json.loads(report_path.read_text(encoding="utf-8")) if report_path.exists() else None
+    sections = [
+        f"# Model card: {run.name}",
+        "A U-Net that marks the pixels of "
+        f"{', '.join(map(_plain, classes[1:]))} in camera-trap photos.",
+        "## Model", _list(facts),
+        "Config: `config.yaml`; code: `git.txt`; training curves: `curves.png`.",
+        "## Training data", _data(rows),
+        "Licence and access: *fill in where the photos come from, who may use them, and what they "
+        "ask for.*",
+        "## Scores", _scores(report, history),
+        "## Limits", _limits(report, rows),
+        "## Licence and citation",
+        "The code is under the MIT licence. The weights may be shared as far as the licence of the "
+        "photos allows.", CITE,
+    ]
+    with written_whole(run / "model_card.md") as path:
+        path.write_text("\n\n".join(sections) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def _data(rows: list[dict]) -> str:
+    lines = ["| split | photos | locations | sequences |", "|---|---|---|---|"]
+    for name, count in sorted(Counter(row["split"] for row in rows).items()):
+        part = [row for row in rows if row["split"] == name]
+        places, bursts = ({row[key] for row in part if row[key]}
+                          for key in ("location", "sequence"))
+        lines.append(f"| {name} | {count} | {len(places)} | {len(bursts)} |")
+    return "\n".join(lines) + "\n\nWhich photo stands where: `splits.csv`."
+
+
+def _scores(report: dict | None, history: list[dict]) -> str:
+    best = max(history, key=lambda row: row["mean_iou"] or 0.0)
+    validation = (f"Validation, at network size: mean IoU {_number(best['mean_iou'])}, foreground "
+                  f"IoU {_number(best['foreground_iou'])} in epoch {best['epoch']}.")
+    if report is None:
+        return f"{validation}\n\nNot tested yet: `python scripts/test.py` fills this in."
+    lines = ["| test photos | photos | mean IoU | foreground IoU |", "|---|---|---|---|"]
+    groups = {**{f"{name} locations": row for name, row in report["locations"].items()},
+              **report["light"]}
+    for name, row in groups.items():
+        lines.append(f"| {name} | {row['images']} | {_number(row['mean_iou'])} | "
+                     f"{_number(row['foreground_iou'])} |")
+    lines += ["", "| class | IoU | precision | recall | found in photos | false alarms in photos |",
+              "|---|---|---|---|---|---|"]
+    for name, row in report["classes"].items():
+        there = report["presence"].get(name)
+        seen = (f"{there['true_positive']} of {there['photos']} | {there['false_positive']}"
+                if there else "|")
+        lines.append(f"| {_plain(name)} | {_number(row['iou'])} | {_number(row['precision'])} | "
+                     f"{_number(row['recall'])} | {seen} |")
+    note = f"\n\n**{report['note']}**" if report["note"] else ""
+    return f"{validation}\n\n" + "\n".join(lines) + note
+
+
+def _limits(report: dict | None, rows: list[dict]) -> str:
+    trained = {row["location"] for row in rows if row["split"] == "train" and row["location"]}
+    lines = [f"* It has seen {len(trained)} locations; elsewhere, look at its masks before you "
+             "count on them.",
+             "* It knows the classes above and nothing else: any other species becomes one of "
+             "them, or background.",
+             "* Parts of a photo that are no animal may be marked as one: see the empty photos."]
+    if report:
+        worst = [(row["foreground_iou"], name) for name, row in report["per_location"].items()
+                 if row["foreground_iou"] is not None]
+        if worst:
+            score, name = min(worst)
+            lines.append(f"* Worst test location: {_plain(name)}, foreground IoU {score:.3f}.")
+        empty = report["empty_photos"]
+        if empty["images"]:
+            lines.append(f"* On {empty['images']} empty test photos it marks "
+                         f"{empty['false_positive_share']:.2%} of the pixels by mistake.")
+    return "\n".join(lines)
+
+
+def _list(facts: dict) -> str:
+    return "\n".join(f"* {name}: {value}" for name, value in facts.items())
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def _plain(text: str) -> str:
+    """A name that Markdown, and HTML in it, leave as it is."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{letter}" if letter in "\\`*_[]|#" else letter for letter in escaped)
