@@ -111,7 +111,10 @@ class Config:
                                 "are independent events", 0, 100000)
     outputs: tuple[str, ...] = knob(("masks", "overlays", "csv"), "what test.py writes",
                                     choices=("masks", "overlays", "csv", "megadetector", "coco",
-                                             "xmp"))
+                                             "xmp", "camtrap_dp"))
+    deployments_file: str = knob("", "for camtrap_dp: CSV of where and when the cameras stood; "
+                                 "empty = none")
+    project_file: str = knob("", "for camtrap_dp: YAML about the project; empty = none")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:

@@ -108,7 +108,7 @@ def read_manifest(path: str | Path) -> Manifest:
     path = Path(path)
     columns = {name: TextColumn() for name in COLUMNS}
     seen = set()
-    for line, cells in _read_rows(path, "image"):
+    for line, cells in read_rows(path, "image"):
         unknown = set(cells) - set(COLUMNS)  # columns of the user's own are welcome
         row = Row(**{name: (cells[name] or "").strip() for name in cells.keys() - unknown})
         _check_row(row, f"{path}, line {line}")
@@ -172,7 +172,7 @@ def read_classes(path: str | Path) -> list[Class]:
     a colour of another form, and more than 255 classes.
     """
     classes: list[Class] = []
-    for line, cells in _read_rows(Path(path), "index", "name", "colour"):
+    for line, cells in read_rows(Path(path), "index", "name", "colour"):
         where = f"{path}, line {line}"
         index, name, colour = (cells[key].strip() for key in ("index", "name", "colour"))
         if index != str(len(classes)):
@@ -237,7 +237,7 @@ def assign_sequences(locations: Sequence[str], datetimes: Sequence[str],
 # ------------------------------------------------------------------------------- CSV files
 
 
-def _read_rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, {column: text}) for each row of a CSV file with a header row."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM

@@ -40,6 +40,7 @@ from camera_trapinator.manifest import (
 )
 from camera_trapinator.metrics import ConfusionMatrix, build_report
 from camera_trapinator.model import Prediction, UNet
+from camera_trapinator.outputs.camtrap_dp import Project, read_project, write_camtrap_dp
 from camera_trapinator.outputs.coco import write_coco
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.megadetector import write_megadetector
@@ -64,6 +65,7 @@ from camera_trapinator.utils import (
     choose_precision,
     describe_device,
     exit_on_bad_input,
+    here_or_below_root,
     seed_everything,
 )
 
@@ -116,6 +118,7 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
         return extra
 
     dataset = PredictionDataset(manifest, data_root, config.working_scale, indices, "photo")
+    project = project_of(config, names, [manifest[index].location for index in indices])
     predict(dataset, records_path, weights, checkpoint, config, facts)
 
     note = ("seen locations only: the split kept no location apart, so nothing is known of new ones"
@@ -138,7 +141,7 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
     _, records = outputs.read_records(records_path)
     write_worst_sheet(out / "worst.jpg", worst_first(records)[:12], data_root,
                       checkpoint["classes"])
-    write_outputs(records_path, data_root, out, config)
+    write_outputs(records_path, data_root, out, config, project)
     if out == weights.parent / "test":
         write_model_card(weights.parent, checkpoint)
     print_report(report, out)
@@ -165,8 +168,10 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     if arguments.overwrite:
         records_path.unlink(missing_ok=True)
     dataset = PredictionDataset(manifest, folder, config.working_scale)
+    project = project_of(config, [name for name, _ in checkpoint["classes"]],
+                         manifest.column("location"))
     predict(dataset, records_path, weights, checkpoint, config, lambda prediction, mask: {})
-    write_outputs(records_path, folder, out, config)
+    write_outputs(records_path, folder, out, config, project)
     warn_if_blind(records_path)
     print_prediction(records_path, out)
 
@@ -217,17 +222,26 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
                 bar.update()
 
 
-def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Config) -> None:
+def project_of(config: Config, names: list[str], locations: list[str]) -> Project | None:
+    """What the photos do not tell, if Camtrap DP is wanted; refused before any photo is read."""
+    if "camtrap_dp" not in config.outputs:
+        return None
+    return read_project(*(here_or_below_root(path) if path else "" for path in (
+        config.deployments_file, config.project_file)), names[1:], locations)
+
+
+def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Config,
+                  project: Project | None) -> None:
     """Write what the knob `outputs` names, from the records."""
+    _, records = outputs.read_records(records_path)
+    places, times = zip(*[(record["location"], record["datetime"]) for record in records],
+                        strict=True)
+    sequences = assign_sequences(places, times)
     if "masks" in config.outputs:
         write_masks(records_path, out / "masks")
     if "overlays" in config.outputs:
         write_overlays(records_path, photos_root, out / "overlays")
     if "csv" in config.outputs:
-        _, records = outputs.read_records(records_path)
-        places, times = zip(*[(record["location"], record["datetime"]) for record in records],
-                            strict=True)
-        sequences = assign_sequences(places, times)
         write_predictions_csv(records_path, out / "predictions.csv", sequences)
         write_detections_csv(records_path, out / "detections.csv", sequences)
         write_sequences_csv(records_path, out / "sequences.csv", sequences)
@@ -243,6 +257,11 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
         write_coco(records_path, out / "coco.json", out / "coco_results.json")
     if "xmp" in config.outputs:
         write_xmp(records_path, out / "xmp")
+    if project is not None:
+        left_out = write_camtrap_dp(records_path, out / "camtrap_dp", project, sequences)
+        if left_out:
+            print(f"note        {left_out} photos could not be read and tell no time: they are not "
+                  "in camtrap_dp/")
 
 
 def write_scores(out: Path, report: dict) -> None:

@@ -65,7 +65,7 @@ AUGMENTATION = ("crop_size", "scale_range", "flip", "brightness", "contrast", "c
                 "grayscale", "noise", "blur")
 # What may change on --resume, because the result does not depend on it.
 MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "mask_size", "smallest_blob",
-           "faint", "event_minutes", "outputs", "data_root")
+           "faint", "event_minutes", "outputs", "deployments_file", "project_file", "data_root")
 
 
 def main() -> None:

@@ -599,8 +599,8 @@ def test_no_cell_is_a_formula(tmp_path):
         cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
         assert not [cell for cell in cells if cell[:1] in tuple("=+-@")]
         assert "'@site" in cells and ("'" + file in cells or "'-1+1" in cells)
-    write_table(tmp_path / "t.csv", ["number"], [[-0.5]])
-    assert rows_of(tmp_path / "t.csv") == [{"number": "-0.5"}]
+    write_table(tmp_path / "t.csv", ["number", "text"], [[-0.5, "-33.1"]])
+    assert rows_of(tmp_path / "t.csv") == [{"number": "-0.5", "text": "-33.1"}]
 
 
 # ------------------------------------------------------------------------ sheets and curves

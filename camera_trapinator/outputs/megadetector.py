@@ -78,6 +78,8 @@ def _detection(blob: dict, direct: bool) -> dict:
 
 
 def inside_photo(box: Sequence[float]) -> list[float]:
-    """A box [x, y, width, height] in shares that rounding does not carry over the photo's edge."""
+    """A box [x, y, width, height] in shares that rounding neither carries over the photo's edge
+    nor makes nothing of."""
     x, y, width, height = box
-    return [float(x), float(y), round(min(width, 1 - x), 5), round(min(height, 1 - y), 5)]
+    return [float(x), float(y), *(round(max(min(side, 1 - start), 1e-5), 5)
+                                  for start, side in ((x, width), (y, height)))]

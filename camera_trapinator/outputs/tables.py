@@ -180,5 +180,8 @@ def _cell(value: object) -> object:
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, str) and value.startswith(FORMULA):
-        return "'" + value
+        try:
+            float(value)  # -33.1 is no formula
+        except ValueError:
+            return "'" + value
     return value
