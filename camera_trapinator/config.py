@@ -109,9 +109,9 @@ class Config:
                         "report", 0.01, 1)
     event_minutes: float = knob(30.0, "photos of a species at a location further apart than this "
                                 "are independent events", 0, 100000)
-    outputs: tuple[str, ...] = knob(("masks", "overlays", "csv"), "what test.py writes",
+    outputs: tuple[str, ...] = knob(("masks", "overlays", "csv", "report"), "what test.py writes",
                                     choices=("masks", "overlays", "csv", "megadetector", "coco",
-                                             "xmp", "camtrap_dp"))
+                                             "xmp", "camtrap_dp", "report"))
     deployments_file: str = knob("", "for camtrap_dp: CSV of where and when the cameras stood; "
                                  "empty = none")
     project_file: str = knob("", "for camtrap_dp: YAML about the project; empty = none")

@@ -9,6 +9,10 @@ from torch import Tensor
 
 from . import IGNORE
 
+RECALLS = ("0.95", "0.99")  # of the photos with an animal, for which thresholds are given
+# Photos by the share of their pixels that the animals fill: name, and largest share.
+SIZES = (("up to 0.5 %", 0.005), ("0.5 to 2 %", 0.02), ("2 to 10 %", 0.1), ("over 10 %", 1.0))
+
 
 class ConfusionMatrix:
     """Pixels by true class (rows) and predicted class (columns), int64, exact.
@@ -110,13 +114,14 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
 
     `photos`: one dict a photo with `failure` (None or text), and, where there is none,
     `confusion` (C lists of C ints, see ConfusionMatrix), `location`, `seen` (whether photos of
-    its location were trained on), `infrared`, `present` and `present_truth` (C bools each: the
-    classes that are predicted to be, and that are, in the photo).
+    its location were trained on), `infrared`, `confidence`, `present` and `present_truth` (C bools
+    each: the classes that are predicted to be, and that are, in the photo).
     """
     num_classes = len(class_names)
     groups: dict[tuple[str, str], tuple[ConfusionMatrix, list]] = {}
     presence = np.zeros((2, 2, num_classes), np.int64)  # truth, prediction, class
     failures, empties, false_pixels, empty_pixels = 0, 0, 0, 0
+    confidences, truths = [], []  # of photos with labelled pixels
     for photo in photos:
         if photo["failure"] is not None:
             failures += 1
@@ -124,12 +129,15 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
         matrix = ConfusionMatrix.of(photo["confusion"])
         for group in (("all", ""), ("seen", "seen" if photo["seen"] else "unseen"),
                       ("light", "night" if photo["infrared"] else "day"),
-                      ("location", photo["location"])):
+                      ("location", photo["location"]), ("size", size_class(matrix))):
             sum_, images = groups.setdefault(group, (ConfusionMatrix(num_classes), []))
             sum_ += matrix
-            images.append(1)
+            images.append(any(photo["present"][1:]))
         for index in range(num_classes):
             presence[int(photo["present_truth"][index]), int(photo["present"][index]), index] += 1
+        if matrix.counts.any():
+            confidences.append(photo["confidence"])
+            truths.append(any(photo["present_truth"][1:]))
         if matrix.counts.any() and not any(photo["present_truth"][1:]):
             empties += 1
             false_pixels += int(matrix.counts[:, 1:].sum())
@@ -158,7 +166,50 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
                      for index, name in enumerate(class_names) if index},
         "empty_photos": {"images": empties, "false_positive_pixels": false_pixels,
                          "false_positive_share": false_pixels / empty_pixels if empties else None},
+        "by_size": {name: {**scores("size", name), "found_share": _share(groups, name)}
+                    for name, _ in SIZES},
+        "find_animals": find_animals(confidences, truths),
         "confusion": whole.counts.tolist(),
+    }
+
+
+def size_class(matrix: ConfusionMatrix) -> str:
+    """The key of SIZES for what the animals of a photo fill of it; "" if there are none."""
+    animals, total = int(matrix.counts[1:].sum()), int(matrix.counts.sum())
+    return next(name for name, most in SIZES if animals <= most * total) if animals else ""
+
+
+def _share(groups: dict, size: str) -> float | None:
+    """The share of the photos with animals of that size in which any animal was predicted."""
+    _, found = groups.get(("size", size), (None, []))
+    return sum(found) / len(found) if found else None
+
+
+def find_animals(confidences: Sequence[float], truths: Sequence[bool]) -> dict | None:
+    """How well the confidence tells photos with an animal (`truths`) from empty ones.
+
+    `curve`: [recall, precision, threshold] at up to 200 thresholds, the highest first;
+    `average_precision` as scikit-learn defines it; `thresholds`: for 95 and 99 % recall the
+    highest threshold that reaches it, with its recall, its precision and the share of the photos
+    from it on (`look_at`). None if there is no photo with an animal, or no empty one.
+    """
+    truth, scores = np.array(truths, bool), np.array(confidences, float)
+    if not truth.any() or truth.all():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    truth, scores = truth[order], scores[order]
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of each confidence
+    hits = truth.cumsum()[last]
+    recall, precision, looked = hits / truth.sum(), hits / (last + 1), (last + 1) / len(scores)
+    average = float((np.diff(recall, prepend=0.0) * precision).sum())
+    points = np.unique(np.linspace(0, len(last) - 1, 200).round().astype(int))
+    first = {name: int(np.flatnonzero(recall >= float(name) - 1e-12)[0]) for name in RECALLS}
+    return {
+        "images": len(scores), "with_animals": int(truth.sum()), "average_precision": average,
+        "curve": [[float(recall[i]), float(precision[i]), float(scores[last[i]])] for i in points],
+        "thresholds": {name: {"threshold": float(scores[last[i]]), "recall": float(recall[i]),
+                              "precision": float(precision[i]), "look_at": float(looked[i])}
+                       for name, i in first.items()},
     }
 
 
@@ -170,7 +221,7 @@ def recall_thresholds(confidences: Sequence[float]) -> dict[str, float] | None:
     if not len(confidences):
         return None
     ordered = sorted(map(float, confidences), reverse=True)
-    return {str(recall): ordered[math.ceil(recall * len(ordered)) - 1] for recall in (0.95, 0.99)}
+    return {name: ordered[math.ceil(float(name) * len(ordered)) - 1] for name in RECALLS}
 
 
 def _presence_scores(table: np.ndarray) -> dict:

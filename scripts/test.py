@@ -46,6 +46,7 @@ from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.megadetector import write_megadetector
 from camera_trapinator.outputs.model_card import write_model_card
 from camera_trapinator.outputs.overlays import write_overlays
+from camera_trapinator.outputs.report import write_report
 from camera_trapinator.outputs.sheets import write_worst_sheet
 from camera_trapinator.outputs.tables import (
     write_detections_csv,
@@ -141,7 +142,8 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
     _, records = outputs.read_records(records_path)
     write_worst_sheet(out / "worst.jpg", worst_first(records)[:12], data_root,
                       checkpoint["classes"])
-    write_outputs(records_path, data_root, out, config, project)
+    write_outputs(records_path, data_root, out, config, project,
+                  f"{weights.parent.name} on its test photos", report)
     if out == weights.parent / "test":
         write_model_card(weights.parent, checkpoint)
     print_report(report, out)
@@ -171,7 +173,7 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     project = project_of(config, [name for name, _ in checkpoint["classes"]],
                          manifest.column("location"))
     predict(dataset, records_path, weights, checkpoint, config, lambda prediction, mask: {})
-    write_outputs(records_path, folder, out, config, project)
+    write_outputs(records_path, folder, out, config, project, f"Photos of {name}")
     warn_if_blind(records_path)
     print_prediction(records_path, out)
 
@@ -231,7 +233,7 @@ def project_of(config: Config, names: list[str], locations: list[str]) -> Projec
 
 
 def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Config,
-                  project: Project | None) -> None:
+                  project: Project | None, title: str, report: dict | None = None) -> None:
     """Write what the knob `outputs` names, from the records."""
     _, records = outputs.read_records(records_path)
     places, times = zip(*[(record["location"], record["datetime"]) for record in records],
@@ -257,6 +259,8 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
         write_coco(records_path, out / "coco.json", out / "coco_results.json")
     if "xmp" in config.outputs:
         write_xmp(records_path, out / "xmp")
+    if "report" in config.outputs:
+        write_report(records_path, photos_root, out / "report.html", title, sequences, report)
     if project is not None:
         left_out = write_camtrap_dp(records_path, out / "camtrap_dp", project, sequences)
         if left_out:
