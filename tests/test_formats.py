@@ -1,6 +1,7 @@
 """MegaDetector JSON, COCO, XMP, model card: as their readers want them, and as the records say."""
 
 import json
+import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -176,8 +177,9 @@ def test_a_folder_stands_whole_in_every_file(trained, tmp_path):
         pixels[10:30, 20:44] = (220, 130, 60)
         Image.fromarray(pixels).save(folder / name)
     (folder / "torn.jpg").write_bytes(b"no photo")
+    wanted = "masks, overlays, csv, megadetector, coco, xmp, report"
     result = run_script("test.py", "--run", "shapes", "--images", folder, "--out", tmp_path / "out",
-                        "outputs=masks, overlays, csv, megadetector, coco, xmp", runs=trained)
+                        f"outputs={wanted}", runs=trained)
     assert result.returncode == 0, result.stderr
     assert "note        1 photos do not end in .jpg" in result.stdout
     out = tmp_path / "out"
@@ -201,6 +203,11 @@ def test_a_folder_stands_whole_in_every_file(trained, tmp_path):
     assert +blobs == Counter(row["file"].removeprefix("'")
                              for row in rows_of(out / "detections.csv"))
     assert sum(int(row["photos"]) for row in rows_of(out / "sequences.csv")) == 6
+    text = (out / "report.html").read_text(encoding="utf-8")
+    page = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    assert page["counts"] == {"photos": 6, "failures": 1, "empty": 5 - len(+blobs),
+                              "animals": len(+blobs)}
+    assert Counter({photo["file"]: len(photo["boxes"]) for photo in page["photos"]}) == blobs
     for kind, ending in (("masks", ".png"), ("overlays", ".jpg"), ("xmp", ".xmp")):
         found = {path.relative_to(out / kind).as_posix().removesuffix(ending)
                  for path in (out / kind).rglob("*" + ending)}

@@ -8,7 +8,13 @@ import torch
 from sklearn import metrics as sklearn
 
 from camera_trapinator import IGNORE
-from camera_trapinator.metrics import ConfusionMatrix, build_report, summary
+from camera_trapinator.metrics import (
+    ConfusionMatrix,
+    build_report,
+    find_animals,
+    recall_thresholds,
+    summary,
+)
 
 
 def random_maps(classes=5, size=(40, 50), seed=0):
@@ -151,10 +157,12 @@ def test_numbers_that_are_no_class_are_refused():
 CLASSES = ["background", "fox", "hare"]
 
 
-def photo_facts(confusion, present, *, location="ridge", seen=False, infrared=False):
+def photo_facts(confusion, present, *, location="ridge", seen=False, infrared=False,
+                confidence=0.5):
     truth = [any(row) for row in confusion]
     return {"failure": None, "confusion": confusion, "location": location, "seen": seen,
-            "infrared": infrared, "present": present, "present_truth": truth}
+            "infrared": infrared, "confidence": confidence, "present": present,
+            "present_truth": truth}
 
 
 # Five photos whose scores are easily worked out on paper, and one that could not be read.
@@ -260,3 +268,53 @@ def test_the_report_is_plain_json(report):
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     empty = build_report([], CLASSES)
     assert json.loads(json.dumps(empty, allow_nan=False)) == empty
+
+
+# ----------------------------------------------------------------- is there an animal at all?
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_finding_animals_is_that_of_scikit_learn(seed):
+    random = np.random.default_rng(seed)
+    truths = random.random(300) < 0.3
+    scores = (random.random(300) * 0.7 + 0.3 * truths).round(2)  # many ties
+    found = find_animals(scores.tolist(), truths.tolist())
+    assert found["average_precision"] == pytest.approx(
+        sklearn.average_precision_score(truths, scores))
+    precision, recall, thresholds = sklearn.precision_recall_curve(truths, scores)
+    theirs = dict(zip(thresholds.tolist(), zip(recall, precision, strict=False), strict=False))
+    for ours_recall, ours_precision, threshold in found["curve"]:
+        assert (ours_recall, ours_precision) == pytest.approx(theirs[threshold])
+    for name, row in found["thresholds"].items():
+        reached = [threshold for threshold in thresholds
+                   if (truths & (scores >= threshold)).sum() >= float(name) * truths.sum()]
+        assert row["threshold"] == max(reached)
+        looked = scores >= row["threshold"]
+        assert row["look_at"] == pytest.approx(looked.mean())
+        assert row["precision"] == pytest.approx(truths[looked].mean())
+        assert row["recall"] == pytest.approx((looked & truths).sum() / truths.sum())
+
+
+@pytest.mark.parametrize("truths", [[], [True, True], [False, False]])
+def test_without_both_kinds_of_photos_nothing_can_be_found(truths):
+    assert find_animals([0.5] * len(truths), truths) is None
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 100, 101, 257])
+def test_the_thresholds_find_so_many_and_no_higher_ones_do(count):
+    scores = np.random.default_rng(count).random(count)
+    for name, threshold in recall_thresholds(scores.tolist()).items():
+        assert (scores >= threshold).mean() >= float(name)
+        higher = scores[scores > threshold]
+        assert not len(higher) or (scores >= higher.min()).mean() < float(name)
+    assert recall_thresholds([]) is None
+
+
+def test_the_sizes_of_animals_have_scores_of_their_own(report):
+    assert {name: row["images"] for name, row in report["by_size"].items()} == {
+        "up to 0.5 %": 0, "0.5 to 2 %": 0, "2 to 10 %": 3, "over 10 %": 0}
+    row = report["by_size"]["2 to 10 %"]
+    assert row["found_share"] == 1 and row["foreground_iou"] == 21 / 40
+    assert report["by_size"]["over 10 %"]["found_share"] is None
+    assert report["find_animals"]["images"] == 5
+    assert report["find_animals"]["with_animals"] == 3

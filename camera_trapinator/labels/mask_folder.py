@@ -291,7 +291,7 @@ def _read_table(path: Path) -> Table:
         for number, line in lines[1:]:
             where = f"{path}, line {number}"
             try:
-                cells = next(csv.reader([line], delimiter=mark))
+                cells = next(csv.reader([line], delimiter=mark, strict=True))
             except csv.Error as error:
                 raise InputError(f"{where}: {line[:60]!r} is no line of a CSV ({error})") from None
             if len(cells) < len(header):

@@ -120,9 +120,9 @@ function groups(report) {
 function emptyPhotos(report) {
   const found = report.find_animals;
   if (!found) return;
-  const [width, height, left, bottom] = [420, 260, 44, 34];
+  const [width, height, left, bottom, top] = [420, 270, 44, 34, 22];
   const x = (recall) => left + recall * (width - left - 10);
-  const y = (precision) => 10 + (1 - precision) * (height - bottom - 10);
+  const y = (precision) => top + (1 - precision) * (height - bottom - top);
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
     "aria-label": "Precision by recall of photos with an animal" });
   for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
@@ -132,7 +132,7 @@ function emptyPhotos(report) {
       draw("text", { x: x(tick) - 8, y: height - 18 }, String(tick)));
   }
   svg.append(draw("text", { x: x(0.5) - 20, y: height - 3 }, "recall"),
-    draw("text", { x: 4, y: 8 }, "precision"),
+    draw("text", { x: 4, y: 11 }, "precision"),
     draw("polyline", { class: "curve",
       points: found.curve.map(([recall, precision]) => x(recall) + "," + y(precision)).join(" ") }));
   const rows = Object.entries(found.thresholds).map(([recall, row]) => {
@@ -200,7 +200,7 @@ function heats() {
     const canvas = make("canvas", { width: heat.width, height: heat.height });
     const context = canvas.getContext("2d");
     heat.shares.forEach((share, index) => {
-      context.fillStyle = "rgba(255, 60, 0, " + 0.85 * share + ")";
+      context.fillStyle = "rgba(255, 60, 0, " + 0.8 * share / heat.most + ")";
       context.fillRect(index % heat.width, Math.floor(index / heat.width), 1, 1);
     });
     const frame = make("div", { class: "frame" },
@@ -353,6 +353,7 @@ function keys(event) {
   if (byId("large").open) {
     if (step) open(state.open + step);
     else if (event.key === "m") toggleMask();
+    else return;  // Escape closes the dialog
   } else if (typing) {
     return;
   } else if (step) {

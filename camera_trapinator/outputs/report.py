@@ -29,6 +29,7 @@ from . import classes_of, is_empty, mask_of, presence, read_records, visible, wr
 GALLERY = 5000  # photos at most: a page of some 40 MB
 THUMBNAIL = 240  # pixels of its long side
 CHUNK = 50  # photos in a script element
+GREY = (128, 128, 128)  # the background in tables
 GRID = 24, 32  # cells of a heat map, down and across
 MOST_HEATS, FEWEST_PHOTOS, LEAST_SHARE = 12, 5, 0.2  # which heat maps are worth a look
 
@@ -42,17 +43,18 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
     info, records = read_records(records_path)
     classes = classes_of(info)
     facts = _Facts(len(classes), scored=report is not None)
-    number_of = heapq.nlargest(GALLERY, facts.gather(records, sequences), key=lambda item: item[:2])
-    chosen = [photo for _, _, photo in sorted(number_of, key=lambda item: item[2]["number"])]
-    numbers = {photo.pop("number"): photo for photo in chosen}
+    gathered = facts.gather(records, sequences)
+    worth = heapq.nlargest(GALLERY, gathered, key=lambda item: item[:2])
+    chosen = [photo for _, _, photo in sorted(worth, key=lambda item: -item[1])]
+    numbers = {-order for _, order, _ in worth}
     for index, photo in enumerate(chosen):
         photo["index"] = index
     data = {
         "title": title, "subtitle": f"model {info['model']}, "
         f"{datetime.now().strftime('%d %B %Y')}",
         "note": report["note"] if report else "",
-        "classes": [{"name": name, "colour": "#{:02x}{:02x}{:02x}".format(*visible(colour))}
-                    for name, colour in classes],
+        "classes": [{"name": name, "colour": f"rgb{visible(colour) if index else GREY}"}
+                    for index, (name, colour) in enumerate(classes)],
         "counts": facts.counts, "report": report, "thresholds": info["thresholds"],
         "locationNames": list(facts.locations), "species": facts.species_table(),
         "locations": facts.location_table(report), "heats": facts.heats(Path(photos_root)),
@@ -100,7 +102,7 @@ class _Facts:
                 self._heat(record, place, verdict)
             there = presence(record, self.num_classes)
             photo = {
-                "number": number, "file": record["file"], "location": place["number"],
+                "file": record["file"], "location": place["number"],
                 "datetime": record["datetime"], "confidence": record["confidence"],
                 "species": [index for index, found in enumerate(there) if index and found],
                 "faint": bool(record["faint"]), "night": bool(record["infrared"]),
