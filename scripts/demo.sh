@@ -29,10 +29,10 @@ python scripts/test.py --run demo --images "$data/new_photos" --overwrite
 
 say "done. Look at:"
 cat <<END
-  training curves     cnn_states/demo/curves.png
-  scores              cnn_states/demo/test/report.json, per_class.csv, per_location.csv
-  worst test photos   cnn_states/demo/test/worst.jpg
-  new photos: table   cnn_states/demo/predict/new_photos/predictions.csv
-  new photos: masks   cnn_states/demo/predict/new_photos/masks/
-  new photos: pictures  cnn_states/demo/predict/new_photos/overlays/
+  training curves         cnn_states/demo/curves.png
+  scores, every photo     cnn_states/demo/test/report.html
+  new photos              cnn_states/demo/predict/new_photos/report.html
+  new photos: tables      cnn_states/demo/predict/new_photos/predictions.csv
+  new photos: masks       cnn_states/demo/predict/new_photos/masks/
+  new photos: pictures    cnn_states/demo/predict/new_photos/overlays/
 END

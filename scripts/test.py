@@ -204,7 +204,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
                             collate_fn=group_by_shape, num_workers=config.num_workers,
                             pin_memory=device.type == "cuda")
         print(f"device      {describe_device(device, precision)}")
-        bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False)
+        bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False,
+                   disable=None)  # no bar in a log file
         with bar, closing(net.predict(loader, precision.dtype)) as predictions:
             for prediction in predictions:
                 photo = prediction.photo
@@ -248,8 +249,6 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
         write_detections_csv(records_path, out / "detections.csv", sequences)
         write_sequences_csv(records_path, out / "sequences.csv", sequences)
         write_events_csv(records_path, out / "events.csv", config.event_minutes)
-
-
     if "megadetector" in config.outputs:
         strange = write_megadetector(records_path, out / "megadetector.json")
         if strange:

@@ -179,7 +179,7 @@ def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
         sampler.set_epoch(epoch)
         model.train()
         bar = tqdm(train_loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch",
-                   leave=False, dynamic_ncols=True)
+                   leave=False, dynamic_ncols=True, disable=None)  # no bar in a log file
         for step, (images, masks, _) in enumerate(bar):
             # The learning rate depends on the time alone.
             done = epoch * steps_per_epoch + step
