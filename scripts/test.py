@@ -39,7 +39,7 @@ from camera_trapinator.manifest import (
     read_manifest,
 )
 from camera_trapinator.metrics import ConfusionMatrix, build_report
-from camera_trapinator.model import Prediction, UNet
+from camera_trapinator.model import Prediction, build_model
 from camera_trapinator.outputs.camtrap_dp import Project, read_project, write_camtrap_dp
 from camera_trapinator.outputs.coco import write_coco
 from camera_trapinator.outputs.masks import write_masks
@@ -187,7 +187,7 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     device = choose_device(config.device)
     precision = choose_precision(device, config.precision)
     seed_everything(config.seed, config.deterministic)
-    net = UNet(**checkpoint["model_arguments"])
+    net = build_model(**checkpoint["model_arguments"])
     net.load_state_dict(checkpoint["model"])
     net = net.to(device, memory_format=torch.channels_last)
     info = {
@@ -206,7 +206,7 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
         print(f"device      {describe_device(device, precision)}")
         bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False,
                    disable=None)  # no bar in a log file
-        with bar, closing(net.predict(loader, precision.dtype)) as predictions:
+        with bar, closing(net.predict(loader, precision.dtype, config.flips)) as predictions:
             for prediction in predictions:
                 photo = prediction.photo
                 row = manifest[photo.index]

@@ -9,6 +9,7 @@ goes to cnn_states/<run>/; `scripts/test.py` takes it from there.
 """
 
 import argparse
+import copy
 import math
 import time
 from contextlib import closing
@@ -33,7 +34,7 @@ from camera_trapinator.dataset import (
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.manifest import Manifest, read_classes, read_manifest
 from camera_trapinator.metrics import ConfusionMatrix, recall_thresholds
-from camera_trapinator.model import UNet
+from camera_trapinator.model import adopt, build_model, pretrained_weights
 from camera_trapinator.outputs import smoothed
 from camera_trapinator.outputs.curves import write_curves
 from camera_trapinator.outputs.model_card import write_model_card
@@ -64,8 +65,9 @@ from camera_trapinator.utils import (
 AUGMENTATION = ("crop_size", "scale_range", "flip", "brightness", "contrast", "colour",
                 "grayscale", "noise", "blur")
 # What may change on --resume, because the result does not depend on it.
-MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "mask_size", "smallest_blob",
-           "faint", "event_minutes", "outputs", "deployments_file", "project_file", "data_root")
+MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "flips", "mask_size",
+           "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
+           "project_file", "data_root")
 
 
 def main() -> None:
@@ -113,19 +115,24 @@ def main() -> None:
                             collate_fn=group_by_shape, **workers)
 
     # The model, the criterion and the optimizer.
-    net = UNet(len(classes), config.working_scale, config.width, config.depth, config.norm)
+    net = build_model(**model_arguments(config, len(classes)))
+    if state is None:
+        first_weights(net, config, [name for name, _ in classes], shares[train_rows].sum(axis=0))
     net = net.to(device, memory_format=torch.channels_last)
     criterion = build_criterion(config.loss, class_weights(config, shares[train_rows])).to(device)
-    optimizer = torch.optim.SGD(net.parameters(), lr=config.learning_rate,
-                                momentum=config.momentum, nesterov=config.momentum > 0,
-                                weight_decay=config.weight_decay)
+    optimizer = build_optimizer(config, net)
     scaler = torch.amp.GradScaler(device.type, enabled=precision.scaler)
     history = []
     if state is not None:
-        net.load_state_dict(state["model"])
+        net.load_state_dict(state.get("training") or state["model"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
         history = state["history"]
+    averaged = net  # what is validated and saved to predict with
+    if config.ema:
+        averaged = copy.deepcopy(net).requires_grad_(False)
+        if state is not None:
+            averaged.load_state_dict(state["model"])
     if config.compile:
         net.compile()  # in place, so that the names of the weights stay as they are
 
@@ -137,14 +144,14 @@ def main() -> None:
     print(f"device      {describe_device(device, precision)}")
     print(f"photos      {describe_splits(splits, manifest, config, leakage)}")
     print(f"classes     {', '.join(name for name, _ in classes)}")
-    print(f"model       U-Net, width {config.width}, depth {config.depth}, "
-          f"{parameters / 1e6:.1f} million parameters")
+    print(f"model       {describe_model(config)}, {parameters / 1e6:.1f} million parameters")
     print(f"run         {run}")
 
     def save(history: list[dict], thresholds: dict | None) -> None:
         """Write all that a run is after an epoch: last.pt, best.pt, log.csv, curves, the card."""
         content = {
-            "model_arguments": net.arguments, "model": net.state_dict(),
+            "model_arguments": net.arguments, "model": averaged.state_dict(),
+            "training": net.state_dict() if config.ema else None,
             "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
             "history": history, "thresholds": thresholds, "config": config_text(config),
             "classes": [[name, list(colour)] for name, colour in classes],
@@ -157,19 +164,20 @@ def main() -> None:
         write_curves(run / "log.csv", run / "curves.png")
         write_model_card(run, content)
 
-    fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler, precision, config,
-        len(classes), history, save)
+    fit(net, averaged, train_loader, val_loader, sampler, criterion, optimizer, scaler, precision,
+        config, len(classes), history, save)
     best = max(history, key=lambda row: row[config.best_by] or 0.0)
     print(f"best        epoch {best['epoch']}, mean IoU {text(best['mean_iou'])}, foreground IoU "
           f"{text(best['foreground_iou'])} on the validation photos at network size")
     print(f"next        python scripts/test.py --run {run.name}")
 
 
-def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
+def fit(net, averaged, train_loader, val_loader, sampler, criterion, optimizer, scaler,
         precision: Precision, config: Config, num_classes: int, history: list[dict], save) -> None:
     """Train from the epoch after `history` to the last one; the only training loop there is.
 
-    `net` is what is saved and predicted with; `model` is what the training step calls.
+    `net` learns, `model` is what the training step calls; `averaged` is validated and saved: the
+    running mean of the weights of `net`, or `net` itself.
     """
     model = net
     device = net.mean.device
@@ -178,13 +186,14 @@ def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
         start, train_loss = time.perf_counter(), torch.zeros((), device=device)
         sampler.set_epoch(epoch)
         model.train()
+        hold_encoder(net, epoch < config.freeze_encoder, config.freeze_norm)
         bar = tqdm(train_loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch",
                    leave=False, dynamic_ncols=True, disable=None)  # no bar in a log file
         for step, (images, masks, _) in enumerate(bar):
             # The learning rate depends on the time alone.
             done = epoch * steps_per_epoch + step
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(done / steps_per_epoch, config)
+                group["lr"] = group["rate"] * learning_rate(done / steps_per_epoch, config)
 
             # Images and masks must be where the network is.
             images = images.to(device, non_blocking=True)  # uint8 (N, 3, H, W)
@@ -204,6 +213,8 @@ def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
                 torch.nn.utils.clip_grad_norm_(net.parameters(), config.gradient_clip)
             scaler.step(optimizer)
             scaler.update()
+            if config.ema:
+                follow(averaged, net, min(config.ema, (done + 1) / (done + 10)))
 
             train_loss += loss.detach()  # without detach() the sum would keep every graph alive
             if step % 20 == 19:  # reading the loss makes the CPU wait for the GPU: not each step
@@ -216,7 +227,8 @@ def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
             raise InputError(f"epoch {epoch + 1}: the training loss is {mean_loss}; last.pt holds "
                              "the epoch before. Lower learning_rate, or set precision: fp32")
 
-        scores, thresholds = validate(net, val_loader, criterion, precision, num_classes)
+        scores, thresholds = validate(averaged, val_loader, criterion, precision, num_classes,
+                                      config.flips)
         history.append({
             "epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": mean_loss,
             **scores, "images_per_second": steps_per_epoch * len(images) / train_seconds,
@@ -229,14 +241,14 @@ def fit(net, train_loader, val_loader, sampler, criterion, optimizer, scaler,
 
 
 @torch.no_grad()
-def validate(net, loader, criterion, precision: Precision, num_classes: int,
+def validate(net, loader, criterion, precision: Precision, num_classes: int, flips: bool,
              ) -> tuple[dict, dict | None]:
     """Loss and scores on the validation photos, whole, at network size; and thresholds of the
     confidence, see metrics.recall_thresholds."""
     device = net.mean.device
     matrix, total, weight = ConfusionMatrix(num_classes, device), 0.0, 0.0
     confidences = []  # of the photos with an animal
-    with closing(net.predict(loader, precision.dtype)) as predictions:
+    with closing(net.predict(loader, precision.dtype, flips)) as predictions:
         for prediction in predictions:
             if prediction.photo.failure:
                 raise InputError(f"{loader.dataset.manifest[prediction.photo.index].image}: "
@@ -249,6 +261,61 @@ def validate(net, loader, criterion, precision: Precision, num_classes: int,
                 confidences.append(smoothed(prediction.foreground()).max())
     return {"val_loss": float((total / weight).sum()), "mean_iou": matrix.mean_iou(),
             "foreground_iou": matrix.foreground_iou()}, recall_thresholds(confidences)
+
+
+def model_arguments(config: Config, num_classes: int) -> dict:
+    """What `build_model` needs to know of the config."""
+    arguments = {"num_classes": num_classes, "working_scale": config.working_scale,
+                 "width": config.width, "norm": config.norm}
+    if config.encoder == "none":
+        return {**arguments, "depth": config.depth}
+    return {**arguments, "encoder": config.encoder}
+
+
+def first_weights(net, config: Config, classes: list[str], shares: np.ndarray) -> None:
+    """What a new run begins with: another run's weights, pretrained ones, or chance."""
+    if config.init_from:
+        path = here_or_below_root(config.init_from)
+        if not path.is_file():
+            path = RUNS / config.init_from / "best.pt"
+        other = load_checkpoint(path)
+        adopt(net, classes, other["model"], [name for name, _ in other["classes"]])
+        return
+    if config.encoder != "none" and config.weights != "none":
+        net.encoder.load_state_dict(pretrained_weights(config.encoder, config.weights))
+    net.expect(shares)
+
+
+def build_optimizer(config: Config, net) -> torch.optim.Optimizer:
+    """SGD or AdamW; `rate` is what a group's learning rate is as a share of the knob."""
+    encoder = [weight for name, weight in net.named_parameters() if name.startswith("encoder.")]
+    others = [weight for name, weight in net.named_parameters() if not name.startswith("encoder.")]
+    groups = [{"params": others, "rate": 1.0}]
+    if encoder:
+        groups.append({"params": encoder, "rate": config.encoder_rate})
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.SGD(groups, config.learning_rate, momentum=config.momentum,
+                           nesterov=config.momentum > 0, weight_decay=config.weight_decay)
+
+
+def hold_encoder(net, frozen: bool, freeze_norm: bool) -> None:
+    """Let a `frozen` encoder learn nothing; keep the statistics of its normalisation if asked."""
+    if hasattr(net, "encoder"):
+        net.encoder.requires_grad_(not frozen)
+        for layer in net.encoder.modules():
+            if (frozen or freeze_norm) and isinstance(layer, torch.nn.BatchNorm2d):
+                layer.eval()
+
+
+@torch.no_grad()
+def follow(averaged, net, share: float) -> None:
+    """Move a running mean of weights towards the weights: it keeps `share` of itself."""
+    for mean, weight in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(weight, 1 - share)
+        else:
+            mean.copy_(weight)  # the number of batches that a normalisation has seen
 
 
 def learning_rate(epoch: float, config: Config) -> float:
@@ -329,6 +396,12 @@ def find_state(run: Path, config: Config, resume: bool) -> dict | None:
             raise InputError(f"{name}: the run was started with {old}, now it is {new}; resume "
                              "with the same config, or start another run with --run NAME")
     return load_checkpoint(run / "last.pt")
+
+
+def describe_model(config: Config) -> str:
+    if config.encoder == "none":
+        return f"U-Net, width {config.width}, depth {config.depth}"
+    return f"U-Net, encoder {config.encoder} ({config.weights}), width {config.width}"
 
 
 def text(score: float | None) -> str:

@@ -66,8 +66,9 @@ def test_a_typo_in_a_knob_names_the_right_one():
     assert "did you mean learning_rate?" in error_line(result)
 
 
-def test_a_killed_run_resumes_to_the_same_bits_whatever_the_workers(data_root, tmp_path):
-    arguments = ["--config", CONFIG, f"data_root={data_root}", *QUICK, "epochs=6"]
+@pytest.mark.parametrize("knobs", [[], ["optimizer=adamw", "learning_rate=0.002", "ema=0.9"]])
+def test_a_killed_run_resumes_to_the_same_bits_whatever_the_workers(data_root, tmp_path, knobs):
+    arguments = ["--config", CONFIG, f"data_root={data_root}", *QUICK, "epochs=6", *knobs]
     whole = run_script("train.py", *arguments, "--run", "whole", runs=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
@@ -90,6 +91,8 @@ def test_a_killed_run_resumes_to_the_same_bits_whatever_the_workers(data_root, t
     assert len(got["history"]) == 6
     for name, tensor in expected["model"].items():
         assert torch.equal(tensor, got["model"][name]), name
+        if expected["training"]:
+            assert torch.equal(expected["training"][name], got["training"][name]), name
     assert len(read_csv(log)) == 6
 
 
