@@ -53,6 +53,8 @@ class Config:
                                       "at the working scale", 16, 20000)
 
     # augmentation (training photos only; image and mask together)
+    animal_crops: float = knob(0.0, "share of the crops that are laid where an animal is, if there "
+                                    "is one: for small animals", 0, 1)
     flip: float = knob(0.5, "probability of a left-right flip", 0, 1)
     scale_range: tuple[float, float] = knob((0.7, 1.4), "range of the random zoom before the crop",
                                             0.1, 10)
@@ -80,10 +82,15 @@ class Config:
 
     # loss
     loss: str = knob("cross_entropy", "training criterion",
-                     choices=("cross_entropy", "dice", "cross_entropy_dice"))
+                     choices=("cross_entropy", "focal", "dice", "cross_entropy_dice"))
     class_weights: str = knob("none", "weight of each class in the cross entropy: none, balanced "
                               "(by inverse square root of the pixel counts), or numbers, as in "
                               "'1, 5, 5'")
+
+    teacher: str = knob("", "run, or .pt file, of a larger network whose predictions are learned "
+                            "too; empty = none")
+    teacher_share: float = knob(0.5, "share of the loss that says how far the teacher is", 0, 1)
+    temperature: float = knob(2.0, "how much both predictions are softened for that", 0.1, 100)
 
     # optimisation
     epochs: int = knob(100, "passes over the training photos", 1, 100000)
@@ -118,6 +125,8 @@ class Config:
 
     # prediction
     predict_batch_size: int = knob(8, "photos predicted at once", 1, 65536)
+    tile: int = knob(0, "photos larger than this, in pixels at the working scale, are predicted in "
+                        "overlapping tiles of that side; 0 = always whole", 0, 20000)
     flips: bool = knob(False, "predict each photo also mirrored, and take the mean")
     mask_size: str = knob("photo", "size of predicted masks: the photo's own, or the network's",
                           choices=("photo", "network"))

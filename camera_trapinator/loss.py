@@ -29,16 +29,35 @@ class CrossEntropy(nn.Module):
         self.register_buffer("class_weights", weights)
 
     def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        masks = masks.long()
         # Summed by hand: the sum inside of cross_entropy has no deterministic kernel on a GPU.
-        total = F.cross_entropy(logits.float(), masks, self.class_weights, ignore_index=IGNORE,
-                                reduction="none").sum()
+        return _pair(self.entropy(logits, masks).sum(), self.weight(masks))
+
+    def entropy(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """Of each pixel, times the weight of its class; 0 where it is ignored. (N, H, W)."""
+        return F.cross_entropy(logits.float(), masks.long(), self.class_weights,
+                               ignore_index=IGNORE, reduction="none")
+
+    def weight(self, masks: Tensor) -> Tensor:
+        """The sum of the weights of all pixels that are not ignored."""
         valid = masks != IGNORE
         if self.class_weights is None:
-            weight = valid.sum()
-        else:
-            weight = self.class_weights[masks.where(valid, 0)].where(valid, 0).sum()
-        return _pair(total, weight)
+            return valid.sum()
+        return self.class_weights[masks.long().where(valid, 0)].where(valid, 0).sum()
+
+
+class Focal(CrossEntropy):
+    """Cross entropy that counts a pixel the less, the surer the network already is of its class:
+    times (1 - p) ** 2, p being the probability of the true class. Made for small objects.
+
+    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> total (1,), weight (1,),
+    float32. Source: Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv 1708.02002).
+    """
+
+    def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        entropy = self.entropy(logits, masks)
+        doubt = 1 - torch.exp(-F.cross_entropy(logits.float(), masks.long(), ignore_index=IGNORE,
+                                               reduction="none"))
+        return _pair((doubt.square() * entropy).sum(), self.weight(masks))
 
 
 class Dice(nn.Module):
@@ -74,6 +93,29 @@ class CrossEntropyDice(nn.Module):
         return torch.cat([total for total, _ in pairs]), torch.cat([weight for _, weight in pairs])
 
 
+class Distillation(nn.Module):
+    """How far a student is from its teacher: the Kullback-Leibler divergence of each pixel's
+    classes, both softened by `temperature`, times its square.
+
+    forward(logits (N, C, H, W), teacher_logits (N, C, H, W), masks (N, H, W)) -> total (1,),
+    weight (1,), float32; pixels of value 255 in `masks` do not count. The teacher's logits must be
+    detached: nothing is to be learned by it.
+    Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531).
+    """
+
+    def __init__(self, temperature: float = 2.0):
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, logits: Tensor, teacher_logits: Tensor, masks: Tensor,
+                ) -> tuple[Tensor, Tensor]:
+        student = (logits.float() / self.temperature).log_softmax(dim=1)
+        teacher = (teacher_logits.float() / self.temperature).log_softmax(dim=1)
+        distance = (teacher.exp() * (teacher - student)).sum(dim=1)  # (N, H, W)
+        valid = masks != IGNORE
+        return _pair(self.temperature**2 * (distance * valid).sum(), valid.sum())
+
+
 class LeastSquares(nn.Module):
     """Squared error of a regression; NaN in the target is ignored.
 
@@ -87,12 +129,13 @@ class LeastSquares(nn.Module):
 
 
 def build_criterion(name: str, class_weights: Sequence[float] | None = None) -> nn.Module:
-    """The criterion of that name: cross_entropy, dice, cross_entropy_dice or least_squares.
+    """The criterion of that name: cross_entropy, focal, dice, cross_entropy_dice or least_squares.
 
     Raises KeyError for another name (the config has checked it).
     """
     return {
         "cross_entropy": lambda: CrossEntropy(class_weights),
+        "focal": lambda: Focal(class_weights),
         "dice": Dice,
         "cross_entropy_dice": lambda: CrossEntropyDice(class_weights),
         "least_squares": LeastSquares,

@@ -89,6 +89,11 @@ class ConfusionMatrix:
         union = int(self.counts.sum() - self.counts[0, 0])
         return hits / union if int(self.counts[1:].sum()) else None
 
+    def foreground_recall(self) -> float | None:
+        """Share of the pixels of any species that are predicted as any species."""
+        real = int(self.counts[1:].sum())
+        return int(self.counts[1:, 1:].sum()) / real if real else None
+
     def pixel_accuracy(self) -> float | None:
         """Share of the labelled pixels whose class is right."""
         total = int(self.counts.sum())
@@ -127,10 +132,10 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
             failures += 1
             continue
         matrix = ConfusionMatrix.of(photo["confusion"])
-        for group in (("all", ""), ("seen", "seen" if photo["seen"] else "unseen"),
-                      ("light", "night" if photo["infrared"] else "day"),
-                      ("location", photo["location"]), ("size", size_class(matrix))):
-            sum_, images = groups.setdefault(group, (ConfusionMatrix(num_classes), []))
+        for key in (("all", ""), ("seen", "seen" if photo["seen"] else "unseen"),
+                    ("light", "night" if photo["infrared"] else "day"),
+                    ("location", photo["location"]), ("size", size_class(matrix))):
+            sum_, images = groups.setdefault(key, (ConfusionMatrix(num_classes), []))
             sum_ += matrix
             images.append(any(photo["present"][1:]))
         for index in range(num_classes):
@@ -143,11 +148,14 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
             false_pixels += int(matrix.counts[:, 1:].sum())
             empty_pixels += int(matrix.counts.sum())
 
+    def group(kind: str, name: str) -> tuple[ConfusionMatrix, list]:
+        return groups.get((kind, name), (ConfusionMatrix(num_classes), []))
+
     def scores(kind: str, name: str) -> dict:
-        matrix, images = groups.get((kind, name), (ConfusionMatrix(num_classes), []))
+        matrix, images = group(kind, name)
         return summary(matrix, len(images))
 
-    whole, images = groups.get(("all", ""), (ConfusionMatrix(num_classes), []))
+    whole, images = group("all", "")
     columns = (whole.iou(), whole.dice(), whole.precision(), whole.recall(), whole.support())
     return {
         "mean_iou": whole.mean_iou(),
@@ -166,8 +174,7 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
                      for index, name in enumerate(class_names) if index},
         "empty_photos": {"images": empties, "false_positive_pixels": false_pixels,
                          "false_positive_share": false_pixels / empty_pixels if empties else None},
-        "by_size": {name: {**scores("size", name), "found_share": _share(groups, name)}
-                    for name, _ in SIZES},
+        "by_size": {name: _size_scores(*group("size", name)) for name, _ in SIZES},
         "find_animals": find_animals(confidences, truths),
         "confusion": whole.counts.tolist(),
     }
@@ -179,10 +186,10 @@ def size_class(matrix: ConfusionMatrix) -> str:
     return next(name for name, most in SIZES if animals <= most * total) if animals else ""
 
 
-def _share(groups: dict, size: str) -> float | None:
-    """The share of the photos with animals of that size in which any animal was predicted."""
-    _, found = groups.get(("size", size), (None, []))
-    return sum(found) / len(found) if found else None
+def _size_scores(matrix: ConfusionMatrix, found: list[bool]) -> dict:
+    """The scores of the photos with animals of one size; `found`: was any predicted in each?"""
+    return {**summary(matrix, len(found)), "recall": matrix.foreground_recall(),
+            "found_share": sum(found) / len(found) if found else None}
 
 
 def find_animals(confidences: Sequence[float], truths: Sequence[bool]) -> dict | None:

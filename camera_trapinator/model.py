@@ -8,7 +8,8 @@ Source: Ronneberger, Fischer, Brox 2015, "U-Net: Convolutional Networks for Biom
 Segmentation" (arXiv 1505.04597).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -62,8 +63,9 @@ class SizedPhoto(Protocol):
 class Prediction:
     """What a model says of one photo.
 
-    `logits`: float32 (C, h, w) at network size, on the model's device; None where the photo could
-    not be read. `photo`: what the loader gave with the photo (its width and height at least).
+    `logits`: (C, h, w) at network size, on the model's device, float32, or float16 if blended of
+    several tiles; None where the photo could not be read. `photo`: what the loader gave with the
+    photo (its width and height at least).
     """
 
     def __init__(self, logits: Tensor | None, photo: SizedPhoto):
@@ -72,19 +74,26 @@ class Prediction:
     def mask(self, mask_size: str = "photo") -> np.ndarray:
         """Class of every pixel, uint8, at the `photo`'s own size or at that of the `network`."""
         if mask_size == "network":
-            return self.logits.argmax(dim=0).byte().cpu().numpy()
+            return self._by_rows(lambda logits: logits.argmax(dim=0).byte())
         size = (self.photo.height, self.photo.width)
         return largest_class(self.logits, size).cpu().numpy()
 
     def foreground(self) -> np.ndarray:
         """Probability that a pixel is no background, float32 (h, w) at network size."""
-        return (1 - self.logits.softmax(dim=0)[0]).cpu().numpy()
+        return self._by_rows(lambda logits: 1 - logits.softmax(dim=0)[0])
 
     def species(self) -> tuple[np.ndarray, np.ndarray]:
         """The likeliest species of each pixel, uint8 (h, w) at network size, and its share of the
         foreground probability, float32."""
-        share, species = self.logits[1:].softmax(dim=0).max(dim=0)
-        return (species + 1).byte().cpu().numpy(), share.cpu().numpy()
+        return (self._by_rows(lambda logits: (logits[1:].argmax(dim=0) + 1).byte()),
+                self._by_rows(lambda logits: logits[1:].softmax(dim=0).amax(dim=0)))
+
+    def _by_rows(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+        """`function` of the logits, some rows at a time: of a photo of 20 megapixels all classes
+        at once would not fit into memory."""
+        rows = max(1, 2**22 // self.logits[:, 0].numel())
+        return torch.cat([function(part.float()) for part in self.logits.split(rows, dim=1)]
+                         ).cpu().numpy()
 
 
 def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
@@ -94,13 +103,60 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """
     best = mask = None
     for index, plane in enumerate(logits):
-        plane = F.interpolate(plane[None, None], size, mode="bilinear")[0, 0]
+        plane = F.interpolate(plane[None, None].float(), size, mode="bilinear")[0, 0]
         if best is None:
             best, mask = plane, torch.zeros(size, dtype=torch.uint8, device=plane.device)
         else:
             mask[plane > best] = index
             best = torch.maximum(best, plane)
     return mask
+
+
+def blend_tiles(logits_of: Callable[[Tensor], Tensor], image: Tensor, tile: int) -> Tensor:
+    """The logits, float16 (C, H, W), of a photo (3, H, W) that is predicted tile by tile.
+
+    `logits_of`: from photos (1, 3, h, w) to logits (1, C, h, w). Square tiles of side `tile`
+    overlap by a quarter of it or more; where they do, the mean of their logits counts, weighted by
+    a Gaussian around each tile's centre: at its edge a tile knows least. Besides the result, only
+    one row of tiles is in memory. Source: Isensee et al. 2021, "nnU-Net" (doi
+    10.1038/s41592-020-01008-z), section on inference; sigma is an eighth of the tile there too.
+    """
+    height, width = image.shape[-2:]
+    tops, high = tile_starts(height, tile)
+    lefts, wide = tile_starts(width, tile)
+    weights = bell(high, tile, image.device)[:, None] * bell(wide, tile, image.device)  # (h, w)
+    result = None
+    for top, next_top in zip(tops, [*tops[1:], height], strict=True):
+        for left in lefts:
+            here = slice(left, left + wide)
+            logits = logits_of(image[None, :, top:top + high, here])[0]  # (C, h, w)
+            if result is None:
+                result = logits.new_empty((len(logits), height, width), dtype=torch.float16)
+                total = logits.new_zeros(len(logits), high, width)  # of this row of tiles
+                weight = logits.new_zeros(high, width)
+            total[..., here] += logits * weights
+            weight[..., here] += weights
+        done = next_top - top  # rows that no further tile reaches
+        result[:, top:next_top] = total[:, :done] / weight[:done]
+        total, weight = F.pad(total[:, done:], (0, 0, 0, done)), F.pad(weight[done:],
+                                                                       (0, 0, 0, done))
+    return result
+
+
+def tile_starts(length: int, tile: int) -> tuple[list[int], int]:
+    """Where tiles begin that cover `length` pixels evenly, overlapping by a quarter or more; and
+    how long they are: `tile`, or `length` if that is less."""
+    if length <= tile:
+        return [0], length
+    count = math.ceil((length - tile) / (tile - tile // 4)) + 1
+    return [round(place * (length - tile) / (count - 1)) for place in range(count)], tile
+
+
+def bell(length: int, tile: int, device: torch.device) -> Tensor:
+    """A Gaussian over `length` pixels, 1 in the middle, float32; never so small as to round to 0
+    when squared."""
+    distance = torch.arange(length, device=device) - (length - 1) / 2
+    return torch.exp(-0.5 * (distance / (tile / 8)).square()).clamp(min=1e-4)
 
 
 class SegmentationModel(nn.Module):
@@ -144,7 +200,7 @@ class SegmentationModel(nn.Module):
         return x.contiguous(memory_format=torch.channels_last)
 
     def predict(self, source: "str | Path | Image.Image | np.ndarray | Iterable",
-                precision: torch.dtype = torch.float32, flips: bool = False,
+                precision: torch.dtype = torch.float32, flips: bool = False, tile: int = 0,
                 ) -> "Prediction | Iterator[Prediction]":
         """The class probabilities of photos: the only inference loop of the project.
 
@@ -153,7 +209,9 @@ class SegmentationModel(nn.Module):
         the loader's order. A batch is a list of groups (images uint8 (n, 3, h, w), photos): photos
         of one group have one shape; `images` is None for photos that could not be read.
         `precision` is that of the forward pass; with `flips` each photo is also predicted mirrored,
-        and the mean of both logits counts. Raises InputError for a path that is no photo.
+        and the mean of both logits counts. Photos larger than `tile` pixels at network size are
+        predicted in overlapping tiles of that side, see `blend_tiles`; 0 = always whole. Raises
+        InputError for a path that is no photo.
         """
         if isinstance(source, (str, Path)):
             photo = photos.read_photo(source, self.working_scale)
@@ -162,25 +220,33 @@ class SegmentationModel(nn.Module):
             image.load()  # or a JPEG would be decoded small, and stay so for its owner
             photo = photos.photo_of(image, self.working_scale)
         else:
-            return self._predict_batches(source, precision, flips)
+            return self._predict_batches(source, precision, flips, tile)
         images = torch.from_numpy(photo.image.copy()).permute(2, 0, 1).unsqueeze(0)
-        return next(self._predict_batches([[(images, [photo])]], precision, flips))
+        return next(self._predict_batches([[(images, [photo])]], precision, flips, tile))
 
     @torch.inference_mode()
-    def _predict_batches(self, batches: Iterable, precision: torch.dtype, flips: bool,
+    def _predict_batches(self, batches: Iterable, precision: torch.dtype, flips: bool, tile: int,
                          ) -> Iterator[Prediction]:
         device = self.mean.device
         self.eval()
+
+        def logits_of(images: Tensor) -> Tensor:
+            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                logits = self(images).float()
+                if flips:
+                    logits = (logits + self(images.flip(-1)).float().flip(-1)) / 2
+            return logits
+
         for batch in batches:
             for images, group in batch:
                 if images is None:
                     yield from (Prediction(None, photo) for photo in group)
                     continue
                 images = images.to(device, non_blocking=True)
-                with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                    logits = self(images).float()
-                    if flips:
-                        logits = (logits + self(images.flip(-1)).float().flip(-1)) / 2
+                if tile and max(images.shape[-2:]) > tile:
+                    logits = (blend_tiles(logits_of, image, tile) for image in images)
+                else:
+                    logits = logits_of(images)
                 for photo, photo_logits in zip(group, logits, strict=True):
                     yield Prediction(photo_logits, photo)
 

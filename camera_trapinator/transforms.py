@@ -18,16 +18,17 @@ FILL = 116  # grey of the margin around photos smaller than a crop: the model's 
 
 
 def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
-                    scale_range: tuple[float, float], flip: float, brightness: float,
-                    contrast: float, colour: float, grayscale: float, noise: float, blur: float,
-                    ) -> tuple[Tensor, Tensor]:
+                    scale_range: tuple[float, float], animal_crops: float, flip: float,
+                    brightness: float, contrast: float, colour: float, grayscale: float,
+                    noise: float, blur: float) -> tuple[Tensor, Tensor]:
     """A random zoom, crop and flip of image and mask; random light, colour, noise and blur.
 
     Gives image (3, *crop_size) and mask (*crop_size), both uint8. Where the zoomed photo is
     smaller than the crop it lies at a random place in it, on grey, and the mask there is 255.
     The parameters are the knobs of that name in `config.py`.
     """
-    image, mask = zoom_and_crop(image, mask, crop_size, uniform(*scale_range, log=True))
+    image, mask = zoom_and_crop(image, mask, crop_size, uniform(*scale_range, log=True),
+                                animal_crops)
     if chance(flip):
         image, mask = image.flip(-1), mask.flip(-1)
     if chance(grayscale):
@@ -49,12 +50,21 @@ def eval_transform(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom: float,
-                  ) -> tuple[Tensor, Tensor]:
-    """Cut a window at random and scale it by `zoom` to `crop_size` (one factor, no stretching)."""
+                  animal_crops: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Cut a window at random and scale it by `zoom` to `crop_size` (one factor, no stretching).
+
+    With the probability `animal_crops` it is a window with an animal in it, if there is one: small
+    animals are rarely in a window that lies anywhere.
+    """
     height, width = mask.shape
     window_height, window_width = (max(1, round(side / zoom)) for side in crop_size)
-    top = integer(min(0, height - window_height), max(0, height - window_height))
-    left = integer(min(0, width - window_width), max(0, width - window_width))
+    rows, columns = places(height, window_height), places(width, window_width)
+    if animal_crops and chance(animal_crops):
+        animal = ((mask > 0) & (mask != IGNORE)).nonzero()
+        if len(animal):
+            row, column = animal[integer(0, len(animal) - 1)].tolist()
+            rows, columns = around(row, window_height, rows), around(column, window_width, columns)
+    top, left = integer(*rows), integer(*columns)
     # Negative padding cuts, positive padding adds the margin.
     window = (-left, left + window_width - width, -top, top + window_height - height)
     image, mask = F.pad(image, window, value=FILL), F.pad(mask, window, value=IGNORE)
@@ -62,6 +72,17 @@ def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom:
         image = vision.resize(image, list(crop_size), antialias=True)
         mask = F.interpolate(mask[None, None], crop_size, mode="nearest-exact")[0, 0]
     return image, mask
+
+
+def places(length: int, window: int) -> tuple[int, int]:
+    """The first and the last place where a window can begin, in a photo or around it."""
+    return min(0, length - window), max(0, length - window)
+
+
+def around(pixel: int, window: int, places: tuple[int, int]) -> tuple[int, int]:
+    """Those of the `places` for which the window holds the pixel."""
+    first, last = places
+    return max(first, pixel - window + 1), min(last, pixel)
 
 
 def change_light(image: Tensor, brightness: float, contrast: float, colour: float) -> Tensor:

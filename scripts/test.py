@@ -200,13 +200,14 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     with outputs.RecordFile(records_path, info) as records:
         dataset.indices = np.array([index for index in dataset.indices
                                     if manifest[int(index)].image not in records], dtype=int)
-        loader = DataLoader(dataset, batch_size=config.predict_batch_size,
-                            collate_fn=group_by_shape, num_workers=config.num_workers,
+        loader = DataLoader(dataset, collate_fn=group_by_shape, num_workers=config.num_workers,
+                            batch_size=1 if config.tile else config.predict_batch_size,
                             pin_memory=device.type == "cuda")
         print(f"device      {describe_device(device, precision)}")
         bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False,
                    disable=None)  # no bar in a log file
-        with bar, closing(net.predict(loader, precision.dtype, config.flips)) as predictions:
+        with bar, closing(net.predict(loader, precision.dtype, config.flips,
+                                      config.tile)) as predictions:
             for prediction in predictions:
                 photo = prediction.photo
                 row = manifest[photo.index]

@@ -31,7 +31,7 @@ from camera_trapinator.dataset import (
     group_by_shape,
     known_fingerprints,
 )
-from camera_trapinator.loss import build_criterion
+from camera_trapinator.loss import Distillation, build_criterion
 from camera_trapinator.manifest import Manifest, read_classes, read_manifest
 from camera_trapinator.metrics import ConfusionMatrix, recall_thresholds
 from camera_trapinator.model import adopt, build_model, pretrained_weights
@@ -62,11 +62,11 @@ from camera_trapinator.utils import (
     seed_everything,
 )
 
-AUGMENTATION = ("crop_size", "scale_range", "flip", "brightness", "contrast", "colour",
-                "grayscale", "noise", "blur")
+AUGMENTATION = ("crop_size", "scale_range", "animal_crops", "flip", "brightness", "contrast",
+                "colour", "grayscale", "noise", "blur")
 # What may change on --resume, because the result does not depend on it.
-MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "flips", "mask_size",
-           "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
+MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "tile", "flips",
+           "mask_size", "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
            "project_file", "data_root")
 
 
@@ -120,6 +120,7 @@ def main() -> None:
         first_weights(net, config, [name for name, _ in classes], shares[train_rows].sum(axis=0))
     net = net.to(device, memory_format=torch.channels_last)
     criterion = build_criterion(config.loss, class_weights(config, shares[train_rows])).to(device)
+    teacher = find_teacher(config, [name for name, _ in classes], device)
     optimizer = build_optimizer(config, net)
     scaler = torch.amp.GradScaler(device.type, enabled=precision.scaler)
     history = []
@@ -164,22 +165,23 @@ def main() -> None:
         write_curves(run / "log.csv", run / "curves.png")
         write_model_card(run, content)
 
-    fit(net, averaged, train_loader, val_loader, sampler, criterion, optimizer, scaler, precision,
-        config, len(classes), history, save)
+    fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer, scaler,
+        precision, config, len(classes), history, save)
     best = max(history, key=lambda row: row[config.best_by] or 0.0)
     print(f"best        epoch {best['epoch']}, mean IoU {text(best['mean_iou'])}, foreground IoU "
           f"{text(best['foreground_iou'])} on the validation photos at network size")
     print(f"next        python scripts/test.py --run {run.name}")
 
 
-def fit(net, averaged, train_loader, val_loader, sampler, criterion, optimizer, scaler,
+def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer, scaler,
         precision: Precision, config: Config, num_classes: int, history: list[dict], save) -> None:
     """Train from the epoch after `history` to the last one; the only training loop there is.
 
     `net` learns, `model` is what the training step calls; `averaged` is validated and saved: the
-    running mean of the weights of `net`, or `net` itself.
+    running mean of the weights of `net`, or `net` itself. `teacher` is a trained network whose
+    predictions are learned too, or None.
     """
-    model = net
+    model, distillation = net, Distillation(config.temperature)
     device = net.mean.device
     steps_per_epoch = len(sampler)
     for epoch in range(len(history), config.epochs):
@@ -202,8 +204,12 @@ def fit(net, averaged, train_loader, val_loader, sampler, criterion, optimizer, 
             # Forward: what does the network say, and how wrong is it?
             with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
                 pred = model(images)  # (N, C, H, W)
+                advice = teacher(images).detach() if teacher else None  # no gradient goes there
             total, weight = criterion(pred, masks)
             loss = (total / weight).sum()
+            if teacher:  # how far is it from what a larger network says?
+                total, weight = distillation(pred, advice, masks)
+                loss = loss.lerp((total / weight).sum(), config.teacher_share)
 
             # Backward: how does each weight have to change? (Never twice for one forward pass.)
             optimizer.zero_grad()
@@ -228,7 +234,7 @@ def fit(net, averaged, train_loader, val_loader, sampler, criterion, optimizer, 
                              "the epoch before. Lower learning_rate, or set precision: fp32")
 
         scores, thresholds = validate(averaged, val_loader, criterion, precision, num_classes,
-                                      config.flips)
+                                      config.flips, config.tile)
         history.append({
             "epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": mean_loss,
             **scores, "images_per_second": steps_per_epoch * len(images) / train_seconds,
@@ -242,13 +248,13 @@ def fit(net, averaged, train_loader, val_loader, sampler, criterion, optimizer, 
 
 @torch.no_grad()
 def validate(net, loader, criterion, precision: Precision, num_classes: int, flips: bool,
-             ) -> tuple[dict, dict | None]:
+             tile: int) -> tuple[dict, dict | None]:
     """Loss and scores on the validation photos, whole, at network size; and thresholds of the
     confidence, see metrics.recall_thresholds."""
     device = net.mean.device
     matrix, total, weight = ConfusionMatrix(num_classes, device), 0.0, 0.0
     confidences = []  # of the photos with an animal
-    with closing(net.predict(loader, precision.dtype, flips)) as predictions:
+    with closing(net.predict(loader, precision.dtype, flips, tile)) as predictions:
         for prediction in predictions:
             if prediction.photo.failure:
                 raise InputError(f"{loader.dataset.manifest[prediction.photo.index].image}: "
@@ -275,15 +281,32 @@ def model_arguments(config: Config, num_classes: int) -> dict:
 def first_weights(net, config: Config, classes: list[str], shares: np.ndarray) -> None:
     """What a new run begins with: another run's weights, pretrained ones, or chance."""
     if config.init_from:
-        path = here_or_below_root(config.init_from)
-        if not path.is_file():
-            path = RUNS / config.init_from / "best.pt"
-        other = load_checkpoint(path)
+        other = load_run(config.init_from)
         adopt(net, classes, other["model"], [name for name, _ in other["classes"]])
         return
     if config.encoder != "none" and config.weights != "none":
         net.encoder.load_state_dict(pretrained_weights(config.encoder, config.weights))
     net.expect(shares)
+
+
+def load_run(name: str) -> dict:
+    """The checkpoint that a knob names: a .pt file, or a run, of which best.pt is meant."""
+    path = here_or_below_root(name)
+    return load_checkpoint(path if path.is_file() else RUNS / name / "best.pt")
+
+
+def find_teacher(config: Config, classes: list[str], device: torch.device):
+    """The trained network that the knob `teacher` names, frozen; None if there is none."""
+    if not config.teacher:
+        return None
+    checkpoint = load_run(config.teacher)
+    known = [name for name, _ in checkpoint["classes"]]
+    if known != classes:
+        raise InputError(f"teacher: {config.teacher} knows the classes {', '.join(known)}; the "
+                         f"photos' are {', '.join(classes)}. They must be the same, in one order")
+    teacher = build_model(**checkpoint["model_arguments"])
+    teacher.load_state_dict(checkpoint["model"])
+    return teacher.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def build_optimizer(config: Config, net) -> torch.optim.Optimizer:

@@ -30,7 +30,7 @@ PLAIN = {"brightness": 0.0, "contrast": 0.0, "colour": 0.0, "grayscale": 0.0, "n
          "blur": 0.0}
 STRONG = {"brightness": 0.4, "contrast": 0.4, "colour": 0.4, "grayscale": 0.3, "noise": 8.0,
           "blur": 0.5}
-GEOMETRY = {"crop_size": (48, 64), "scale_range": (0.7, 1.4), "flip": 0.5}
+GEOMETRY = {"crop_size": (48, 64), "scale_range": (0.7, 1.4), "animal_crops": 0.3, "flip": 0.5}
 
 
 def draw_mask(width: int, height: int, seed: int) -> np.ndarray:
@@ -120,6 +120,33 @@ def test_crops_are_exact_and_margins_ignored(crop_size, zoom):
             assert (cropped[:, margin] == FILL).all()
 
 
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 1.37])
+def test_crops_are_laid_where_an_animal_is_as_often_as_asked(zoom):
+    """One animal of 2 x 3 pixels in a photo of 200 x 300: a crop anywhere hardly ever holds it."""
+    image = torch.zeros(3, 200, 300, dtype=torch.uint8)
+    mask = torch.zeros(200, 300, dtype=torch.uint8)
+    mask[0, :] = IGNORE  # no animal
+    for top, left in ((57, 211), (1, 0), (198, 297)):
+        mask[1:] = 0
+        mask[top:top + 2, left:left + 3] = 2
+        held = {0.0: 0, 0.5: 0, 1.0: 0}
+        corners = set()
+        for share in held:
+            for seed in range(100):
+                torch.manual_seed(seed)
+                _, cropped = zoom_and_crop(image, mask, (32, 40), zoom, share)
+                held[share] += bool((cropped == 2).any())
+                if share == 1 and zoom == 1:
+                    rows, columns = (cropped == 2).nonzero().T
+                    corners.add((int(rows[0]), int(columns[0])))
+                    assert not len(rows) or (cropped != IGNORE).all() or top == 1
+        assert held[0.0] < 15 and 30 < held[0.5] < 70 and held[1.0] == 100, held
+        if zoom == 1 and top == 57:
+            assert len(corners) > 70  # anywhere in the crop, not in its middle
+    _, cropped = zoom_and_crop(image, torch.zeros_like(mask), (32, 40), zoom, 1.0)
+    assert cropped.shape == (32, 40)  # an empty photo has no animal to look for
+
+
 def test_places_and_zooms_vary_over_their_whole_range():
     height, width = 30, 40
     coordinates = torch.arange(height)[:, None].expand(height, width).to(torch.uint8)
@@ -131,7 +158,8 @@ def test_places_and_zooms_vary_over_their_whole_range():
         tops.add(int(mask[0, 0]))
         gradient = torch.arange(width).to(torch.uint8).expand(3, height, width)
         image, _ = train_transform(gradient, coordinates, crop_size=(10, 10),
-                                   scale_range=(0.5, 2.0), flip=0.5, **PLAIN)
+                                   scale_range=(0.5, 2.0), animal_crops=0.0,
+                                   flip=0.5, **PLAIN)
         sides.add(round(abs(int(image[0, 0, 8]) - int(image[0, 0, 1])) / 7, 1))
         flips += int(image[0, 0, 8]) < int(image[0, 0, 1])
     assert tops == set(range(21))  # both ends too
@@ -142,7 +170,7 @@ def test_places_and_zooms_vary_over_their_whole_range():
 def test_colours_change_in_the_image_only():
     mask = torch.from_numpy(draw_mask(64, 48, 3))
     image = coloured_photo(mask.numpy())
-    still = {"crop_size": (48, 64), "scale_range": (1.0, 1.0), "flip": 0.0}
+    still = {"crop_size": (48, 64), "scale_range": (1.0, 1.0), "animal_crops": 0.0, "flip": 0.0}
     same, _ = train_transform(image, mask, **still, **PLAIN)
     assert torch.equal(same, image)
     for name, value in STRONG.items():
@@ -162,7 +190,7 @@ def test_the_range_of_brightness():
     mask = torch.zeros(16, 16, dtype=torch.uint8)
     torch.manual_seed(0)
     values = [int(train_transform(image, mask, crop_size=(16, 16), scale_range=(1.0, 1.0),
-                                  flip=0.0, **PLAIN | {"brightness": 0.4})[0][0, 0, 0])
+                                  animal_crops=0.0, flip=0.0, **PLAIN | {"brightness": 0.4})[0][0, 0, 0])
               for _ in range(300)]
     assert 59 <= min(values) < 65 and 135 < max(values) <= 140
     assert 96 < np.mean(values) < 104

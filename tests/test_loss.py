@@ -12,6 +12,8 @@ from camera_trapinator.loss import (
     CrossEntropy,
     CrossEntropyDice,
     Dice,
+    Distillation,
+    Focal,
     LeastSquares,
     build_criterion,
 )
@@ -20,6 +22,8 @@ WEIGHTS = [0.2, 1.0, 3.5, 0.7]
 CRITERIA = {
     "cross_entropy": lambda: CrossEntropy(),
     "weighted cross_entropy": lambda: CrossEntropy(WEIGHTS),
+    "focal": lambda: Focal(),
+    "weighted focal": lambda: Focal(WEIGHTS),
     "dice": lambda: Dice(),
     "cross_entropy_dice": lambda: CrossEntropyDice(WEIGHTS),
     "least_squares": lambda: LeastSquares(),
@@ -77,6 +81,33 @@ def test_cross_entropy_is_torchs_own_mean(weights, dtype):
     torch.testing.assert_close(loss_of(CrossEntropy(weights), logits, masks.to(dtype)), expected)
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_focal_is_that_of_loops_over_the_pixels(weights):
+    logits, masks, _ = make_batch("focal", photos=3)
+    total = number = 0.0
+    for photo, mask in zip(logits.double().softmax(dim=1).numpy(), masks.numpy(), strict=True):
+        for y, x in np.argwhere(mask != IGNORE):
+            sure = photo[mask[y, x], y, x]
+            weight = 1.0 if weights is None else weights[mask[y, x]]
+            total -= weight * (1 - sure) ** 2 * math.log(sure)
+            number += weight
+    loss = loss_of(Focal(weights), logits, masks)
+    assert loss.item() == pytest.approx(total / number, rel=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_distillation_is_torchs_divergence_and_nothing_for_a_perfect_student(temperature):
+    logits, masks, ignored = make_batch("distillation")
+    teacher = make_batch("distillation", seed=1)[0]
+    # Scaled by the square of the temperature, so that gradients stay as large (Hinton et al.).
+    expected = temperature**2 * F.kl_div(
+        (logits / temperature).log_softmax(dim=1), (teacher / temperature).softmax(dim=1),
+        reduction="none").sum(dim=1)[~ignored].mean()
+    criterion = Distillation(temperature)
+    torch.testing.assert_close(loss_of(criterion, logits, teacher, masks), expected)
+    assert loss_of(criterion, teacher, teacher, masks).item() < 1e-6
+
+
 def test_dice_is_that_of_loops_over_the_pixels():
     logits, masks, _ = make_batch("dice", photos=4)
     masks[1][masks[1] == 1] = 0  # a photo without the class 1
@@ -116,6 +147,13 @@ def test_a_perfect_prediction_costs_next_to_nothing_and_a_wrong_one_much(name):
     criterion = CRITERIA[name]()
     assert loss_of(criterion, perfect, targets).item() < 1e-6
     assert loss_of(criterion, wrong, targets).item() > 0.99
+
+
+def test_focal_cares_less_for_what_is_nearly_right():
+    logits, masks, _ = make_batch("focal")
+    logits = logits + 4 * F.one_hot(masks.long().masked_fill(masks == IGNORE, 0),
+                                    len(WEIGHTS)).permute(0, 3, 1, 2)
+    assert loss_of(Focal(), logits, masks) < 0.5 * loss_of(CrossEntropy(), logits, masks)
 
 
 @pytest.mark.parametrize("name", [name for name in CRITERIA if name != "least_squares"])

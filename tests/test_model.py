@@ -1,6 +1,8 @@
 """The U-Net is the paper's, takes photos of any size, and predicts each for itself."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +15,13 @@ from torch.utils.data import DataLoader
 from camera_trapinator import InputError
 from camera_trapinator.dataset import PredictionDataset, group_by_shape
 from camera_trapinator.manifest import Manifest, Row
-from camera_trapinator.model import Prediction, SegmentationModel, UNet, largest_class
+from camera_trapinator.model import (
+    Prediction,
+    SegmentationModel,
+    UNet,
+    largest_class,
+    tile_starts,
+)
 from camera_trapinator.photos import Photo
 
 # Channels in and out of the paper's 3x3 convolutions and up-convolutions, read off its figure 1
@@ -345,6 +353,82 @@ def test_a_path_that_is_no_photo_is_named(tmp_path):
     for path in (tmp_path / "notes.jpg", tmp_path / "missing.jpg"):
         with pytest.raises(InputError, match=path.name):
             small_unet().predict(path)
+
+
+# -------------------------------------------------------------------------------------- tiles
+
+
+@pytest.mark.parametrize("tile", [4, 16, 17, 100])
+def test_tiles_cover_everything_and_overlap_by_a_quarter(tile):
+    for length in range(1, 230):
+        starts, side = tile_starts(length, tile)
+        assert side == min(tile, length) and starts[0] == 0 and starts[-1] + side == length
+        for first, second in zip(starts, starts[1:], strict=False):
+            assert 0 < second - first <= tile - tile // 4
+        # With one tile less they could not.
+        assert len(starts) == 1 or (len(starts) - 1) * (tile - tile // 4) + tile // 4 < length
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_where_one_tile_suffices_it_is_the_whole_photo(flips):
+    net, photo = small_unet(working_scale=0), random_photo(41, 64)
+    whole = net.predict(photo, flips=flips)
+    assert torch.equal(net.predict(photo, flips=flips, tile=64).logits, whole.logits)
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 100), (100, 5), (63, 64), (65, 64), (131, 97)])
+def test_tiles_leave_a_network_that_looks_at_pixels_alone_as_it_is(height, width):
+    photo = random_photo(height, width)
+    whole, tiled = (RedOrNot().predict(photo, tile=tile) for tile in (0, 32))
+    torch.testing.assert_close(tiled.logits.float(), whole.logits, atol=2e-3, rtol=1e-3)
+    assert np.array_equal(tiled.mask(), whole.mask())
+
+
+def test_tiles_are_blended_as_by_hand():
+    """Each tile by itself, laid on a full canvas, weighted by a Gaussian of an eighth of a tile."""
+    net, photo, tile = small_unet(working_scale=0), random_photo(50, 83), 24
+    total, weight = np.zeros((3, 50, 83)), np.zeros((50, 83))
+    side = np.exp(-0.5 * ((np.arange(tile) - 11.5) / 3) ** 2)
+    for top in tile_starts(50, tile)[0]:
+        for left in tile_starts(83, tile)[0]:
+            window = slice(top, top + tile), slice(left, left + tile)
+            logits = net.predict(photo[window]).logits.double().numpy()
+            total[:, *window] += logits * np.outer(side, side)
+            weight[window] += np.outer(side, side)
+    prediction = net.predict(photo, tile=tile)
+    np.testing.assert_allclose(prediction.logits.float().numpy(), total / weight, atol=2e-3,
+                               rtol=2e-3)
+    exact = torch.tensor(total / weight)
+    assert prediction.foreground().dtype == np.float32
+    np.testing.assert_allclose(prediction.foreground(), 1 - exact.softmax(dim=0)[0], atol=2e-3)
+    species, share = prediction.species()
+    assert (species == exact[1:].argmax(dim=0).numpy() + 1).mean() > 0.99
+    np.testing.assert_allclose(share, exact[1:].softmax(dim=0).amax(dim=0), atol=2e-3)
+
+
+TWENTY_FOUR_MEGAPIXELS = """
+import resource, sys
+import numpy as np
+from PIL import Image
+from camera_trapinator.model import UNet
+from camera_trapinator.outputs import photo_record
+
+net = UNet(num_classes=5, working_scale=0, width=4, depth=4).eval()
+prediction = net.predict(sys.argv[1], tile=640)
+mask = prediction.mask()
+photo_record("a", mask, prediction.foreground(), prediction.species(), width=6000, height=4000)
+assert mask.shape == (4000, 6000) and prediction.logits.shape == (5, 4000, 6000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def test_a_photo_of_24_megapixels_needs_less_than_one_and_a_half_gigabytes(tmp_path):
+    path = tmp_path / "large.jpg"
+    Image.fromarray(random_photo(4000, 6000)).save(path)
+    result = subprocess.run([sys.executable, "-c", TWENTY_FOUR_MEGAPIXELS, path],
+                            capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout) < 1500, result.stdout  # MiB at its highest
 
 
 # ------------------------------------------------------------------- gradients and precision

@@ -109,12 +109,13 @@ function groups(report) {
     [name, whole(row.images), number(row.mean_iou), number(row.foreground_iou)]);
   const header = (what) => [what, "photos", "mean IoU", "foreground IoU"];
   const sizes = Object.entries(report.by_size).map(([name, row]) =>
-    [name, whole(row.images), percent(row.found_share), number(row.foreground_iou)]);
+    [name, whole(row.images), percent(row.found_share), percent(row.recall),
+      number(row.foreground_iou)]);
   section("groups", "Where it holds", null, make("div", { class: "side" },
     make("div", {}, make("h3", {}, "Locations"), table(header("trained on?"), rows(report.locations))),
     make("div", {}, make("h3", {}, "Day and night"), table(header("light"), rows(report.light))),
     make("div", {}, make("h3", {}, "Size of the animals"),
-      table(["share of the photo", "photos", "found", "foreground IoU"], sizes))));
+      table(["share of the photo", "photos", "found", "pixels found", "foreground IoU"], sizes))));
 }
 
 function emptyPhotos(report) {
