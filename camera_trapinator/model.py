@@ -79,12 +79,13 @@ class Prediction:
         return largest_class(self.logits, size).cpu().numpy()
 
     def foreground(self) -> np.ndarray:
-        """Probability that a pixel is no background, float32 (h, w) at network size."""
+        """Probability that a pixel is no background, (h, w) at network size, as precise as the
+        logits."""
         return self._by_rows(lambda logits: 1 - logits.softmax(dim=0)[0])
 
     def species(self) -> tuple[np.ndarray, np.ndarray]:
         """The likeliest species of each pixel, uint8 (h, w) at network size, and its share of the
-        foreground probability, float32."""
+        foreground probability, as precise as the logits."""
         return (self._by_rows(lambda logits: (logits[1:].argmax(dim=0) + 1).byte()),
                 self._by_rows(lambda logits: logits[1:].softmax(dim=0).amax(dim=0)))
 
@@ -92,8 +93,14 @@ class Prediction:
         """`function` of the logits, some rows at a time: of a photo of 20 megapixels all classes
         at once would not fit into memory."""
         rows = max(1, 2**22 // self.logits[:, 0].numel())
-        return torch.cat([function(part.float()) for part in self.logits.split(rows, dim=1)]
-                         ).cpu().numpy()
+        whole = None
+        for top in range(0, self.logits.shape[1], rows):
+            part = function(self.logits[:, top:top + rows].float())
+            if whole is None:
+                dtype = self.logits.dtype if part.is_floating_point() else part.dtype
+                whole = part.new_empty(self.logits.shape[1:], dtype=dtype)
+            whole[top:top + rows] = part
+        return whole.cpu().numpy()
 
 
 def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
@@ -221,7 +228,7 @@ class SegmentationModel(nn.Module):
             photo = photos.photo_of(image, self.working_scale)
         else:
             return self._predict_batches(source, precision, flips, tile)
-        images = torch.from_numpy(photo.image.copy()).permute(2, 0, 1).unsqueeze(0)
+        images = torch.from_numpy(photo.image).permute(2, 0, 1).unsqueeze(0)
         return next(self._predict_batches([[(images, [photo])]], precision, flips, tile))
 
     @torch.inference_mode()

@@ -113,7 +113,7 @@ def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
         pixels = pixels.transpose(turn)
     if lying:
         width, height = height, width
-    return Photo(np.asarray(pixels), width, height, _datetime(exif))
+    return Photo(np.array(pixels), width, height, _datetime(exif))
 
 
 def photo_size(path: str | Path, stored: bool = False) -> tuple[int, int]:

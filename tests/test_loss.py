@@ -150,10 +150,12 @@ def test_a_perfect_prediction_costs_next_to_nothing_and_a_wrong_one_much(name):
 
 
 def test_focal_cares_less_for_what_is_nearly_right():
-    logits, masks, _ = make_batch("focal")
-    logits = logits + 4 * F.one_hot(masks.long().masked_fill(masks == IGNORE, 0),
+    hard, masks, _ = make_batch("focal")
+    logits = hard + 8 * F.one_hot(masks.long().masked_fill(masks == IGNORE, 0),
                                     len(WEIGHTS)).permute(0, 3, 1, 2)
-    assert loss_of(Focal(), logits, masks) < 0.5 * loss_of(CrossEntropy(), logits, masks)
+    losses = [[loss_of(criterion, values, masks).item() for values in (logits, hard)]
+              for criterion in (CrossEntropy(), Focal())]
+    assert losses[1][0] / losses[1][1] < 0.7 * losses[0][0] / losses[0][1]
 
 
 @pytest.mark.parametrize("name", [name for name in CRITERIA if name != "least_squares"])
@@ -161,7 +163,7 @@ def test_the_gradient_is_the_slope_of_the_loss(name):
     """Finite differences, in double precision, of the formulas written afresh."""
     logits, masks, _ = make_batch(name, photos=2, height=2, width=3)
     masks[0, 0] = torch.tensor([0, 2, IGNORE])  # both photos hold some ignored pixels
-    weights = torch.ones(4) if name == "cross_entropy" else torch.tensor(WEIGHTS)
+    weights = torch.ones(4) if name in ("cross_entropy", "focal") else torch.tensor(WEIGHTS)
 
     def oracle(values):
         loss = 0.0
@@ -171,6 +173,11 @@ def test_the_gradient_is_the_slope_of_the_loss(name):
         if "entropy" in name:
             loss += F.cross_entropy(values, masks.long(), weights.double(),
                                     ignore_index=IGNORE).item()
+        if "focal" in name:
+            weights_of_pixels = weights.double()[masks.long().where(masks != IGNORE, 0)]
+            entropy = F.cross_entropy(values, masks.long(), ignore_index=IGNORE, reduction="none")
+            focal = weights_of_pixels * (1 - (-entropy).exp()) ** 2 * entropy
+            loss += (focal.sum() / weights_of_pixels[masks != IGNORE].sum()).item()
         return loss
 
     leaf = logits.clone().requires_grad_()

@@ -399,7 +399,6 @@ def test_tiles_are_blended_as_by_hand():
     np.testing.assert_allclose(prediction.logits.float().numpy(), total / weight, atol=2e-3,
                                rtol=2e-3)
     exact = torch.tensor(total / weight)
-    assert prediction.foreground().dtype == np.float32
     np.testing.assert_allclose(prediction.foreground(), 1 - exact.softmax(dim=0)[0], atol=2e-3)
     species, share = prediction.species()
     assert (species == exact[1:].argmax(dim=0).numpy() + 1).mean() > 0.99
@@ -413,12 +412,21 @@ from PIL import Image
 from camera_trapinator.model import UNet
 from camera_trapinator.outputs import photo_record
 
-net = UNet(num_classes=5, working_scale=0, width=4, depth=4).eval()
+
+class Red(UNet):
+    def forward(self, images):
+        logits = super().forward(images) / 1000
+        logits[:, 0] += 3
+        logits[:, 1] += images[:, 0].float() / 20 - 6
+        return logits
+
+net = Red(num_classes=5, working_scale=0, width=8, depth=4).eval()
 prediction = net.predict(sys.argv[1], tile=640)
 mask = prediction.mask()
 photo_record("a", mask, prediction.foreground(), prediction.species(), width=6000, height=4000)
-assert mask.shape == (4000, 6000) and prediction.logits.shape == (5, 4000, 6000)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+assert mask.shape == (4000, 6000) and 0.1 < (mask == 1).mean() < 0.4
+assert prediction.logits.shape == (5, 4000, 6000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
@@ -428,7 +436,7 @@ def test_a_photo_of_24_megapixels_needs_less_than_one_and_a_half_gigabytes(tmp_p
     result = subprocess.run([sys.executable, "-c", TWENTY_FOUR_MEGAPIXELS, path],
                             capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
-    assert float(result.stdout) < 1500, result.stdout  # MiB at its highest
+    assert float(result.stdout) < 1.5e9, result.stdout  # bytes at its highest
 
 
 # ------------------------------------------------------------------- gradients and precision

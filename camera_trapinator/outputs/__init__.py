@@ -99,11 +99,11 @@ def failure_record(file: str, failure: str, *, location: str = "", datetime: str
 
 def smoothed(foreground: np.ndarray) -> np.ndarray:
     """Mean of the 5 x 5 pixels around each one: a lonely pixel is no animal. float32 (h, w)."""
-    return ndimage.uniform_filter(foreground.astype(np.float32), 5, mode="nearest")
+    return ndimage.uniform_filter(np.asarray(foreground, np.float32), 5, mode="nearest")
 
 
 class Maps(NamedTuple):
-    """What the network says of each pixel, (h, w) at its own size."""
+    """What the network says of each pixel, (h, w) at its own size, or of those of a part, (n,)."""
 
     foreground: np.ndarray  # probability that it is no background, float32
     smooth: np.ndarray  # the same, smoothed
@@ -142,10 +142,11 @@ def find_blobs(mask: np.ndarray, maps: Maps, smallest_blob: float,
     covered, blobs = np.zeros(maps.foreground.shape, bool), []
     for inside, window in parts_of(mask, smallest_blob):
         species = int(np.bincount(mask[window][inside]).argmax())
-        rows, columns = np.nonzero(inside)
-        pixels = row_of[window[0]][rows], column_of[window[1]][columns]  # of the maps
-        covered[pixels] = True
-        blobs.append(_blob(inside, window, mask.shape, species, pixels, maps))
+        rows, columns = row_of[window[0]], column_of[window[1]]  # of the maps
+        for row, row_inside in zip(rows, inside, strict=True):  # not all at once: little memory
+            covered[row, columns[row_inside]] = True
+        part = Maps(*(plane[rows[:, None], columns][inside] for plane in maps))
+        blobs.append(_blob(inside, window, mask.shape, species, part))
     return blobs, covered
 
 
@@ -161,27 +162,24 @@ def find_faint(maps: Maps, covered: np.ndarray, faint: float) -> list[dict]:
     blobs = []
     for _, number, window in sorted(parts, key=lambda part: -part[0])[:MOST_FAINT]:
         inside = labels[window] == number
-        rows, columns = np.nonzero(inside)
-        pixels = rows + window[0].start, columns + window[1].start
-        weights = (maps.foreground * maps.share)[pixels]
-        species = int(np.bincount(maps.species[pixels], weights=weights).argmax())
-        blobs.append(_blob(inside, window, labels.shape, species, pixels, maps))
+        part = Maps(*(plane[window][inside] for plane in maps))
+        species = int(np.bincount(part.species, weights=part.foreground * part.share).argmax())
+        blobs.append(_blob(inside, window, labels.shape, species, part))
     return blobs
 
 
 def _blob(inside: np.ndarray, window: tuple[slice, slice], size: tuple[int, int], species: int,
-          pixels: tuple[np.ndarray, np.ndarray], maps: Maps) -> dict:
-    """A part `inside` the `window` of a mask of that `size`, whose pixels are those of the maps."""
-    foreground = maps.foreground[pixels]
-    own = foreground[maps.species[pixels] == species] * maps.share[pixels][
-        maps.species[pixels] == species]
+          part: Maps) -> dict:
+    """A part `inside` the `window` of a mask of that `size`, and what the maps say of it."""
+    its = part.species == species
+    own = part.foreground[its] * part.share[its]
     return {
         "class": species, **_place(inside, (window[0].start, window[1].start), size),
         "area": _rounded(inside.sum() / (size[0] * size[1])),
-        "confidence": _rounded(foreground.mean(dtype=np.float64)),
-        "peak": _rounded(maps.smooth[pixels].max()),
+        "confidence": _rounded(part.foreground.mean(dtype=np.float64)),
+        "peak": _rounded(part.smooth.max()),
         "class_confidence": _rounded(own.sum(dtype=np.float64)
-                                     / max(foreground.sum(dtype=np.float64), 1e-9)),
+                                     / max(part.foreground.sum(dtype=np.float64), 1e-9)),
     }
 
 
