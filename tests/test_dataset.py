@@ -21,7 +21,7 @@ from camera_trapinator.dataset import (
 )
 from camera_trapinator.manifest import Manifest, Row
 from camera_trapinator.photos import read_mask, write_mask
-from camera_trapinator.sampler import TrainSampler
+from camera_trapinator.sampler import CurriculumSampler
 from camera_trapinator.transforms import FILL, eval_transform, train_transform, zoom_and_crop
 
 # The colour of a photo tells the class, far from the grey of the margin.
@@ -251,7 +251,7 @@ def test_a_photo_drawn_twice_is_augmented_in_two_ways(folder):
 def batches_of(folder, num_workers: int, epochs: int, batch_size: int = 3) -> list[list]:
     """All batches of some epochs, as train.py loads them."""
     dataset = train_set(folder)
-    sampler = TrainSampler(len(dataset), batch_size, seed=5)
+    sampler = CurriculumSampler(len(dataset), batch_size, seed=5)
     loader = DataLoader(dataset, batch_sampler=sampler, num_workers=num_workers,
                         persistent_workers=num_workers > 0, generator=torch.Generator())
     found = []
@@ -279,7 +279,7 @@ def test_dataset_works_in_spawned_workers(folder):
     dataset = train_set(folder)
     restored = pickle.loads(pickle.dumps(dataset))
     assert torch.equal(restored[(3, 9)][0], dataset[(3, 9)][0])
-    sampler = TrainSampler(10, 3, 1)
+    sampler = CurriculumSampler(10, 3, 1)
     sampler.set_epoch(4)
     loader = DataLoader(dataset, batch_sampler=sampler, num_workers=1,
                         multiprocessing_context="spawn")
@@ -291,7 +291,7 @@ def test_dataset_works_in_spawned_workers(folder):
 
 
 def draws(num_photos: int, batch_size: int, seed: int, epoch: int) -> list:
-    sampler = TrainSampler(num_photos, batch_size, seed)
+    sampler = CurriculumSampler(num_photos, batch_size, seed)
     sampler.set_epoch(epoch)
     batches = list(sampler)
     assert len(batches) == len(sampler)
@@ -314,7 +314,7 @@ def test_order_is_a_pure_function_of_seed_and_epoch():
     first = draws(50, 4, seed=1, epoch=2)
     torch.manual_seed(9)
     np.random.seed(9)
-    sampler = TrainSampler(50, 4, seed=1)
+    sampler = CurriculumSampler(50, 4, seed=1)
     for epoch in (5, 2):  # whatever came before, and a loop broken off
         sampler.set_epoch(epoch)
         next(iter(sampler))
