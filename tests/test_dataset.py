@@ -287,47 +287,6 @@ def test_dataset_works_in_spawned_workers(folder):
     assert batches == [[index for index, _ in batch] for batch in sampler]
 
 
-# ------------------------------------------------------------------------------ the sampler
-
-
-def draws(num_photos: int, batch_size: int, seed: int, epoch: int) -> list:
-    sampler = CurriculumSampler(num_photos, batch_size, seed)
-    sampler.set_epoch(epoch)
-    batches = list(sampler)
-    assert len(batches) == len(sampler)
-    return batches
-
-
-@pytest.mark.parametrize(("num_photos", "batch_size"), [(100, 8), (96, 8), (7, 7), (5, 8), (1, 1)])
-def test_each_photo_at_most_once_in_an_epoch(num_photos, batch_size):
-    for epoch in range(3):
-        batches = draws(num_photos, batch_size, 3, epoch)
-        assert {len(batch) for batch in batches} == {min(batch_size, num_photos)}
-        indices = [index for batch in batches for index, _ in batch]
-        assert len(set(indices)) == len(indices) and set(indices) <= set(range(num_photos))
-        assert num_photos - len(indices) < batch_size
-        seeds = [seed for batch in batches for _, seed in batch]
-        assert len(set(seeds)) == len(seeds) and all(0 <= seed < 2**63 for seed in seeds)
-
-
-def test_order_is_a_pure_function_of_seed_and_epoch():
-    first = draws(50, 4, seed=1, epoch=2)
-    torch.manual_seed(9)
-    np.random.seed(9)
-    sampler = CurriculumSampler(50, 4, seed=1)
-    for epoch in (5, 2):  # whatever came before, and a loop broken off
-        sampler.set_epoch(epoch)
-        next(iter(sampler))
-    assert list(sampler) == list(sampler) == first
-    assert draws(50, 4, seed=1, epoch=3) != first != draws(50, 4, seed=2, epoch=2)
-    assert all(type(number) is int for draw in first[0] for number in draw)
-
-
-def test_every_photo_is_drawn_in_the_long_run():
-    seen = {index for epoch in range(20) for batch in draws(10, 8, 0, epoch) for index, _ in batch}
-    assert seen == set(range(10))  # the two that are left over are others each time
-
-
 # ----------------------------------------------------------------------------- check_photos
 
 
