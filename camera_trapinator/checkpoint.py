@@ -17,7 +17,7 @@ from . import InputError
 from .utils import ROOT
 
 LOG_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "mean_iou", "foreground_iou",
-               "images_per_second", "seconds")
+               "images_per_second", "seconds", "pool", "distinct", "difficulty")
 
 
 def save_checkpoint(path: str | Path, content: dict) -> None:

@@ -80,6 +80,19 @@ class Config:
     norm: str = knob("batch", "normalisation after each convolution (paper: none)",
                      choices=("batch", "none"))
 
+    # which photos are drawn
+    balance: float = knob(0.0, "0 = photos as they come; 1 = each species equally often; 0.5 = in "
+                          "between (a photo's weight: share of photos with its rarest species, to "
+                          "the power of -balance)", 0, 1)
+    empty_fraction: float = knob(-1.0, "share of the draws that are empty photos; -1 = as they "
+                                 "come", -1, 0.99)
+    start_fraction: float = knob(1.0, "curriculum: share of the training photos, the easiest, that "
+                                 "the first epoch draws from; 1 = no curriculum", 0, 1)
+    curriculum_epochs: int = knob(10, "epochs until all photos are drawn from", 1, 100000)
+    difficulty: str = knob("photo", "what is hard: photo = small, hidden, cut, at night, blurred; "
+                           "loss = what an earlier run is bad at", choices=("photo", "loss"))
+    difficulty_run: str = knob("", "for difficulty: loss: that run, or a .pt file; empty = none")
+
     # loss
     loss: str = knob("cross_entropy", "training criterion",
                      choices=("cross_entropy", "focal", "dice", "cross_entropy_dice"))
@@ -202,6 +215,12 @@ def check_config(config: Config) -> Config:
         raise InputError(f"test_from: {config.test_from!r} is no day of the form 2023-07-04")
     if config.scale_range[0] > config.scale_range[1]:
         raise InputError(f"scale_range: {list(config.scale_range)} must go from small to large")
+    if -1 < config.empty_fraction < 0:
+        raise InputError(f"empty_fraction: {config.empty_fraction} is no share; give 0 .. 0.99, or "
+                         "-1 for empty photos as they come")
+    if config.start_fraction < 1 and config.difficulty == "loss" and not config.difficulty_run:
+        raise InputError("difficulty_run: difficulty: loss needs an earlier run; name it, or set "
+                         "difficulty: photo")
     if config.loss == "dice" and config.class_weights != "none":
         raise InputError("class_weights: dice knows no class weights; set class_weights: none, or "
                          "loss: cross_entropy_dice")

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from . import IGNORE, InputError, photos
+from .difficulty import FORMULA, SIZE, photo_difficulty
 from .manifest import BACKGROUND, Manifest, Row
 from .transforms import eval_transform
 
@@ -40,8 +41,8 @@ class CameraTrapDataset(Dataset):
     def __getitem__(self, draw: int | tuple[int, int]) -> tuple[Tensor, Tensor, int]:
         """Image uint8 (3, H, W), mask uint8 (H, W) and the place in the dataset.
 
-        `draw` is a place, or (place, seed) as `TrainSampler` gives it: then all chance in the
-        transform comes from that seed. The mask of a photo without label is 255 throughout.
+        `draw` is a place, or (place, seed) as `CurriculumSampler` gives it: then all chance in
+        the transform comes from that seed. The mask of a photo without label is 255 throughout.
         Raises InputError for files that cannot be read.
         """
         index, seed = draw if isinstance(draw, tuple) else (draw, None)
@@ -311,3 +312,40 @@ def _parse_facts(cells: list[str]) -> tuple[tuple, PhotoFacts]:
     bits, infrared, position, image, size, time = cells
     return (image, int(size), int(time)), PhotoFacts(
         "", int(bits, 16) if bits else None, infrared == "1", position == "1")
+
+
+# ------------------------------------------------------------------------ how hard a photo is
+
+
+def photo_difficulties(manifest: Manifest, rows: Sequence[int], data_root: Path, memory: Path,
+                       progress: Callable = iter) -> np.ndarray:
+    """The `photo_difficulty` of labelled rows of the manifest: float64 (rows,), 0 easy .. 1 hard.
+
+    Photos are read small and in parallel. What was found is remembered in the CSV `memory` by path,
+    size and time of change of photo and mask. `progress` wraps the iterator (tqdm). Raises
+    InputError for files that cannot be read.
+    """
+    known = _read_memory(memory, _parse_difficulty)
+
+    def judge(index: int) -> tuple[tuple, float]:
+        row = manifest[int(index)]
+        key = (FORMULA, *_file_stamp(data_root / row.image, "photo"),
+               *(("", 0, 0) if row.mask == BACKGROUND
+                 else _file_stamp(data_root / row.mask, "mask")))
+        if key not in known:
+            image = photos.read_photo(data_root / row.image, SIZE).image
+            mask = read_target(row, data_root, *image.shape[:2])
+            return key, photo_difficulty(image, mask)
+        return key, known[key]
+
+    with ThreadPoolExecutor() as pool:
+        judged = list(progress(pool.map(judge, rows)))
+    known |= judged
+    _write_memory(memory, ([difficulty, *key] for key, difficulty in known.items()))
+    return np.array([difficulty for _, difficulty in judged])
+
+
+def _parse_difficulty(cells: list[str]) -> tuple[tuple, float]:
+    difficulty, formula, image, size, time, mask, mask_size, mask_time = cells
+    return ((int(formula), image, int(size), int(time), mask, int(mask_size), int(mask_time)),
+            float(difficulty))

@@ -15,8 +15,11 @@ from typing import NamedTuple
 
 from . import InputError
 
-COLUMNS = ("image", "mask", "location", "datetime", "sequence", "split", "difficulty")
+COLUMNS = ("image", "mask", "location", "datetime", "sequence", "split", "difficulty",
+           "focus")
 SPLITS = ("train", "val", "test", "test_seen")
+FOCUS = {"yes": True, "1": True, "true": True,  # the focus column, in any case of letters
+         "": False, "no": False, "0": False, "false": False}
 BACKGROUND = "background"  # in the mask column: checked, nothing there
 
 # Folders that a camera makes by itself on its card; the location is the folder above them.
@@ -36,6 +39,7 @@ class Row(NamedTuple):
     sequence: str = ""
     split: str = ""
     difficulty: str = ""  # 0 easy .. 1 hard
+    focus: str = ""  # yes = show it first in a curriculum; see FOCUS
 
 
 class Class(NamedTuple):
@@ -103,7 +107,7 @@ def read_manifest(path: str | Path) -> Manifest:
     Where the location column is absent or empty, the location is the photo's folder
     (`location_of`). Raises InputError with line and value for: no such file, no `image` column,
     an empty, absolute or doubled image path, a path that leaves the data root, an unknown split,
-    a datetime or difficulty of another form.
+    a datetime, difficulty or focus of another form.
     """
     path = Path(path)
     columns = {name: TextColumn() for name in COLUMNS}
@@ -160,6 +164,9 @@ def _check_row(row: Row, where: str) -> None:
         if not valid:
             raise InputError(f"{where}: difficulty {row.difficulty!r} is not a number from 0 "
                              "(easy) to 1 (hard)")
+    if row.focus.lower() not in FOCUS:
+        raise InputError(f"{where}: focus {row.focus!r} is none of yes, 1, true, no, 0, "
+                         "false, or empty")
 
 
 # ----------------------------------------------------------------------------- classes.csv

@@ -30,15 +30,23 @@ from camera_trapinator.dataset import (
     check_photos,
     group_by_shape,
     known_fingerprints,
+    photo_difficulties,
+)
+from camera_trapinator.difficulty import (
+    read_difficulty,
+    scaled_ranks,
+    spread_empty,
+    write_difficulty,
 )
 from camera_trapinator.loss import Distillation, build_criterion
-from camera_trapinator.manifest import Manifest, read_classes, read_manifest
+from camera_trapinator.manifest import FOCUS, Manifest, read_classes, read_manifest
 from camera_trapinator.metrics import ConfusionMatrix, recall_thresholds
 from camera_trapinator.model import adopt, build_model, pretrained_weights
 from camera_trapinator.outputs import smoothed
 from camera_trapinator.outputs.curves import write_curves
 from camera_trapinator.outputs.model_card import write_model_card
-from camera_trapinator.sampler import TrainSampler
+from camera_trapinator.outputs.sheets import write_difficulty_sheet
+from camera_trapinator.sampler import NEVER, CurriculumSampler, balanced_weights
 from camera_trapinator.splits import (
     KNOBS,
     find_leaks,
@@ -100,13 +108,28 @@ def main() -> None:
     precision = choose_precision(device, config.precision)
     seed_everything(config.seed, config.deterministic)
 
+    # How hard the training photos are, if the easy ones come first; a resumed run knows it.
+    difficulty = None
+    if config.start_fraction < 1 and state is not None:
+        difficulty = read_difficulty(run / "difficulty.csv",
+                                     [manifest[row].image for row in train_rows])
+    elif config.start_fraction < 1:
+        difficulty = find_difficulty(config, manifest, data_root, train_rows, shares, classes,
+                                     device, precision)
+
     # The data loaders: training photos at random and augmented, validation photos as they are.
     train_set = CameraTrapDataset(
         manifest, data_root, config.working_scale, indices=train_rows,
         transform=partial(train_transform,
                           **{name: getattr(config, name) for name in AUGMENTATION}))
     val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows)
-    sampler = TrainSampler(len(train_set), config.batch_size, config.seed)
+    sampler = CurriculumSampler(
+        len(train_set), config.batch_size, config.seed,
+        weights=balanced_weights(shares[train_rows], config.balance),
+        empty=~shares[train_rows, 1:].any(axis=1), empty_fraction=config.empty_fraction,
+        difficulty=difficulty,
+        focus=np.array([FOCUS[word.lower()] for word in manifest.column("focus")])[train_rows],
+        start_fraction=config.start_fraction, curriculum_epochs=config.curriculum_epochs)
     # A generator of their own keeps the loaders from drawing on the global one.
     workers = {"num_workers": config.num_workers, "pin_memory": device.type == "cuda",
                "persistent_workers": config.num_workers > 0, "generator": torch.Generator()}
@@ -145,6 +168,10 @@ def main() -> None:
     print(f"device      {describe_device(device, precision)}")
     print(f"photos      {describe_splits(splits, manifest, config, leakage)}")
     print(f"classes     {', '.join(name for name, _ in classes)}")
+    if difficulty is not None:
+        show_difficulty(run, manifest, data_root, train_rows, difficulty, sampler, classes)
+        print(f"curriculum  {(sampler.entry == 0).sum()} photos in epoch 1, all "
+              f"from epoch {config.curriculum_epochs + 1} on; see difficulty.jpg in the run")
     print(f"model       {describe_model(config)}, {parameters / 1e6:.1f} million parameters")
     print(f"run         {run}")
 
@@ -238,7 +265,7 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
         history.append({
             "epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": mean_loss,
             **scores, "images_per_second": steps_per_epoch * len(images) / train_seconds,
-            "seconds": time.perf_counter() - start})
+            "seconds": time.perf_counter() - start, **sampler.statistics()})
         save(history, thresholds)
         print(f"epoch {epoch + 1}/{config.epochs}  train loss {mean_loss:.3f}  val loss "
               f"{scores['val_loss']:.3f}  mean IoU {text(scores['mean_iou'])}  foreground IoU "
@@ -269,6 +296,82 @@ def validate(net, loader, criterion, precision: Precision, num_classes: int, fli
             "foreground_iou": matrix.foreground_iou()}, recall_thresholds(confidences)
 
 
+def find_difficulty(config: Config, manifest: Manifest, data_root: Path, train_rows: np.ndarray,
+                    shares: np.ndarray, classes: list, device: torch.device,
+                    precision: Precision) -> np.ndarray:
+    """How hard each training photo is, 0 easy .. 1 hard: what the manifest says, or else what the
+    photo, or an earlier run, tells."""
+    given = np.array([float(manifest[row].difficulty or "nan") for row in train_rows])
+    open_rows = train_rows[np.isnan(given)]
+    bar = partial(tqdm, total=len(open_rows), desc="difficulty", unit="photo", leave=False,
+                  dynamic_ncols=True, disable=None)
+    if config.difficulty == "loss":
+        weights = class_weights(config, shares[train_rows])
+        found = losses_of(config, manifest, data_root, open_rows, classes, weights, device,
+                          precision, bar)
+    else:
+        found = photo_difficulties(manifest, open_rows, data_root,
+                                   checks_of(data_root, "difficulty"), bar)
+    empty = ~shares[open_rows, 1:].any(axis=1)
+    if config.difficulty == "loss":
+        found[~empty] = scaled_ranks(found[~empty])
+    given[np.isnan(given)] = spread_empty(found, empty)
+    return given
+
+
+def losses_of(config: Config, manifest: Manifest, data_root: Path, rows: np.ndarray, classes: list,
+              weights: list[float] | None, device: torch.device, precision: Precision,
+              bar) -> np.ndarray:
+    """The mean loss of each photo under the weights of an earlier run, whole and not augmented."""
+    path = weights_file(config.difficulty_run)
+    other = load_checkpoint(path)
+    names, known = ([name for name, _ in some] for some in (classes, other["classes"]))
+    if names != known:
+        raise InputError(f"difficulty_run: {path} has the classes {', '.join(known)}, classes.csv "
+                         f"{', '.join(names)}; name another run, or set difficulty: photo")
+    with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and then not used
+        net = build_model(**other["model_arguments"])
+    net.load_state_dict(other["model"])
+    net = net.to(device, memory_format=torch.channels_last)
+    criterion = build_criterion(config.loss, weights).to(device)
+    photos = PredictionDataset(manifest, data_root, net.working_scale, indices=rows)
+    loader = DataLoader(photos, batch_size=config.predict_batch_size, collate_fn=group_by_shape,
+                        num_workers=config.num_workers, generator=torch.Generator())
+    losses = {}  # by row: photos of several shapes come in another order
+    with torch.no_grad(), closing(net.predict(loader, precision.dtype, config.flips,
+                                              config.tile)) as found:
+        for prediction in bar(found):
+            index, failure = prediction.photo.index, prediction.photo.failure
+            if failure:
+                raise InputError(f"{manifest[index].image}: {failure}")
+            total, weight = criterion(prediction.logits[None],
+                                      prediction.photo.target[None].to(device))
+            losses[index] = float((total / weight).sum())
+    return np.array([losses[row] for row in rows.tolist()])
+
+
+def show_difficulty(run: Path, manifest: Manifest, data_root: Path, train_rows: np.ndarray,
+                    difficulty: np.ndarray, sampler: CurriculumSampler, classes: list) -> None:
+    """Write difficulty.csv and difficulty.jpg: 24 photos from the easiest to the hardest."""
+    entry = ["" if epoch == NEVER else epoch + 1 for epoch in sampler.entry.tolist()]
+    write_difficulty(run / "difficulty.csv", [manifest[row].image for row in train_rows],
+                     difficulty, entry)
+    order = np.argsort(difficulty, kind="stable")
+    places = np.unique(np.linspace(0, len(order) - 1, 24).round().astype(int))
+    chosen = []
+    for place in order[places]:
+        row, epoch = manifest[train_rows[place]], entry[place]
+        chosen.append((row.image, row.mask, difficulty[place],
+                       f"from epoch {epoch} on" if epoch else "never drawn"))
+    write_difficulty_sheet(run / "difficulty.jpg", data_root, chosen, classes)
+
+
+def weights_file(name: str) -> Path:
+    """The .pt file that a knob names: a file, or the best.pt of a run."""
+    path = here_or_below_root(name)
+    return path if path.is_file() else RUNS / name / "best.pt"
+
+
 def model_arguments(config: Config, num_classes: int) -> dict:
     """What `build_model` needs to know of the config."""
     arguments = {"num_classes": num_classes, "working_scale": config.working_scale,
@@ -281,7 +384,7 @@ def model_arguments(config: Config, num_classes: int) -> dict:
 def first_weights(net, config: Config, classes: list[str], shares: np.ndarray) -> None:
     """What a new run begins with: another run's weights, pretrained ones, or chance."""
     if config.init_from:
-        other = load_run(config.init_from)
+        other = load_checkpoint(weights_file(config.init_from))
         adopt(net, classes, other["model"], [name for name, _ in other["classes"]])
         return
     if config.encoder != "none" and config.weights != "none":
@@ -289,17 +392,11 @@ def first_weights(net, config: Config, classes: list[str], shares: np.ndarray) -
     net.expect(shares)
 
 
-def load_run(name: str) -> dict:
-    """The checkpoint that a knob names: a .pt file, or a run, of which best.pt is meant."""
-    path = here_or_below_root(name)
-    return load_checkpoint(path if path.is_file() else RUNS / name / "best.pt")
-
-
 def find_teacher(config: Config, classes: list[str], device: torch.device):
     """The trained network that the knob `teacher` names, frozen; None if there is none."""
     if not config.teacher:
         return None
-    checkpoint = load_run(config.teacher)
+    checkpoint = load_checkpoint(weights_file(config.teacher))
     known = [name for name, _ in checkpoint["classes"]]
     if known != classes:
         raise InputError(f"teacher: {config.teacher} knows the classes {', '.join(known)}; the "

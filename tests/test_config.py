@@ -57,6 +57,13 @@ def test_dice_refuses_class_weights():
         parse_config("loss: dice\nclass_weights: balanced", "x")
 
 
+def test_a_curriculum_by_loss_needs_an_earlier_run():
+    knobs = ["start_fraction=0.5", "difficulty=loss"]
+    with pytest.raises(InputError, match="difficulty_run: difficulty: loss needs an earlier run"):
+        parse_config("", "x", knobs)
+    assert parse_config("", "x", [*knobs, "difficulty_run=first"]).difficulty_run == "first"
+
+
 def test_config_text_reads_back_to_the_same_config():
     config = parse_config("class_weights: [1, 2.5]\nscale_range: 0.5, 2\ndata_root: 0012", "x")
     assert parse_config(config_text(config), "y") == config
@@ -75,6 +82,7 @@ def test_config_text_reads_back_to_the_same_config():
     ("outputs=masks, cvs", "did you mean csv?"),
     ("epochs", "epochs: an override has the form key=value"),
     ("scale_range=[2, 1]", "must go from small to large"),
+    ("empty_fraction=-0.5", "empty_fraction: -0.5 is no share"),
 ])
 def test_mistakes_are_named(line, message):
     with pytest.raises(InputError) as caught:

@@ -11,6 +11,7 @@ import pytest
 from camera_trapinator import InputError
 from camera_trapinator.manifest import (
     COLUMNS,
+    FOCUS,
     Class,
     Manifest,
     Row,
@@ -25,7 +26,7 @@ from camera_trapinator.manifest import (
 
 ROWS = [
     Row("north/DCIM/100RECNX/IMG_1.JPG", "masks/1.png", "north", "2023-07-04 05:06:07", "north#1",
-        "train", "0.25"),
+        "train", "0.25", "yes"),
     Row("north/DCIM/100RECNX/IMG_2.JPG", "background", "north"),
     Row('s\u00fcd, "am Bach"/\u5927\u718a\u732b \U0001f43c.jpg', "", "s\u00fcd", split="test_seen"),
 ]
@@ -90,6 +91,15 @@ def test_what_is_tolerated(tmp_path, content):
     assert list(read_manifest(tmp_path / "manifest.csv")) == [Row("a/b.jpg", "background", "a")]
 
 
+def test_focus_is_said_in_many_words(tmp_path):
+    words = {"yes": True, "YES": True, "1": True, "True": True, "no": False, "0": False,
+             "FALSE": False, "": False}
+    (tmp_path / "manifest.csv").write_text("image,focus\n" + "".join(
+        f"{number}.jpg,{word}\n" for number, word in enumerate(words)))
+    column = read_manifest(tmp_path / "manifest.csv").column("focus")
+    assert [FOCUS[word.lower()] for word in column] == list(words.values())
+
+
 def test_given_locations_win_and_empty_ones_follow_from_the_path(tmp_path):
     (tmp_path / "manifest.csv").write_text("image,location\ncam1/a.jpg,ridge\ncam1/b.jpg,\n")
     assert list(read_manifest(tmp_path / "manifest.csv").column("location")) == ["ridge", "cam1"]
@@ -124,6 +134,8 @@ def test_given_locations_win_and_empty_ones_follow_from_the_path(tmp_path):
     ("image,difficulty\na.jpg,nan\n", ", line 2: difficulty 'nan' is not"),
     ("image,difficulty\na.jpg,hard\n", ", line 2: difficulty 'hard' is not"),
     ('image,difficulty\na.jpg,"0,5"\n', ", line 2: difficulty '0,5' is not"),
+    ("image,focus\na.jpg,yes\nb.jpg,maybe\n", ", line 3: focus 'maybe' is none of yes, 1, true"),
+    ("image,focus\na.jpg,2\n", ", line 2: focus '2' is none of"),
     ("image,mask\na.jpg,,\n", ", line 2: the row has more or fewer cells than the header (2)"),
     ("image,mask\na.jpg,\nb.jpg\n", ", line 3: the row has more or fewer cells"),
     ('image,mask\na.jpg,"a.png\nb.jpg,b.png\n', "unexpected end of data"),

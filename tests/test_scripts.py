@@ -21,7 +21,8 @@ from camera_trapinator.photos import read_mask
 from camera_trapinator.utils import ROOT
 
 CONFIG = "configs/unet.yaml"
-LOG_HEADER = "epoch,lr,train_loss,val_loss,mean_iou,foreground_iou,images_per_second,seconds"
+LOG_HEADER = ("epoch,lr,train_loss,val_loss,mean_iou,foreground_iou,images_per_second,seconds,"
+              "pool,distinct,difficulty")
 
 
 def read_csv(path):

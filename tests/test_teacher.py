@@ -11,7 +11,7 @@ from camera_trapinator.config import Config
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.manifest import write_classes
 from camera_trapinator.model import UNet
-from camera_trapinator.sampler import TrainSampler
+from camera_trapinator.sampler import CurriculumSampler
 from camera_trapinator.utils import ROOT, Precision
 
 
@@ -32,7 +32,7 @@ def fit_once(train, monkeypatch, teacher, **knobs):
     masks = torch.randint(0, 3, (2, 32, 32), dtype=torch.uint8)
     monkeypatch.setattr(train, "validate", lambda *_: ({
         "val_loss": 0.0, "mean_iou": 0.0, "foreground_iou": 0.0}, None))
-    train.fit(student, student, teacher, [(images, masks, None)], None, TrainSampler(2, 2, 0),
+    train.fit(student, student, teacher, [(images, masks, None)], None, CurriculumSampler(2, 2, 0),
               build_criterion("cross_entropy"), torch.optim.SGD([
                   {"params": student.parameters(), "rate": 1.0}], 0.1),
               torch.amp.GradScaler("cpu", enabled=False),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from ..photos import read_mask, read_photo, resize_mask
 from . import (
@@ -90,6 +91,26 @@ def write_worst_sheet(out_path: str | Path, records: Sequence[dict], photos_root
              [f"predicted: {_species(confusion.sum(0), names)}; IoU {record['iou']:.2f}",
               worst_error(confusion, names)])]
     write_sheet(pictures, out_path, columns=3, cell=cell, classes=classes)
+
+
+def write_difficulty_sheet(out_path: str | Path, photos_root: str | Path,
+                           chosen: Sequence[tuple[str, str, float, str]], classes: Classes) -> None:
+    """Write a sheet of the `chosen` photos in their order, with the outlines of their masks alone:
+    a tint would hide whether an animal stands out.
+
+    `chosen`: for each its path below `photos_root`, the manifest's mask, its difficulty, and a
+    text on when it comes. Raises InputError for a photo or mask that cannot be read.
+    """
+    pictures = []
+    for file, mask_file, difficulty, when in chosen:
+        image = read_photo(Path(photos_root) / file, 400).image
+        mask = np.zeros(image.shape[:2], np.uint8)
+        if mask_file != BACKGROUND:
+            mask = resize_mask(read_mask(Path(photos_root) / mask_file), *mask.shape[::-1])
+        lines = np.where(ndimage.minimum_filter(mask, 3) == mask, 0, mask)
+        pictures.append((draw_overlay(image, lines, classes),
+                         [f"{difficulty:.2f}  {when}", Path(file).name]))
+    write_sheet(pictures, out_path, columns=6, cell=(300, 240), classes=classes)
 
 
 def worst_error(confusion: np.ndarray, names: Sequence[str]) -> str:
