@@ -49,12 +49,17 @@ def eval_transform(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom: float,
-                  ) -> tuple[Tensor, Tensor]:
-    """Cut a window at random and scale it by `zoom` to `crop_size` (one factor, no stretching)."""
+                  centred: bool = False) -> tuple[Tensor, Tensor]:
+    """Cut a window at random and scale it by `zoom` to `crop_size` (one factor, no stretching).
+
+    `centred` cuts it from the middle instead, and leaves nothing to chance.
+    """
     height, width = mask.shape
     window_height, window_width = (max(1, round(side / zoom)) for side in crop_size)
     top = integer(min(0, height - window_height), max(0, height - window_height))
     left = integer(min(0, width - window_width), max(0, width - window_width))
+    if centred:
+        top, left = (height - window_height) // 2, (width - window_width) // 2
     # Negative padding cuts, positive padding adds the margin.
     window = (-left, left + window_width - width, -top, top + window_height - height)
     image, mask = F.pad(image, window, value=FILL), F.pad(mask, window, value=IGNORE)
