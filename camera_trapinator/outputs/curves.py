@@ -22,6 +22,7 @@ COMPARED = [  # panels of a comparison: title, ends of the y axis, column
     ("mean IoU over species, validation", (-0.02, 1.02), "mean_iou"),
     ("IoU of any species, validation", (-0.02, 1.02), "foreground_iou"),
 ]
+STYLES = ("-", "--", ":", "-.")
 
 
 def write_curves(log_path: str | Path, out_path: str | Path) -> None:
@@ -49,9 +50,6 @@ def write_curves(log_path: str | Path, out_path: str | Path) -> None:
             axes.legend(frameon=False)
     with written_whole(out_path) as path:
         figure.savefig(path, format="png", dpi=110)
-
-
-STYLES = ("-", "--", ":", "-.")
 
 
 class Curve(NamedTuple):
