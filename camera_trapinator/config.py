@@ -136,6 +136,13 @@ class Config:
     deterministic: bool = knob(False, "the same bits on every run on a GPU, at some cost in speed")
     num_workers: int = knob(4, "processes that read photos; 0 = read in the main process", 0, 256)
 
+    # prototyping
+    limit: int = knob(0, "train and validate on so many photos each, spread over locations and "
+                         "classes; 0 = all; test.py always tests on all test photos", 0, 10**9)
+    overfit_one_batch: bool = knob(False, "learn one batch by heart, without augmentation: it must "
+                                          "succeed if model, criterion and data fit together")
+    dry_run: bool = knob(False, "two batches of everything, and what it costs; makes no run")
+
     # prediction
     predict_batch_size: int = knob(8, "photos predicted at once", 1, 65536)
     tile: int = knob(0, "photos larger than this, in pixels at the working scale, are predicted in "

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from . import IGNORE, InputError, photos
 from .difficulty import FORMULA, SIZE, photo_difficulty
@@ -116,6 +116,18 @@ def group_by_shape(examples: list[tuple[Tensor | None, Example]],
             (image, example))
     return [(None if shape is None else torch.stack([image for image, _ in group]),
              [example for _, example in group]) for shape, group in groups.items()]
+
+
+def whole_batch(dataset: CameraTrapDataset) -> tuple[list, list]:
+    """All photos of a small dataset as one batch of training, and the same as one for `predict`.
+
+    (images uint8 (N, 3, H, W), masks uint8 (N, H, W), places (N,)) as a DataLoader gives them, and
+    a list of one group as `group_by_shape` gives it. The transform must give one shape.
+    """
+    images, masks, places = default_collate([dataset[place] for place in range(len(dataset))])
+    examples = [Example(int(index), mask, mask.shape[1], mask.shape[0], "", False, None)
+                for index, mask in zip(dataset.indices, masks, strict=True)]
+    return [images, masks, places], [(images, examples)]
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

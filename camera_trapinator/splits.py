@@ -5,6 +5,7 @@ than at the next site, so the sites themselves are split, and with them all burs
 """
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,6 +87,39 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
     if "train" not in splits:
         raise InputError("no photo is left to train on: the split column names no train photo")
     return splits.tolist()
+
+
+def limit_splits(splits: Sequence[str], most: dict[str, int], locations: Sequence[str],
+                 shares: np.ndarray, seed: int) -> list[str]:
+    """The splits with at most `most[name]` photos in each split that it names, "" for the rest.
+
+    `locations`: of each photo; `shares`: (photos, classes), the share of each class in its mask.
+    From photos in random order, one of each kind is taken in turn, a kind being a location and the
+    most frequent species; of those that are equal so far the species take turns; a photo with an
+    animal comes first of all. Deterministic in `seed`; a smaller number takes a part of what a
+    larger one takes.
+    """
+    chosen = np.array(splits, dtype="U9")
+    animals = shares.copy()
+    animals[:, 0] = 0
+    species = animals.argmax(axis=1)  # 0 = nothing there
+    for split, count in most.items():
+        order = np.random.default_rng([seed, 2]).permutation(np.flatnonzero(chosen == split))
+        turn = _count_before([(locations[row], species[row]) for row in order])
+        within = _count_before(list(zip(turn, species[order], strict=True)))
+        if len(order):
+            turn[(species[order] > 0).argmax()] = -1
+        chosen[order[np.lexsort((within, turn))][count:]] = ""
+    return chosen.tolist()
+
+
+def _count_before(keys: Sequence) -> list[int]:
+    """How many equal keys stand before each one."""
+    seen, counts = Counter(), []
+    for key in keys:
+        counts.append(seen[key])
+        seen[key] += 1
+    return counts
 
 
 def leaks(manifest: Manifest, splits: Sequence[str], column: str) -> list[str]:

@@ -50,11 +50,12 @@ def eval_transform(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom: float,
-                  animal_crops: float = 0.0) -> tuple[Tensor, Tensor]:
+                  animal_crops: float = 0.0, centred: bool = False) -> tuple[Tensor, Tensor]:
     """Cut a window at random and scale it by `zoom` to `crop_size` (one factor, no stretching).
 
     With the probability `animal_crops` it is a window with an animal in it, if there is one: small
-    animals are rarely in a window that lies anywhere.
+    animals are rarely in a window that lies anywhere. `centred` cuts it from the middle instead,
+    and leaves nothing to chance.
     """
     height, width = mask.shape
     window_height, window_width = (max(1, round(side / zoom)) for side in crop_size)
@@ -65,6 +66,8 @@ def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom:
             row, column = animal[integer(0, len(animal) - 1)].tolist()
             rows, columns = around(row, window_height, rows), around(column, window_width, columns)
     top, left = integer(*rows), integer(*columns)
+    if centred:
+        top, left = (height - window_height) // 2, (width - window_width) // 2
     # Negative padding cuts, positive padding adds the margin.
     window = (-left, left + window_width - width, -top, top + window_height - height)
     image, mask = F.pad(image, window, value=FILL), F.pad(mask, window, value=IGNORE)

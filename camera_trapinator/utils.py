@@ -132,6 +132,23 @@ def seed_everything(seed: int, deterministic: bool = False) -> None:
         torch.use_deterministic_algorithms(True)
 
 
+def peak_memory(device: "torch.device") -> int | None:
+    """The most memory in bytes that was in use so far: of tensors on a GPU, else of the process.
+
+    None where it is not known, as on Windows without a GPU.
+    """
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+
+
 def to_numpy(tensor: "torch.Tensor") -> "np.ndarray":
     """A tensor as a numpy array, from any device and out of any graph (numpy knows neither)."""
     return tensor.detach().cpu().numpy()

@@ -3,6 +3,8 @@
     python scripts/train.py --config configs/unet.yaml
     python scripts/train.py --config configs/unet.yaml --run wide width=96 batch_size=4
     python scripts/train.py --config configs/unet.yaml --resume
+    python scripts/train.py --config configs/unet.yaml dry_run=true             # does all work?
+    python scripts/train.py --config configs/unet.yaml overfit_one_batch=true   # does it learn?
 
 Any knob of camera_trapinator/config.py can follow as key=value. Everything that the run makes
 goes to cnn_states/<run>/; `scripts/test.py` takes it from there.
@@ -10,11 +12,14 @@ goes to cnn_states/<run>/; `scripts/test.py` takes it from there.
 
 import argparse
 import copy
+import dataclasses
 import math
 import time
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -31,6 +36,7 @@ from camera_trapinator.dataset import (
     group_by_shape,
     known_fingerprints,
     photo_difficulties,
+    whole_batch,
 )
 from camera_trapinator.difficulty import (
     read_difficulty,
@@ -50,12 +56,14 @@ from camera_trapinator.sampler import NEVER, CurriculumSampler, balanced_weights
 from camera_trapinator.splits import (
     KNOBS,
     find_leaks,
+    limit_splits,
     make_splits,
     near_duplicates,
     read_splits,
     write_splits,
 )
-from camera_trapinator.transforms import train_transform
+from camera_trapinator.summary import describe_levels
+from camera_trapinator.transforms import train_transform, zoom_and_crop
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
@@ -67,6 +75,7 @@ from camera_trapinator.utils import (
     exit_on_bad_input,
     find_config,
     here_or_below_root,
+    peak_memory,
     seed_everything,
 )
 
@@ -76,14 +85,28 @@ AUGMENTATION = ("crop_size", "scale_range", "animal_crops", "flip", "brightness"
 MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "tile", "flips",
            "mask_size", "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
            "project_file", "data_root")
+OVERFIT_STEPS = 20  # of an epoch that sees one batch again and again
+DRY_BATCHES = 2  # of training and of validation
 
 
 def main() -> None:
     arguments = parse_arguments()
     config = load_config(find_config(arguments.config), arguments.overrides)
-    run = RUNS / (arguments.run or Path(arguments.config).stem)
-    state = find_state(run, config, arguments.resume)
+    name = arguments.run or Path(arguments.config).stem
+    if config.overfit_one_batch:
+        # The name of the real run stays free. Mirrored photos would be new to the network.
+        name = arguments.run or f"{name}_overfit"
+        config = dataclasses.replace(config, flips=False)
+    if config.dry_run:
+        RUNS.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".dry_run_", dir=RUNS) as folder:
+            train(config, Path(folder) / name, state=None)
+        return
+    train(config, RUNS / name, find_state(RUNS / name, config, arguments.resume))
 
+
+def train(config: Config, run: Path, state: dict | None) -> None:
+    """From the config to a trained network in the folder `run`; `state` is what it goes on from."""
     # The data: which photos there are, whether they are sound, and who learns from which.
     data_root = ROOT / config.data_root
     if not data_root.is_dir():
@@ -96,7 +119,13 @@ def main() -> None:
              else None)
     splits = make_splits(manifest, shares > 0, by=config.split_by, given=given,
                          **{name: getattr(config, name) for name in KNOBS})
+    if config.limit or config.overfit_one_batch:  # a prototype: a few photos, of all kinds, will do
+        most = ({"train": config.batch_size, "val": 0} if config.overfit_one_batch
+                else {"train": config.limit, "val": config.limit})
+        splits = limit_splits(splits, most, manifest.column("location"), shares, config.seed)
     train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
+    if config.overfit_one_batch:
+        val_rows = train_rows
     # Fingerprints are there if scripts/check_data.py has read the photos.
     fingerprints = known_fingerprints(manifest, data_root, checks_of(data_root, "photos"))
     duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
@@ -118,10 +147,10 @@ def main() -> None:
                                      device, precision)
 
     # The data loaders: training photos at random and augmented, validation photos as they are.
-    train_set = CameraTrapDataset(
-        manifest, data_root, config.working_scale, indices=train_rows,
-        transform=partial(train_transform,
-                          **{name: getattr(config, name) for name in AUGMENTATION}))
+    transform = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
+    if config.overfit_one_batch:
+        transform = partial(zoom_and_crop, crop_size=config.crop_size, zoom=1.0, centred=True)
+    train_set = CameraTrapDataset(manifest, data_root, config.working_scale, transform, train_rows)
     val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows)
     sampler = CurriculumSampler(
         len(train_set), config.batch_size, config.seed,
@@ -136,6 +165,18 @@ def main() -> None:
     train_loader = DataLoader(train_set, batch_sampler=sampler, **workers)
     val_loader = DataLoader(val_set, batch_size=config.predict_batch_size,
                             collate_fn=group_by_shape, **workers)
+    if config.overfit_one_batch:
+        batch, group = whole_batch(train_set)
+        train_loader, val_loader = [batch] * OVERFIT_STEPS, [group]
+    if config.dry_run:
+        sizes = len(train_loader), len(val_set)  # of a real epoch: steps, photos to validate
+        reading = [time_to_read(train_set, [draw for draws in islice(sampler, DRY_BATCHES)
+                                            for draw in draws]),
+                   time_to_read(val_set, range(len(val_set))[:config.predict_batch_size])]
+        # In memory the second epoch tells how fast the network alone is.
+        train_loader, val_loader = (list(islice(loader, DRY_BATCHES))
+                                    for loader in (train_loader, val_loader))
+        config, epochs = dataclasses.replace(config, epochs=2), config.epochs
 
     # The model, the criterion and the optimizer.
     net = build_model(**model_arguments(config, len(classes)))
@@ -194,6 +235,19 @@ def main() -> None:
 
     fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer, scaler,
         precision, config, len(classes), history, save)
+    if config.dry_run:
+        saved = load_checkpoint(run / "last.pt", device)
+        again = build_model(**saved["model_arguments"])
+        again.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        print(describe_levels(again, config.crop_size, val_loader[0][0][0].shape[-2:]))
+        print(describe_costs(history[-1], config, epochs, device, sizes, reading,
+                             len(train_loader[0][0]),
+                             sum(len(group) for batch in val_loader for _, group in batch)))
+        return
+    if config.overfit_one_batch:
+        print(f"verdict     {verdict(history, len(train_rows))}")
+        return
     best = max(history, key=lambda row: row[config.best_by] or 0.0)
     print(f"best        epoch {best['epoch']}, mean IoU {text(best['mean_iou'])}, foreground IoU "
           f"{text(best['foreground_iou'])} on the validation photos at network size")
@@ -210,7 +264,7 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
     """
     model, distillation = net, Distillation(config.temperature)
     device = net.mean.device
-    steps_per_epoch = len(sampler)
+    steps_per_epoch = len(train_loader)
     for epoch in range(len(history), config.epochs):
         start, train_loss = time.perf_counter(), torch.zeros((), device=device)
         sampler.set_epoch(epoch)
@@ -516,6 +570,66 @@ def find_state(run: Path, config: Config, resume: bool) -> dict | None:
             raise InputError(f"{name}: the run was started with {old}, now it is {new}; resume "
                              "with the same config, or start another run with --run NAME")
     return load_checkpoint(run / "last.pt")
+
+
+def time_to_read(dataset: CameraTrapDataset, draws) -> float:
+    """Seconds that a process needs to read and prepare a photo."""
+    dataset[draws[0]]  # the very first photo also waits for libraries
+    start = time.perf_counter()
+    for draw in draws:
+        dataset[draw]
+    return (time.perf_counter() - start) / len(draws)
+
+
+def describe_costs(row: dict, config: Config, epochs: int, device, sizes: tuple[int, int],
+                   reading: list[float], batch: int, photos: int) -> str:
+    """What a real run will cost, from a dry one.
+
+    `row`: of its log, for an epoch of batches of `batch` photos and of `photos` validated ones, all
+    in memory; `sizes`: steps and validation photos of a real epoch; `reading`: seconds a photo.
+    """
+    def together(network: float, reading: float) -> float:
+        """The network's seconds and those of reading, which workers do meanwhile."""
+        if not config.num_workers:
+            return network + reading
+        return max(network, reading / config.num_workers)
+
+    step = batch / row["images_per_second"]
+    one = (row["seconds"] - DRY_BATCHES * step) / photos
+    training = sizes[0] * together(step, batch * reading[0])
+    validation = sizes[1] * together(one, reading[1])
+    peak = peak_memory(device)
+    peak = "not known here" if peak is None else f"{peak / 1e6:,.0f} MB at most"
+    return (f"memory      {peak}{'' if device.type == 'cuda' else ', the whole process'}\n"
+            f"speed       {1000 * step:.0f} ms a training step of {batch} photos, {1000 * one:.1f} "
+            f"ms a validation photo; reading {1000 * reading[0]:.1f} and {1000 * reading[1]:.1f} "
+            f"ms a photo, in {config.num_workers or 1} process{'es' * (config.num_workers > 1)}\n"
+            f"estimate    an epoch takes about {duration(training + validation)} (training "
+            f"{duration(training)}, validation {duration(validation)}), {epochs} epochs "
+            f"{duration(epochs * (training + validation))}\n"
+            "dry run     all went well; nothing is kept of it")
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 8.4 s, 12 minutes, 3.5 hours."""
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else (
+                f"{seconds / size:.0f} {unit}")
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def verdict(history: list[dict], photos: int) -> str:
+    """Whether the network has learned one batch by heart: by IoU, or, where there is none, loss."""
+    first, last = history[0]["train_loss"], history[-1]["train_loss"]
+    score = history[-1].get("mean_iou")
+    facts = (f"training loss {first:.3f} -> {last:.3f}, validation loss "
+             f"{history[-1]['val_loss']:.3f}, mean IoU {text(score)} on the same {photos} photos")
+    learned = last < 0.1 * first if score is None else score > 0.9
+    if learned:
+        return f"good: it learns them by heart; {facts}"
+    return (f"not yet: it does not learn them by heart (mean IoU above 0.9); {facts}. More epochs? "
+            "Another learning_rate? Are the masks right (scripts/check_data.py)?")
 
 
 def describe_model(config: Config) -> str:
