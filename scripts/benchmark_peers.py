@@ -89,7 +89,7 @@ def smp_example(num_classes: int, steps: int) -> Recipe:
         v2.ColorJitter(0.2, 0.2, 0.2, 0.05),
         v2.RandomApply([v2.GaussianBlur(3)], p=0.3),
         v2.RandomApply([v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True),
-                        v2.GaussianNoise(),
+                        v2.GaussianNoise(sigma=0.03),
                         v2.ToDtype({tv_tensors.Image: torch.uint8, "others": None}, scale=True)],
                        p=0.2),
     ])
