@@ -39,7 +39,7 @@ from camera_trapinator.dataset import CameraTrapDataset, to_tensor
 from camera_trapinator.manifest import read_classes, read_manifest
 from camera_trapinator.model import build_encoder, largest_class, pretrained_weights
 from camera_trapinator.photos import read_photo, write_mask
-from camera_trapinator.sampler import TrainSampler
+from camera_trapinator.sampler import CurriculumSampler
 from camera_trapinator.utils import (
     choose_device,
     choose_precision,
@@ -247,14 +247,14 @@ def train(name: str, data_root: Path, run: Path, epochs: float, seed: int) -> No
     precision = choose_precision(device)
     manifest, classes, rows = read_data(data_root, "train")
     batch_size = build(name, len(classes), 2).batch_size
-    steps_per_epoch = len(TrainSampler(len(rows), batch_size, seed))
+    steps_per_epoch = len(CurriculumSampler(len(rows), batch_size, seed))
     steps = max(2, round(epochs * steps_per_epoch))  # two, so that the time between them is known
     seed_everything(seed)
     recipe = build(name, len(classes), steps)
     net = recipe.net.to(device, memory_format=torch.channels_last)
     mean, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in recipe.input)
     dataset = CameraTrapDataset(manifest, data_root, recipe.working_scale, recipe.augment, rows)
-    sampler = TrainSampler(len(rows), batch_size, seed)  # hands each draw its seed
+    sampler = CurriculumSampler(len(rows), batch_size, seed)  # hands each draw its seed
     loader = DataLoader(dataset, batch_sampler=sampler)
     net.train()
     done = pictures = 0
