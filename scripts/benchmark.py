@@ -256,14 +256,14 @@ def facts_of_run(run: Path) -> dict[str, float]:
     from camera_trapinator.checkpoint import load_checkpoint
     from camera_trapinator.config import parse_config
     from camera_trapinator.model import build_model
-    from camera_trapinator.sampler import TrainSampler
+    from camera_trapinator.sampler import CurriculumSampler
 
     checkpoint = load_checkpoint(run / "last.pt")
     config = parse_config(checkpoint["config"], str(run))
     net = build_model(**checkpoint["model_arguments"])
     with open(run / "splits.csv", newline="", encoding="utf-8") as file:
         photos = sum(row["split"] == "train" for row in csv.DictReader(file))
-    steps = len(TrainSampler(photos, config.batch_size, config.seed)) * config.epochs
+    steps = len(CurriculumSampler(photos, config.batch_size, config.seed)) * config.epochs
     return {"input": config.working_scale, "epochs": config.epochs,
             "parameters": sum(weight.numel() for weight in net.parameters()),
             "photos_seen": steps * min(photos, config.batch_size)}
