@@ -191,10 +191,11 @@ def check_split(data: Path) -> None:
 def choose_epochs(place: Place, budget: float) -> float:
     """How many epochs fit into `budget` seconds, start included, by a short trial."""
     trial = 2 if MODELS[place.name].ours else 0.3  # ours trains in whole epochs
-    seconds, marks = train(place, trial)
+    _, marks = train(place, trial)
     (start, first), (end, last) = marks[0], marks[-1]
     epoch = (end - start) / (last - first)
-    before = max(0.0, seconds - last * epoch)
+    # Only now, when all that Python reads is in memory and the masks are known to be sound.
+    before, _ = train(place, trial, until="run ")
     epochs = (budget - before) / epoch
     epochs = max(1, int(epochs)) if MODELS[place.name].ours else max(0.01, epochs)
     shutil.rmtree(place.run)
@@ -219,20 +220,21 @@ def measure(place: Place, epochs: float) -> dict[str, float]:
             "foreground IoU": foreground, "mean species IoU": species}
 
 
-def train(place: Place, epochs: float) -> tuple[float, list[tuple[float, float]]]:
+def train(place: Place, epochs: float, until: str = "",
+          ) -> tuple[float, list[tuple[float, float]]]:
     """Train as a user does; the seconds that it took, and when it said how many epochs it had
-    done: (seconds, epochs) for each such line."""
+    done: (seconds, epochs) for each such line. Stopped when a line begins with `until`."""
     shutil.rmtree(place.run, ignore_errors=True)  # what an earlier benchmark has left
     ours = MODELS[place.name].ours
     if ours:
         return script("train.py", *ours[:1], ROOT / ours[1], "--run", place.run.name,
                       f"data_root={place.data}", f"seed={place.seed}", *ours[2:],
-                      f"epochs={round(epochs)}", *place.knobs, runs=place.run)
+                      f"epochs={round(epochs)}", *place.knobs, runs=place.run, until=until)
     return script("benchmark_peers.py", "train", place.name, "--data", place.data, "--run",
-                  place.run, "--seed", place.seed, "--epochs", epochs)
+                  place.run, "--seed", place.seed, "--epochs", epochs, until=until)
 
 
-def script(name: str, *arguments: object, runs: Path | None = None,
+def script(name: str, *arguments: object, runs: Path | None = None, until: str = "",
            ) -> tuple[float, list[tuple[float, float]]]:
     """Run a script and show what it prints; see `train`. `runs`: the run folder of ours."""
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
@@ -243,6 +245,9 @@ def script(name: str, *arguments: object, runs: Path | None = None,
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace") as process:
         for line in process.stdout:
+            if until and line.startswith(until):
+                process.kill()
+                return time.perf_counter() - start, marks
             print(f"    {line}", end="", flush=True)
             if match := re.match(r"epoch ([\d.]+)/", line):
                 marks.append((time.perf_counter() - start, float(match[1])))

@@ -256,6 +256,8 @@ def train(name: str, data_root: Path, run: Path, epochs: float, seed: int) -> No
     dataset = CameraTrapDataset(manifest, data_root, recipe.working_scale, recipe.augment, rows)
     sampler = CurriculumSampler(len(rows), batch_size, seed)  # hands each draw its seed
     loader = DataLoader(dataset, batch_sampler=sampler)
+    run.mkdir(parents=True, exist_ok=True)
+    print(f"run         {run}")
     net.train()
     done = pictures = 0
     while done < steps:
@@ -279,7 +281,6 @@ def train(name: str, data_root: Path, run: Path, epochs: float, seed: int) -> No
                       f"train loss {loss.item():.3f}")
             if done == steps:
                 break
-    run.mkdir(parents=True, exist_ok=True)
     torch.save(net.state_dict(), run / "peer.pt")
     (run / "facts.json").write_text(json.dumps({
         "input": recipe.size, "parameters": sum(weight.numel() for weight in net.parameters()),
