@@ -1,9 +1,11 @@
-"""What a network costs, level by level: output, parameters, FLOPs. Computes nothing for that.
+"""What a network costs, level by level, without computing anything; what a training will cost.
 
     print(describe_levels(net, crop=(480, 640), photo=(480, 640)))
 """
 
 import copy
+import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -59,3 +61,49 @@ def describe_levels(net: nn.Module, crop: tuple[int, int], photo: tuple[int, int
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {parameters:>{widths[2]}}  "
                      f"{flops:>{widths[3]}}" for name, shape, parameters, flops in rows)
+
+
+def time_to_read(dataset: Sequence, draws: Sequence) -> float:
+    """Seconds that a process needs to read and prepare a photo."""
+    dataset[draws[0]]  # the very first photo also waits for libraries
+    start = time.perf_counter()
+    for draw in draws:
+        dataset[draw]
+    return (time.perf_counter() - start) / len(draws)
+
+
+def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,
+                   photos: int, reading: Sequence[float], epochs: int, num_workers: int,
+                   peak: int | None) -> str:
+    """What a real training will cost, from a dry one.
+
+    `row`: of the log, for a dry epoch of `dry_steps` batches of `batch` photos and of `dry_photos`
+    validated ones, all in memory; `steps`, `photos`: those of a real epoch; `reading`: seconds to
+    read a training and a validation photo; `peak`: bytes of memory, None if not known.
+    """
+    def together(network: float, reading: float) -> float:
+        """The network's seconds and those of reading, which workers do meanwhile."""
+        return max(network, reading / num_workers) if num_workers else network + reading
+
+    step = batch / row["images_per_second"]
+    one = (row["seconds"] - dry_steps * step) / dry_photos
+    training = steps * together(step, batch * reading[0])
+    validation = photos * together(one, reading[1])
+    memory = "not known here" if peak is None else f"{peak / 1e6:,.0f} MB at most"
+    return (f"memory      {memory}\n"
+            f"speed       {1000 * step:.0f} ms a training step of {batch} photos, {1000 * one:.1f} "
+            f"ms a validation photo; reading {1000 * reading[0]:.1f} and {1000 * reading[1]:.1f} "
+            f"ms a photo, in {num_workers or 1} process{'es' * (num_workers > 1)}\n"
+            f"estimate    an epoch takes about {duration(training + validation)} (training "
+            f"{duration(training)}, validation {duration(validation)}), {epochs} epochs "
+            f"{duration(epochs * (training + validation))}\n"
+            "dry run     all went well; nothing is kept of it")
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 8.4 s, 12 minutes, 3.5 hours."""
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else (
+                f"{seconds / size:.0f} {unit}")
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

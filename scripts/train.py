@@ -62,7 +62,7 @@ from camera_trapinator.splits import (
     read_splits,
     write_splits,
 )
-from camera_trapinator.summary import describe_levels
+from camera_trapinator.summary import describe_costs, describe_levels, time_to_read
 from camera_trapinator.transforms import train_transform, zoom_and_crop
 from camera_trapinator.utils import (
     ROOT,
@@ -241,9 +241,11 @@ def train(config: Config, run: Path, state: dict | None) -> None:
         again.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         print(describe_levels(again, config.crop_size, val_loader[0][0][0].shape[-2:]))
-        print(describe_costs(history[-1], config, epochs, device, sizes, reading,
-                             len(train_loader[0][0]),
-                             sum(len(group) for batch in val_loader for _, group in batch)))
+        print(describe_costs(
+            history[-1], batch=len(train_loader[0][0]), dry_steps=DRY_BATCHES,
+            dry_photos=sum(len(group) for batch in val_loader for _, group in batch),
+            steps=sizes[0], photos=sizes[1], reading=reading, epochs=epochs,
+            num_workers=config.num_workers, peak=peak_memory(device)))
         return
     if config.overfit_one_batch:
         print(f"verdict     {verdict(history, len(train_rows))}")
@@ -570,53 +572,6 @@ def find_state(run: Path, config: Config, resume: bool) -> dict | None:
             raise InputError(f"{name}: the run was started with {old}, now it is {new}; resume "
                              "with the same config, or start another run with --run NAME")
     return load_checkpoint(run / "last.pt")
-
-
-def time_to_read(dataset: CameraTrapDataset, draws) -> float:
-    """Seconds that a process needs to read and prepare a photo."""
-    dataset[draws[0]]  # the very first photo also waits for libraries
-    start = time.perf_counter()
-    for draw in draws:
-        dataset[draw]
-    return (time.perf_counter() - start) / len(draws)
-
-
-def describe_costs(row: dict, config: Config, epochs: int, device, sizes: tuple[int, int],
-                   reading: list[float], batch: int, photos: int) -> str:
-    """What a real run will cost, from a dry one.
-
-    `row`: of its log, for an epoch of batches of `batch` photos and of `photos` validated ones, all
-    in memory; `sizes`: steps and validation photos of a real epoch; `reading`: seconds a photo.
-    """
-    def together(network: float, reading: float) -> float:
-        """The network's seconds and those of reading, which workers do meanwhile."""
-        if not config.num_workers:
-            return network + reading
-        return max(network, reading / config.num_workers)
-
-    step = batch / row["images_per_second"]
-    one = (row["seconds"] - DRY_BATCHES * step) / photos
-    training = sizes[0] * together(step, batch * reading[0])
-    validation = sizes[1] * together(one, reading[1])
-    peak = peak_memory(device)
-    peak = "not known here" if peak is None else f"{peak / 1e6:,.0f} MB at most"
-    return (f"memory      {peak}{'' if device.type == 'cuda' else ', the whole process'}\n"
-            f"speed       {1000 * step:.0f} ms a training step of {batch} photos, {1000 * one:.1f} "
-            f"ms a validation photo; reading {1000 * reading[0]:.1f} and {1000 * reading[1]:.1f} "
-            f"ms a photo, in {config.num_workers or 1} process{'es' * (config.num_workers > 1)}\n"
-            f"estimate    an epoch takes about {duration(training + validation)} (training "
-            f"{duration(training)}, validation {duration(validation)}), {epochs} epochs "
-            f"{duration(epochs * (training + validation))}\n"
-            "dry run     all went well; nothing is kept of it")
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 8.4 s, 12 minutes, 3.5 hours."""
-    for unit, size in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else (
-                f"{seconds / size:.0f} {unit}")
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def verdict(history: list[dict], photos: int) -> str:
