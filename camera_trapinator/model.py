@@ -86,6 +86,15 @@ class Prediction:
         share, species = self.logits[1:].softmax(dim=0).max(dim=0)
         return (species + 1).byte().cpu().numpy(), share.cpu().numpy()
 
+    def values(self, mask_size: str = "photo") -> np.ndarray:
+        """Of a regression: the number at every pixel, float32, in the quantity's own unit, at the
+        `photo`'s own size (bilinear) or at that of the `network`."""
+        plane = self.logits[:1]
+        if mask_size == "photo":
+            size = (self.photo.height, self.photo.width)
+            plane = F.interpolate(plane[None], size, mode="bilinear")[0]
+        return plane[0].cpu().numpy()
+
 
 def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge logits (C, h, w) to `size` (bilinear), and take the largest: uint8 (height, width).
@@ -108,6 +117,7 @@ class SegmentationModel(nn.Module):
 
     `working_scale` is the long side in pixels at which the network sees a photo (0 = its own
     size); `arguments` are the constructor's, which a checkpoint holds to build the model again.
+    A model with one class is a regression: instead of logits it gives one number a pixel.
     """
 
     # Mean and spread of photos on a 0..255 scale (those of ImageNet, which serve any photo).
@@ -120,6 +130,9 @@ class SegmentationModel(nn.Module):
         self.register_buffer("mean", torch.empty(3, 1, 1), persistent=False)
         self.register_buffer("spread", torch.empty(3, 1, 1), persistent=False)
         self.set_input(self.MEAN, self.SPREAD)
+        if arguments["num_classes"] == 1:  # a regression, see `expect_values`
+            self.register_buffer("value_mean", torch.zeros(1))
+            self.register_buffer("value_spread", torch.ones(1))
 
     def set_input(self, mean: Sequence[float], spread: Sequence[float]) -> None:
         """How photos are normalised: (x - mean) / spread for each channel, on a 0..255 scale."""
@@ -135,6 +148,18 @@ class SegmentationModel(nn.Module):
         """
         shares = torch.as_tensor(shares, dtype=torch.float32)
         self.last.bias.copy_((shares / shares.sum()).clamp(min=1e-3).log())
+
+    def expect_values(self, mean: float, spread: float) -> None:
+        """Begin a regression with the mean and the standard deviation of the training targets."""
+        self.value_mean.fill_(mean)
+        self.value_spread.fill_(spread)
+
+    def in_unit(self, x: Tensor) -> Tensor:
+        """What leaves the last layer, (N, C, H, W): logits as they are; the numbers of a
+        regression, which the network learns around 0, in the quantity's own unit."""
+        if self.arguments["num_classes"] == 1:
+            return x.float() * self.value_spread + self.value_mean
+        return x
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 RGB (N, 3, H, W) -> normalised float, padded right and below to the stride."""
@@ -215,7 +240,7 @@ class UNet(SegmentationModel):
             x = down(x)
         for up in self.ups:
             x = up(x, skips.pop())
-        return self.last(x)[..., :height, :width]
+        return self.in_unit(self.last(x))[..., :height, :width]
 
 
 class EncoderUNet(SegmentationModel):
@@ -259,7 +284,7 @@ class EncoderUNet(SegmentationModel):
         for up in self.ups:
             x = up(x, skips.pop())
         x = F.interpolate(self.last(x) + scene, size, mode="bilinear")
-        return x[..., :height, :width]
+        return self.in_unit(x)[..., :height, :width]
 
 
 class InvertedResidual(nn.Module):
@@ -376,6 +401,9 @@ def build_model(encoder: str = "none", **arguments) -> SegmentationModel:
     return EncoderUNet(encoder=encoder, **arguments)
 
 
+BY_CLASS = ("last", "scene", "value_mean", "value_spread")  # what of a model has a row a class
+
+
 def adopt(net: SegmentationModel, classes: Sequence[str], state: dict[str, Tensor],
           known: Sequence[str]) -> None:
     """Take over the weights of another model, whose `known` classes may be others than `net`'s.
@@ -385,7 +413,9 @@ def adopt(net: SegmentationModel, classes: Sequence[str], state: dict[str, Tenso
     """
     for name, weight in net.state_dict().items():
         other = state.get(name)
-        by_class = name.split(".")[0] in ("last", "scene")  # a row a class
+        by_class = name.split(".")[0] in BY_CLASS
+        if by_class and not set(classes) & set(known):
+            continue
         if other is None or other.shape[by_class:] != weight.shape[by_class:]:
             raise InputError(f"init_from: its network is another one ({name} differs); give "
                              "encoder, width, depth and norm the values that it was trained with")
