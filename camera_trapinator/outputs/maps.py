@@ -182,7 +182,7 @@ def colour_bar(width: int, size: int, ends: tuple[float, float], quantity: str) 
     draw = ImageDraw.Draw(bar)
     for step, anchor in ((0, "la"), (0.25, "ma"), (0.5, "ma"), (0.75, "ma"), (1, "ra")):
         number = f"{ends[0] + step * (ends[1] - ends[0]):.3g}"
-        sign = {0: "≤ ", 1: "≥ "}.get(step, "")
+        sign = {0: "< ", 1: "> "}.get(step, "")  # these colours also stand for all beyond
         draw.text((gap + step * (width - 2 * gap), size + gap + 2), sign + number, INK, font,
                   anchor=anchor)
     draw.text((width / 2, 2 * size + gap + 4), quantity, INK, font, anchor="ma")
