@@ -18,6 +18,7 @@ from .utils import ROOT
 
 LOG_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "mean_iou", "foreground_iou",
                "images_per_second", "seconds", "pool", "distinct", "difficulty")
+VALUE_LOG_COLUMNS = (*LOG_COLUMNS[:4], "mae", "rmse", "r2", "bias", *LOG_COLUMNS[6:])  # regression
 
 
 def save_checkpoint(path: str | Path, content: dict) -> None:
@@ -50,8 +51,9 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
 def write_log(path: str | Path, history: list[dict]) -> None:
     """Write log.csv, one row an epoch. Scores that are not defined (None) are empty cells."""
     temporary = Path(f"{path}.tmp")
+    columns = VALUE_LOG_COLUMNS if history and "rmse" in history[0] else LOG_COLUMNS
     with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, LOG_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         for row in history:
             writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value

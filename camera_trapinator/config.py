@@ -19,6 +19,12 @@ import yaml
 
 from . import InputError
 
+VALUE_LOSSES = ("least_squares", "huber")  # of task: regression
+VALUE_OUTPUTS = ("masks", "overlays", "csv")
+# Knobs that look at classes: no good for a regression.
+OF_CLASSES = ("class_weights", "balance", "empty_fraction", "start_fraction", "animal_crops",
+              "teacher")
+
 
 def knob(default, meaning: str, low: float | None = None, high: float | None = None,
          choices: Sequence[str] = ()):
@@ -34,6 +40,13 @@ class Config:
     # data
     data_root: str = knob("../camera_trapinator_data/demo",
                           "folder of manifest.csv, classes.csv, photos and masks; ~ and $VAR work")
+    manifest: str = knob("manifest.csv", "name of the table of photos and masks in data_root")
+    task: str = knob("classification", "classification = a class for every pixel, regression = a "
+                     "number", choices=("classification", "regression"))
+    quantity: str = knob("value", "for regression: what the numbers are and their unit, such as "
+                         "distance (m)")
+    target_scale: float = knob(1.0, "for regression: the quantity per step of a stored number, "
+                               "such as 0.01 for metres from maps in centimetres", 1e-12, 1e12)
     split_by: str = knob("location", "what never stands in two splits, unless the manifest has a "
                          "split column", choices=("location", "sequence", "photo"))
     val_fraction: float = knob(0.15, "share of the photos that choose best.pt", 0, 0.9)
@@ -94,8 +107,9 @@ class Config:
     difficulty_run: str = knob("", "for difficulty: loss: that run, or a .pt file; empty = none")
 
     # loss
-    loss: str = knob("cross_entropy", "training criterion",
-                     choices=("cross_entropy", "focal", "dice", "cross_entropy_dice"))
+    loss: str = knob("cross_entropy", "training criterion; for regression least_squares or huber",
+                     choices=("cross_entropy", "focal", "dice", "cross_entropy_dice",
+                              "least_squares", "huber"))
     class_weights: str = knob("none", "weight of each class in the cross entropy: none, balanced "
                               "(by inverse square root of the pixel counts), or numbers, as in "
                               "'1, 5, 5'")
@@ -124,7 +138,8 @@ class Config:
                       "itself in each step, such as 0.99; 0 = with the weights themselves", 0,
                       0.99999)
     gradient_clip: float = knob(1.0, "largest norm of the gradient; 0 = no limit", 0, 1e6)
-    best_by: str = knob("mean_iou", "validation score that chooses best.pt",
+    best_by: str = knob("mean_iou", "validation score that chooses best.pt; in a regression it is "
+                        "always the RMSE",
                         choices=("mean_iou", "foreground_iou"))
     seed: int = knob(0, "of every random choice", 0, 2**31 - 1)
 
@@ -231,11 +246,35 @@ def check_config(config: Config) -> Config:
     if config.loss == "dice" and config.class_weights != "none":
         raise InputError("class_weights: dice knows no class weights; set class_weights: none, or "
                          "loss: cross_entropy_dice")
+    config = _check_task(config)
     root = os.path.expandvars(os.path.expanduser(config.data_root))
     if "$" in root:
         raise InputError(f"data_root: {config.data_root} names an environment variable that is "
                          "not set")
     return dataclasses.replace(config, data_root=root)
+
+
+def _check_task(config: Config) -> Config:
+    """Whether loss and outputs suit the task. A regression's default outputs are its own."""
+    if config.task == "classification":
+        if config.loss in VALUE_LOSSES:
+            raise InputError(f"loss: {config.loss} is for numbers; set task: regression, or loss: "
+                             "cross_entropy")
+        return config
+    if config.loss not in VALUE_LOSSES:
+        raise InputError(f"loss: {config.loss} is for classes; with task: regression set loss: "
+                         "least_squares, or huber where some targets are wrong")
+    for name in OF_CLASSES:
+        if getattr(config, name) != (default := getattr(Config, name)):
+            default = '""' if default == "" else default
+            raise InputError(f"{name}: a regression has no classes; set {name}: {default}")
+    if config.outputs == Config.outputs:
+        return dataclasses.replace(config, outputs=VALUE_OUTPUTS)
+    strange = [name for name in config.outputs if name not in VALUE_OUTPUTS]
+    if strange:
+        raise InputError(f"outputs: {strange[0]} is made of classes; a regression writes "
+                         f"{', '.join(VALUE_OUTPUTS)} (masks = maps of the numbers)")
+    return config
 
 
 def config_text(config: Config) -> str:

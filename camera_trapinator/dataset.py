@@ -27,12 +27,16 @@ class CameraTrapDataset(Dataset):
 
     `indices`: the manifest rows to use (default all), so `dataset[0]` is row `indices[0]`.
     `transform(image, mask)`: `train_transform` with its parameters bound, or `eval_transform`.
+    `target_scale`: None = masks of classes; a number = maps for a regression, and what a step of
+    a stored number is worth. Then "mask" below is float32, in the quantity's unit, NaN = ignored.
     """
 
     def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
-                 transform: Callable = eval_transform, indices: Sequence[int] | None = None):
+                 transform: Callable = eval_transform, indices: Sequence[int] | None = None,
+                 target_scale: float | None = None):
         self.manifest, self.data_root = manifest, Path(data_root)
         self.working_scale, self.transform = working_scale, transform
+        self.target_scale = target_scale
         self.indices = np.arange(len(manifest)) if indices is None else np.asarray(indices)
 
     def __len__(self) -> int:
@@ -49,7 +53,8 @@ class CameraTrapDataset(Dataset):
         row = self.manifest[int(self.indices[index])]
         photo = photos.read_photo(self.data_root / row.image, self.working_scale)
         height, width = photo.image.shape[:2]
-        mask = photos.resize_mask(read_target(row, self.data_root, height, width), width, height)
+        mask = read_target(row, self.data_root, height, width, self.target_scale)
+        mask = photos.resize_mask(mask, width, height)
         image, mask = to_tensor(photo.image), torch.from_numpy(np.ascontiguousarray(mask))
         with torch.random.fork_rng(devices=[]):
             if seed is not None:
@@ -62,7 +67,7 @@ class Example(NamedTuple):
     """What goes with a photo through prediction, besides its pixels."""
 
     index: int  # row of the manifest
-    target: Tensor | None  # uint8 true classes, at the size of `mask_size`
+    target: Tensor | None  # uint8 true classes (float32 numbers), at the size of `mask_size`
     width: int  # of the upright photo in pixels; 0 if it could not be read
     height: int
     datetime: str
@@ -79,8 +84,9 @@ class PredictionDataset(CameraTrapDataset):
     """
 
     def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
-                 indices: Sequence[int] | None = None, mask_size: str = "network"):
-        super().__init__(manifest, data_root, working_scale, eval_transform, indices)
+                 indices: Sequence[int] | None = None, mask_size: str = "network",
+                 target_scale: float | None = None):
+        super().__init__(manifest, data_root, working_scale, eval_transform, indices, target_scale)
         self.mask_size = mask_size
 
     def __getitem__(self, place: int) -> tuple[Tensor | None, Example]:
@@ -94,7 +100,7 @@ class PredictionDataset(CameraTrapDataset):
                 height, width = photo.image.shape[:2]
             target = None
             if row.mask:
-                target = read_target(row, self.data_root, height, width)
+                target = read_target(row, self.data_root, height, width, self.target_scale)
                 target = torch.from_numpy(photos.resize_mask(target, width, height))
         except InputError as error:
             failure = str(error).removeprefix(f"{self.data_root / row.image}: ")
@@ -135,8 +141,16 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
-def read_target(row: Row, data_root: Path, height: int, width: int) -> np.ndarray:
-    """The true classes of a photo as stored, uint8; of (height, width) where there is no file."""
+def read_target(row: Row, data_root: Path, height: int, width: int,
+                target_scale: float | None = None) -> np.ndarray:
+    """The true classes of a photo as stored, uint8; of (height, width) where there is no file.
+
+    With a `target_scale` its true numbers, float32; `background` means 0 everywhere.
+    """
+    if target_scale is not None:
+        if row.mask in ("", BACKGROUND):
+            return np.full((height, width), 0 if row.mask else np.nan, np.float32)
+        return photos.read_map(data_root / row.mask) * np.float32(target_scale)
     if row.mask in ("", BACKGROUND):
         return np.full((height, width), 0 if row.mask else IGNORE, np.uint8)
     return photos.read_mask(data_root / row.mask)
@@ -156,10 +170,14 @@ def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,
     label. Raises InputError with the first fault and the number of others.
     """
     shares, faults, _ = find_faults(manifest, data_root, num_classes, memory)
+    _stop_at(faults)
+    return shares
+
+
+def _stop_at(faults: list[str]) -> None:
     if faults:
         more = f" (and {len(faults) - 1} more faults like it or others)" if len(faults) > 1 else ""
         raise InputError(faults[0] + more)
-    return shares
 
 
 def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, memory: str | Path,
@@ -217,6 +235,13 @@ def _file_stamp(path: Path, what: str) -> tuple:
 def _mask_shares(image: Path, path: Path) -> dict[int, float]:
     """The share of each value among a mask's labelled pixels; opens only the photo's header."""
     mask = photos.read_mask(path)
+    _check_aspect(image, path, mask)
+    counts = np.bincount(mask.ravel(), minlength=256)
+    labelled = max(1, counts[:IGNORE].sum())
+    return {int(value): float(counts[value] / labelled) for value in np.flatnonzero(counts)}
+
+
+def _check_aspect(image: Path, path: Path, mask: np.ndarray) -> None:
     size, photo_size = mask.shape[::-1], photos.photo_size(image)
     if not photos.same_aspect(size, photo_size):
         turned = photos.same_aspect(size[::-1], photo_size)
@@ -224,9 +249,6 @@ def _mask_shares(image: Path, path: Path) -> dict[int, float]:
             f"{path}: the mask is {size[0]} x {size[1]} pixels, its photo {photo_size[0]} x "
             f"{photo_size[1]} (upright); " + ("the mask lies on its side: turn it upright"
                                               if turned else "they must have one aspect ratio"))
-    counts = np.bincount(mask.ravel(), minlength=256)
-    labelled = max(1, counts[:IGNORE].sum())
-    return {int(value): float(counts[value] / labelled) for value in np.flatnonzero(counts)}
 
 
 def _out_of_range(path: Path, values: dict[int, float], num_classes: int) -> str:
@@ -263,6 +285,84 @@ def _parse_shares(cells: list[str]) -> tuple[tuple, dict[int, float]]:
     values = dict(part.split(":") for part in shares.split())
     return ((image, int(size), int(time), mask, int(mask_size), int(mask_time)),
             {int(value): float(share) for value, share in values.items()})
+
+
+class MapFacts(NamedTuple):
+    """What a map for a regression holds: its numbers as stored, without `target_scale`."""
+
+    share: float  # of its pixels that have a value
+    mean: float = 0.0
+    spread: float = 0.0  # standard deviation
+    low: float = 0.0
+    high: float = 0.0
+    whole: bool = True  # whether the file holds whole numbers
+
+
+def check_maps(manifest: Manifest, data_root: str | Path, memory: str | Path) -> list[MapFacts]:
+    """`check_photos` for a regression: every photo and every map must be there, be of one aspect
+    ratio, and the map have a value somewhere. A photo without label has the share 0."""
+    facts, faults = find_map_faults(manifest, data_root, memory)
+    _stop_at(faults)
+    return facts
+
+
+def find_map_faults(manifest: Manifest, data_root: str | Path, memory: str | Path,
+                    ) -> tuple[list[MapFacts], list[str]]:
+    """What `check_maps` checks, with all faults; the share is 0 where there is one."""
+    data_root = Path(data_root)
+    known = _read_memory(Path(memory), _parse_map_facts)
+
+    def check(row: Row) -> tuple[tuple | None, MapFacts, str | None]:
+        try:
+            key = _file_stamp(data_root / row.image, "photo")
+            if row.mask in ("", BACKGROUND):
+                return None, MapFacts(float(row.mask == BACKGROUND)), None
+            key += _file_stamp(data_root / row.mask, "map")
+            facts = known.get(key) or _map_facts(data_root / row.image, data_root / row.mask)
+            return key, facts, None
+        except InputError as error:
+            return None, MapFacts(0.0), str(error)
+
+    with ThreadPoolExecutor() as pool:
+        checked = list(pool.map(check, manifest))
+    known |= {key: facts for key, facts, _ in checked if key}
+    _write_memory(Path(memory), ([*facts[:-1], int(facts.whole), *key]
+                                 for key, facts in known.items()))
+    return [facts for _, facts, _ in checked], [fault for _, _, fault in checked if fault]
+
+
+def _map_facts(image: Path, path: Path) -> MapFacts:
+    stored = photos.open_map(path)
+    _check_aspect(image, path, stored)
+    values = photos.values_of_map(stored).astype(np.float64)
+    known = values[~np.isnan(values)]
+    if not known.size:
+        raise InputError(f"{path}: no pixel of the map has a value; leave the mask column of its "
+                         "photo empty")
+    return MapFacts(known.size / values.size, float(known.mean()), float(known.std()),
+                    float(known.min()), float(known.max()), stored.dtype.kind == "u")
+
+
+def _parse_map_facts(cells: list[str]) -> tuple[tuple, MapFacts]:
+    *numbers, whole, image, size, time, path, map_size, map_time = cells
+    return ((image, int(size), int(time), path, int(map_size), int(map_time)),
+            MapFacts(*map(float, numbers), whole == "1"))
+
+
+def pool_maps(maps: Sequence[MapFacts], target_scale: float) -> dict:
+    """The numbers of all these maps together, in the quantity's unit: mean, spread (standard
+    deviation), low and high, and whether all are stored as whole numbers. A map weighs by the
+    share of its pixels that have a value. Raises InputError if all numbers are alike."""
+    maps = [facts for facts in maps if facts.share]
+    share, mean, spread, low, high, whole = (np.array(column) for column in zip(*maps, strict=True))
+    middle = np.average(mean, weights=share)
+    variance = np.average(spread**2 + (mean - middle) ** 2, weights=share)
+    if low.min() == high.max():
+        raise InputError(f"the training maps hold one number only, {low.min():g}; there is nothing "
+                         "to learn. Is it a code for \"no value\"? Store 65535 (16-bit) or NaN")
+    return {"mean": float(middle * target_scale), "spread": float(variance**0.5 * target_scale),
+            "low": float(low.min() * target_scale), "high": float(high.max() * target_scale),
+            "whole": bool(whole.all())}
 
 
 # ------------------------------------------------------------------- what a photo tells of itself

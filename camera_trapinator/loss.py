@@ -120,16 +120,38 @@ class LeastSquares(nn.Module):
     """Squared error of a regression; NaN in the target is ignored.
 
     forward(values (N, 1, H, W), targets (N, H, W) float) -> total (1,), weight (1,), float32.
+    `spread`: the standard deviation of the training targets. Errors count in units of it, so that
+    metres and millimetres learn alike, and always guessing the mean has a loss of about 1.
     """
+
+    def __init__(self, spread: float = 1.0):
+        super().__init__()
+        self.spread = spread
 
     def forward(self, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         valid = ~targets.isnan()
-        error = values.float().squeeze(1) - targets.float().where(valid, 0)
-        return _pair((error.square() * valid).sum(), valid.sum())
+        error = (values.float().squeeze(1) - targets.float().where(valid, 0)) / self.spread
+        return _pair((self.cost(error) * valid).sum(), valid.sum())
+
+    def cost(self, error: Tensor) -> Tensor:
+        """Of each pixel, given its error in units of the spread."""
+        return error.square()
 
 
-def build_criterion(name: str, class_weights: Sequence[float] | None = None) -> nn.Module:
-    """The criterion of that name: cross_entropy, focal, dice, cross_entropy_dice or least_squares.
+class Huber(LeastSquares):
+    """Least squares for small errors, but beyond one spread the cost rises along a straight line:
+    a few wrong targets then do not outweigh all others. Source: Huber 1964.
+    """
+
+    def cost(self, error: Tensor) -> Tensor:
+        small = error.abs().clamp(max=1)
+        return small * (2 * error.abs() - small)  # |e|: e^2 up to 1, then 2 |e| - 1
+
+
+def build_criterion(name: str, class_weights: Sequence[float] | None = None,
+                    spread: float = 1.0) -> nn.Module:
+    """The criterion of that name: cross_entropy, focal, dice, cross_entropy_dice; and for a
+    regression, whose training targets have that `spread`, least_squares or huber.
 
     Raises KeyError for another name (the config has checked it).
     """
@@ -138,7 +160,8 @@ def build_criterion(name: str, class_weights: Sequence[float] | None = None) -> 
         "focal": lambda: Focal(class_weights),
         "dice": Dice,
         "cross_entropy_dice": lambda: CrossEntropyDice(class_weights),
-        "least_squares": LeastSquares,
+        "least_squares": lambda: LeastSquares(spread),
+        "huber": lambda: Huber(spread),
     }[name]()
 
 

@@ -1,4 +1,5 @@
-"""Scores from one integer confusion matrix, summed over photos, never averaged over batches."""
+"""Scores from one integer confusion matrix, or from sums of errors, over all photos together:
+never averaged over batches."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -106,6 +107,104 @@ class ConfusionMatrix:
         support = self.counts.sum(dim=1).tolist()
         return [(p / w if w else 0.0) if s else None
                 for p, w, s in zip(part.tolist(), whole.tolist(), support, strict=True)]
+
+
+class RegressionErrors:
+    """Sums over the pixels of a regression, float64; two of them are added with +=.
+
+    The scores are in the unit of the quantity; None ("n/a") if no pixel has a true value.
+    """
+
+    def __init__(self):
+        # Pixels; sums of error, |error|, error^2, truth, truth^2. Error = predicted - true value.
+        self.sums = np.zeros(6)
+
+    @classmethod
+    def of(cls, sums: Sequence[float]) -> "RegressionErrors":
+        """The errors with these `sums`, such as a record holds."""
+        errors = cls()
+        errors.sums += np.asarray(sums, np.float64)
+        return errors
+
+    def update(self, truth: Tensor | np.ndarray, predicted: Tensor | np.ndarray) -> None:
+        """Add the pixels of maps of one shape; NaN in `truth` is ignored.
+
+        Raises ValueError for two shapes.
+        """
+        truth, predicted = (torch.as_tensor(values).cpu().numpy() for values in (truth, predicted))
+        if truth.shape != predicted.shape:
+            raise ValueError(f"the true values are {truth.shape} pixels, the predicted ones "
+                             f"{predicted.shape}")
+        valid = ~np.isnan(truth)
+        truth, predicted = truth[valid].astype(np.float64), predicted[valid].astype(np.float64)
+        error = predicted - truth
+        self.sums += (valid.sum(), error.sum(), np.abs(error).sum(), np.square(error).sum(),
+                      truth.sum(), np.square(truth).sum())
+
+    def __iadd__(self, other: "RegressionErrors") -> "RegressionErrors":
+        self.sums += other.sums
+        return self
+
+    def bias(self) -> float | None:
+        """Mean error: above 0 the predictions are too large."""
+        return self._mean(1)
+
+    def mae(self) -> float | None:
+        """Mean absolute error."""
+        return self._mean(2)
+
+    def rmse(self) -> float | None:
+        """Root of the mean squared error."""
+        return None if self._mean(3) is None else math.sqrt(self._mean(3))
+
+    def r2(self) -> float | None:
+        """Explained share of the variance: 1 = no error, 0 = no better than the mean of all true
+        values here; None too if these are all alike."""
+        count, _, _, squares, truth, truth_squares = self.sums.tolist()
+        around_mean = truth_squares - truth**2 / count if count else 0.0
+        if around_mean <= 1e-12 * truth_squares:  # nothing but rounding
+            return None
+        return 1 - squares / around_mean
+
+    def scores(self) -> dict:
+        """mae, rmse, r2 and bias by name."""
+        return {"mae": self.mae(), "rmse": self.rmse(), "r2": self.r2(), "bias": self.bias()}
+
+    def _mean(self, place: int) -> float | None:
+        return float(self.sums[place] / self.sums[0]) if self.sums[0] else None
+
+
+def build_value_report(photos: Iterable[dict]) -> dict:
+    """The scores of the evaluation of a regression, as `report.json` holds them.
+
+    `photos`: one dict a photo with `failure` (None or text), and, where there is none, `errors`
+    (the sums of RegressionErrors), `location`, `seen` (whether photos of its location were trained
+    on) and `infrared`.
+    """
+    groups: dict[tuple[str, str], tuple[RegressionErrors, list]] = {}
+    failures = 0
+    for photo in photos:
+        if photo["failure"] is not None:
+            failures += 1
+            continue
+        for group in (("all", ""), ("seen", "seen" if photo["seen"] else "unseen"),
+                      ("light", "night" if photo["infrared"] else "day"),
+                      ("location", photo["location"])):
+            errors, images = groups.setdefault(group, (RegressionErrors(), []))
+            errors += RegressionErrors.of(photo["errors"])
+            images.append(photo["file"])
+
+    def scores(kind: str, name: str) -> dict:
+        errors, images = groups.get((kind, name), (RegressionErrors(), []))
+        return {**errors.scores(), "images": len(images)}
+
+    return {
+        **scores("all", ""), "failures": failures,
+        "locations": {name: scores("seen", name) for name in ("seen", "unseen")},
+        "light": {name: scores("light", name) for name in ("day", "night")},
+        "per_location": {name: scores("location", name)
+                         for kind, name in sorted(groups) if kind == "location"},
+    }
 
 
 def summary(matrix: ConfusionMatrix, images: int) -> dict:

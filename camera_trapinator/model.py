@@ -102,6 +102,15 @@ class Prediction:
             whole[top:top + rows] = part
         return whole.cpu().numpy()
 
+    def values(self, mask_size: str = "photo") -> np.ndarray:
+        """Of a regression: the number at every pixel, float32, in the quantity's own unit, at the
+        `photo`'s own size (bilinear) or at that of the `network`."""
+        plane = self.logits[:1]
+        if mask_size == "photo":
+            size = (self.photo.height, self.photo.width)
+            plane = F.interpolate(plane[None], size, mode="bilinear")[0]
+        return plane[0].cpu().numpy()
+
 
 def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge logits (C, h, w) to `size` (bilinear), and take the largest: uint8 (height, width).
@@ -120,7 +129,8 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def blend_tiles(logits_of: Callable[[Tensor], Tensor], image: Tensor, tile: int) -> Tensor:
-    """The logits, float16 (C, H, W), of a photo (3, H, W) that is predicted tile by tile.
+    """The logits, float16 (C, H, W), of a photo (3, H, W) that is predicted tile by tile; float32
+    if there is but one class.
 
     `logits_of`: from photos (1, 3, h, w) to logits (1, C, h, w). Square tiles of side `tile`
     overlap by a quarter of it or more; where they do, the mean of their logits counts, weighted by
@@ -138,7 +148,9 @@ def blend_tiles(logits_of: Callable[[Tensor], Tensor], image: Tensor, tile: int)
             here = slice(left, left + wide)
             logits = logits_of(image[None, :, top:top + high, here])[0]  # (C, h, w)
             if result is None:
-                result = logits.new_empty((len(logits), height, width), dtype=torch.float16)
+                # Half as much memory for many classes; the one number of a regression needs more.
+                dtype = torch.float16 if len(logits) > 1 else torch.float32
+                result = logits.new_empty((len(logits), height, width), dtype=dtype)
                 total = logits.new_zeros(len(logits), high, width)  # of this row of tiles
                 weight = logits.new_zeros(high, width)
             total[..., here] += logits * weights
@@ -171,6 +183,7 @@ class SegmentationModel(nn.Module):
 
     `working_scale` is the long side in pixels at which the network sees a photo (0 = its own
     size); `arguments` are the constructor's, which a checkpoint holds to build the model again.
+    A model with one class is a regression: instead of logits it gives one number a pixel.
     """
 
     # Mean and spread of photos on a 0..255 scale (those of ImageNet, which serve any photo).
@@ -183,6 +196,9 @@ class SegmentationModel(nn.Module):
         self.register_buffer("mean", torch.empty(3, 1, 1), persistent=False)
         self.register_buffer("spread", torch.empty(3, 1, 1), persistent=False)
         self.set_input(self.MEAN, self.SPREAD)
+        if arguments.get("num_classes") == 1:  # a regression, see `expect_values`
+            self.register_buffer("value_mean", torch.zeros(1))
+            self.register_buffer("value_spread", torch.ones(1))
 
     def set_input(self, mean: Sequence[float], spread: Sequence[float]) -> None:
         """How photos are normalised: (x - mean) / spread for each channel, on a 0..255 scale."""
@@ -198,6 +214,18 @@ class SegmentationModel(nn.Module):
         """
         shares = torch.as_tensor(shares, dtype=torch.float32)
         self.last.bias.copy_((shares / shares.sum()).clamp(min=1e-3).log())
+
+    def expect_values(self, mean: float, spread: float) -> None:
+        """Begin a regression with the mean and the standard deviation of the training targets."""
+        self.value_mean.fill_(mean)
+        self.value_spread.fill_(spread)
+
+    def in_unit(self, x: Tensor) -> Tensor:
+        """What leaves the last layer, (N, C, H, W): logits as they are; the numbers of a
+        regression, which the network learns around 0, in the quantity's own unit."""
+        if self.arguments.get("num_classes") == 1:
+            return x.float() * self.value_spread + self.value_mean
+        return x
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 RGB (N, 3, H, W) -> normalised float, padded right and below to the stride."""
@@ -288,7 +316,7 @@ class UNet(SegmentationModel):
             x = down(x)
         for up in self.ups:
             x = up(x, skips.pop())
-        return self.last(x)[..., :height, :width]
+        return self.in_unit(self.last(x))[..., :height, :width]
 
 
 class EncoderUNet(SegmentationModel):
@@ -332,7 +360,7 @@ class EncoderUNet(SegmentationModel):
         for up in self.ups:
             x = up(x, skips.pop())
         x = F.interpolate(self.last(x) + scene, size, mode="bilinear")
-        return x[..., :height, :width]
+        return self.in_unit(x)[..., :height, :width]
 
 
 class InvertedResidual(nn.Module):
@@ -461,6 +489,9 @@ def build_model(encoder: str = "none", **arguments) -> SegmentationModel:
     return EncoderUNet(encoder=encoder, **arguments)
 
 
+BY_CLASS = ("last", "scene", "value_mean", "value_spread")  # what of a model has a row a class
+
+
 def adopt(net: SegmentationModel, classes: Sequence[str], state: dict[str, Tensor],
           known: Sequence[str]) -> None:
     """Take over the weights of another model, whose `known` classes may be others than `net`'s.
@@ -470,7 +501,9 @@ def adopt(net: SegmentationModel, classes: Sequence[str], state: dict[str, Tenso
     """
     for name, weight in net.state_dict().items():
         other = state.get(name)
-        by_class = name.split(".")[0] in ("last", "scene")  # a row a class
+        by_class = name.split(".")[0] in BY_CLASS
+        if by_class and not set(classes) & set(known):
+            continue
         if other is None or other.shape[by_class:] != weight.shape[by_class:]:
             raise InputError(f"init_from: its network is another one ({name} differs); give "
                              "encoder, width, depth and norm the values that it was trained with")

@@ -1,7 +1,8 @@
-"""The one place that opens a photo or a mask: EXIF, colour modes, size rule and decode rule.
+"""The one place that opens a photo, a mask or a map: EXIF, colour modes, size and decode rule.
 
-Photos come out upright, RGB and uint8; masks come out as class indices. Training, validation,
-test and a notebook all read through these functions, so that none of them can drift apart.
+Photos come out upright, RGB and uint8; masks as class indices; maps as numbers. Training,
+validation, test and a notebook all read through these functions, so that none of them can drift
+apart.
 """
 
 import os
@@ -297,7 +298,9 @@ def upright(path: str | Path, mask: np.ndarray) -> np.ndarray:
 def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     """Scale class indices to (height, width) by exact nearest neighbour (pixel centres).
 
-    The same as torchvision's NEAREST_EXACT; plain NEAREST shifts a mask by half a pixel.
+    The same as torchvision's NEAREST_EXACT; plain NEAREST shifts a mask by half a pixel. True
+    maps are scaled so as well: the mean of an animal at 3 m and the wood at 30 m behind it is a
+    distance at which nothing stands, and a pixel without a value would spread to its neighbours.
     """
     if mask.shape == (height, width):
         return mask
@@ -309,6 +312,69 @@ def _nearest(size: int, new_size: int) -> np.ndarray:
     """The old pixel nearest to each new one; in float32 as in torch, so that ties fall alike."""
     centres = np.arange(new_size, dtype=np.float32) + np.float32(0.5)
     return (centres * (np.float32(size) / np.float32(new_size))).astype(int)
+
+
+# ---------------------------------------------------------------------------------- maps
+
+
+def read_map(path: str | Path) -> np.ndarray:
+    """The number of every pixel as stored, float32 (height, width); NaN = no value.
+
+    Grey 8- and 16-bit PNG or TIFF, in which the largest value (255, 65535) means "no value";
+    float TIFF, in which NaN and infinity do; .npy of these types. Raises InputError for anything
+    else, such as masks of classes, colour pictures and JPEGs.
+    """
+    return values_of_map(open_map(path))
+
+
+def values_of_map(stored: np.ndarray) -> np.ndarray:
+    """What `open_map` gives, as float32 with NaN where there is no value."""
+    values = stored.astype(np.float32)
+    missing = (stored == np.iinfo(stored.dtype).max if stored.dtype.kind == "u"
+               else ~np.isfinite(values))
+    values[missing] = np.nan
+    return values
+
+
+def open_map(path: str | Path) -> np.ndarray:
+    """The pixels of a map's file, (height, width): uint8, uint16 or a float type."""
+    try:
+        if str(path).lower().endswith(".npy"):
+            stored = np.load(path, allow_pickle=False)  # a pickle from a stranger can run code
+        else:
+            with _open(path) as image:
+                if image.format == "JPEG":
+                    raise InputError(f"{path}: a JPEG cannot hold a map, compression changes its "
+                                     "numbers; export the maps as 16-bit PNG or float TIFF")
+                if image.mode == "P":
+                    raise InputError(f"{path}: a palette picture holds classes, not numbers; set "
+                                     "manifest to the table that names the maps, or task: "
+                                     "classification")
+                if image.mode not in ("L", "F", "I") and not image.mode.startswith("I;16"):
+                    raise InputError(f"{path}: a map needs one channel of numbers, this one is a "
+                                     f"picture of mode {image.mode}; export the numbers "
+                                     "themselves, as 16-bit PNG or float TIFF")
+                stored = np.array(image)
+                if image.format == "PNG" and image.mode.startswith("I"):
+                    stored = stored.astype(np.uint16)  # whatever Pillow makes of 16 bits
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a map ({_reason(error)})") from error
+    stored = np.asarray(stored)
+    if stored.ndim != 2 or not stored.size or not (
+            stored.dtype.kind == "f" or stored.dtype in (np.uint8, np.uint16)):
+        raise InputError(f"{path}: {stored.dtype} numbers of shape {stored.shape} found; a map has "
+                         "a height and a width, and holds 8- or 16-bit unsigned whole numbers, or "
+                         "floats with NaN = no value")
+    return stored
+
+
+def enlarge_map(values: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Scale a predicted map, float32, without NaN, to (height, width): bilinear."""
+    if values.shape == (height, width):
+        return values
+    return np.array(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
 
 
 # ---------------------------------------------------------------- run-length encoded masks

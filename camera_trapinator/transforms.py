@@ -1,8 +1,10 @@
 """What is done to a photo and its mask, together, on their way to the network.
 
 Exactly two: `train_transform` and `eval_transform`. Both take and give uint8 tensors, image
-(3, H, W) and mask (H, W); the model normalises. All chance comes from torch's global generator,
-which the dataset seeds for each draw.
+(3, H, W) and mask (H, W); the model normalises. For a regression the mask is a map of numbers,
+float32, NaN = no value; a zoom moves its pixels and leaves the numbers as they are (so, for
+distances, keep `scale_range` near 1: what is large is near). All chance comes from torch's global
+generator, which the dataset seeds for each draw.
 """
 
 import math
@@ -24,7 +26,8 @@ def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
     """A random zoom, crop and flip of image and mask; random light, colour, noise and blur.
 
     Gives image (3, *crop_size) and mask (*crop_size), both uint8. Where the zoomed photo is
-    smaller than the crop it lies at a random place in it, on grey, and the mask there is 255.
+    smaller than the crop it lies at a random place in it, on grey, and the mask there is 255 (a
+    map NaN).
     The parameters are the knobs of that name in `config.py`.
     """
     image, mask = zoom_and_crop(image, mask, crop_size, uniform(*scale_range, log=True),
@@ -70,7 +73,8 @@ def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom:
         top, left = (height - window_height) // 2, (width - window_width) // 2
     # Negative padding cuts, positive padding adds the margin.
     window = (-left, left + window_width - width, -top, top + window_height - height)
-    image, mask = F.pad(image, window, value=FILL), F.pad(mask, window, value=IGNORE)
+    outside = math.nan if mask.is_floating_point() else IGNORE
+    image, mask = F.pad(image, window, value=FILL), F.pad(mask, window, value=outside)
     if mask.shape != tuple(crop_size):
         image = vision.resize(image, list(crop_size), antialias=True)
         mask = F.interpolate(mask[None, None], crop_size, mode="nearest-exact")[0, 0]

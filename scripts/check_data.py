@@ -19,12 +19,20 @@ from tqdm import tqdm
 
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.config import Config, load_config
-from camera_trapinator.dataset import PhotoFacts, examine_photos, find_faults
+from camera_trapinator.dataset import (
+    PhotoFacts,
+    examine_photos,
+    find_faults,
+    find_map_faults,
+    pool_maps,
+    read_target,
+)
 from camera_trapinator.labels.roboflow import COPY
 from camera_trapinator.manifest import BACKGROUND, Class, Manifest, read_classes, read_manifest
 from camera_trapinator.outputs import draw_overlay, written_whole
+from camera_trapinator.outputs.maps import colour_bar, colour_ends, draw_map
 from camera_trapinator.outputs.sheets import write_sheet
-from camera_trapinator.photos import read_mask, read_photo
+from camera_trapinator.photos import read_mask, read_photo, resize_mask
 from camera_trapinator.splits import (
     KNOBS,
     find_leaks,
@@ -48,17 +56,29 @@ def main() -> None:
     arguments = parse_arguments()
     config = load_config(find_config(arguments.config), arguments.overrides)
     data_root = ROOT / config.data_root
-    manifest = read_manifest(data_root / "manifest.csv")
-    classes = read_classes(data_root / "classes.csv")
+    manifest = read_manifest(data_root / config.manifest)
+    numbers = None  # of a regression: what pool_maps tells of its maps
 
     # What is wrong with single files.
-    shares, errors, values = find_faults(manifest, data_root, len(classes), checks_of(data_root))
+    if config.task == "regression":  # one "class" that is a number
+        classes, values = [Class(config.quantity, (0, 0, 0))], []
+        maps, errors = find_map_faults(manifest, data_root, checks_of(data_root, "maps"))
+        shares = np.array([[facts.share] for facts in maps])
+        if shares.any():
+            try:
+                numbers = pool_maps(maps, config.target_scale)
+            except InputError as error:
+                errors.append(str(error))
+    else:
+        classes = read_classes(data_root / "classes.csv")
+        shares, errors, values = find_faults(manifest, data_root, len(classes),
+                                             checks_of(data_root))
     bar = partial(tqdm, total=len(manifest), unit="photo", dynamic_ncols=True, disable=None)
     facts = examine_photos(manifest, data_root, checks_of(data_root, "photos"), bar)
     missing = {error.split(": no such")[0] for error in errors}  # told once
     errors += [fact.failure for row, fact in zip(manifest, facts, strict=True)
                if fact.failure and str(data_root / row.image) not in missing]
-    errors += binary_masks(manifest, values)
+    errors += binary_masks(manifest, values) if values else []
 
     # What is wrong with how they are shared out.
     splits = [""] * len(manifest)
@@ -80,11 +100,13 @@ def main() -> None:
     report = {"photos": len(manifest), "errors": errors, "warnings": warnings,
               "near_duplicates": [[manifest[first].image, manifest[second].image]
                                   for first, second in duplicates],
+              "values": numbers,
               **describe(manifest, classes, shares, splits, facts)}
     with written_whole(out / "data_report.json") as path:
         path.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8",
                         errors="backslashreplace")
-    draw_sheet(manifest, data_root, classes, shares, splits, facts, out / "data_sheet.png", config)
+    draw_sheet(manifest, data_root, classes, shares, splits, facts, out / "data_sheet.png", config,
+               numbers)
     print_report(report, out)
     sys.exit(2 if errors else 0)
 
@@ -118,7 +140,7 @@ def find_warnings(manifest: Manifest, classes: list[Class], shares: np.ndarray,
     """What may be meant so, and may be not."""
     warnings = []
     split, locations = np.array(splits), np.array(manifest.column("location"))
-    for index, (name, _) in enumerate(classes):
+    for index, (name, _) in enumerate(classes if len(classes) > 1 else []):
         there = shares[:, index] > 0
         if not there.any():
             warnings.append(f"no mask holds the class {name}")
@@ -127,7 +149,8 @@ def find_warnings(manifest: Manifest, classes: list[Class], shares: np.ndarray,
             if wanted in splits and not (there & (split == wanted)).any():
                 warnings.append(f"no {wanted} photo holds the class {name}; it stands at "
                                 f"{len(set(locations[there]))} locations")
-    if not any(row.mask == BACKGROUND for row in manifest) and (shares[:, 0] < 1).all():
+    if (len(classes) > 1 and not any(row.mask == BACKGROUND for row in manifest)
+            and (shares[:, 0] < 1).all()):
         warnings.append("no photo is empty; on empty photos the network will see animals that are "
                         "not there")
     times = [row.datetime for row in manifest]
@@ -159,10 +182,11 @@ def describe(manifest: Manifest, classes: list[Class], shares: np.ndarray, split
     night = np.array([fact.infrared for fact in facts])
     split, locations = np.array(splits), np.array(manifest.column("location"))
     labelled = shares.any(axis=1)
+    empty = (shares[:, 0] == 1) & (len(classes) > 1)
 
     def part(chosen: np.ndarray) -> dict:
         return {"photos": int(chosen.sum()), "labelled": int((chosen & labelled).sum()),
-                "empty": int((chosen & (shares[:, 0] == 1)).sum()),
+                "empty": int((chosen & empty).sum()),
                 "night": int((chosen & night).sum())}
 
     names = sorted(set(splits) - {""})
@@ -184,8 +208,12 @@ def describe(manifest: Manifest, classes: list[Class], shares: np.ndarray, split
 
 
 def draw_sheet(manifest: Manifest, data_root: Path, classes: list[Class], shares: np.ndarray,
-               splits: list[str], facts: list[PhotoFacts], path: Path, config: Config) -> None:
-    """24 labelled photos, spread over locations and classes, with their masks drawn on them."""
+               splits: list[str], facts: list[PhotoFacts], path: Path, config: Config,
+               numbers: dict | None) -> None:
+    """24 labelled photos, spread over locations and classes, with their masks drawn on them (in
+    the colours of their maps, if `numbers` tells what these hold)."""
+    if config.task == "regression" and numbers is None:  # no map holds what could be drawn
+        return
     random, taken = np.random.default_rng(config.seed), Counter()
     sound = [index for index in random.permutation(len(manifest))
              if shares[index].any() and not facts[index].failure]
@@ -199,12 +227,20 @@ def draw_sheet(manifest: Manifest, data_root: Path, classes: list[Class], shares
     for _, _, index in sorted(chosen)[:24]:
         row = manifest[index]
         photo = read_photo(data_root / row.image, 480)
-        mask = np.zeros(photo.image.shape[:2], np.uint8)
+        caption = [row.image, f"{row.location}  {row.datetime}  {splits[index]}"]
+        height, width = photo.image.shape[:2]
+        if numbers:
+            values = read_target(row, data_root, height, width, config.target_scale)
+            pictures.append((draw_map(photo.image, resize_mask(values, width, height),
+                                      colour_ends(numbers)), caption))
+            continue
+        mask = np.zeros((height, width), np.uint8)
         if row.mask != BACKGROUND:
             mask = read_mask(data_root / row.mask)
-        pictures.append((draw_overlay(photo.image, mask, classes),
-                         [row.image, f"{row.location}  {row.datetime}  {splits[index]}"]))
+        pictures.append((draw_overlay(photo.image, mask, classes), caption))
     if pictures:
+        if numbers:
+            pictures.append((colour_bar(300, 13, colour_ends(numbers), config.quantity), []))
         write_sheet(pictures, path, columns=6, cell=(300, 240), classes=classes)
 
 
@@ -216,9 +252,12 @@ def print_report(report: dict, out: Path) -> None:
     for kind, numbers in report["splits"].items():
         print(f"{kind:<11} {numbers['photos']} photos, {numbers['empty']} empty, "
               f"{numbers['night']} at night, {numbers['locations']} locations")
+    if values := report["values"]:
+        print(f"values      {values['low']:.4g} to {values['high']:.4g}, mean "
+              f"{values['mean']:.4g}, standard deviation {values['spread']:.4g}")
     for name, numbers in report["classes"].items():
         share = numbers["pixel_share"]
-        print(f"class       {name}: {numbers['photos']} photos"
+        print(f"{'quantity' if values else 'class':<11} {name}: {numbers['photos']} photos"
               + (f", {share:.2%} of the pixels" if share is not None else ""))
     for kind in ("warning", "error"):
         lines = report[f"{kind}s"]

@@ -6,6 +6,9 @@
 Each location has a scene of its own, seen by day and, through infrared flash, by night. Deer,
 boar, foxes and badgers walk and graze in it; a third of the photos are empty. Every photo is a
 pure function of (seed, location, sequence, frame). Needs numpy and Pillow, and no network.
+
+manifest.csv names the masks of the animals; distance.csv, beside it, names for each photo a map of
+the distances to the camera.
 """
 
 import argparse
@@ -28,9 +31,12 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from tqdm import tqdm
 
 OPTIONS = ("photos", "locations", "size", "seed", "new_photos", "version")  # kept in demo.json
-VERSION = 1  # raise it when the photos change, so that older output is made anew
+VERSION = 2  # raise it when the photos change, so that older output is made anew
 BURST = 3  # photos in a sequence
 DRAWN_SIDE = 1280  # longest side that is drawn; larger photos are enlarged from it
+FOCAL_LENGTH = 1.1  # of every camera, as a share of the photo's width: it sees 49 degrees
+FARTHEST = 1500  # centimetres, as far as a flash reaches; what is farther has no distance
+NO_DISTANCE = 65535  # in a map of distances
 OVERSAMPLING = 2  # shapes are drawn this much larger, then reduced: smooth edges
 CLASSES = [("background", (0, 0, 0)), ("deer", (230, 159, 0)), ("boar", (213, 94, 160)),
            ("fox", (0, 158, 115)), ("badger", (86, 180, 233))]
@@ -70,6 +76,11 @@ class Shot(NamedTuple):
     time: datetime
     image: str
     mask: str
+
+    @property
+    def distances(self) -> str:
+        """The map of its distances; "" for a photo without labels."""
+        return self.mask.replace("masks/", "distances/", 1)
 
 
 # ----------------------------------------------------------------------------- small helpers
@@ -389,6 +400,7 @@ class Scene:
     eye_height: float  # metres from the ground to the camera
     ground: Image.Image  # RGB, with all that is far
     nearness: np.ndarray  # float32: 0 sky, small far, 1 at the lower edge of the photo
+    distances: np.ndarray  # int32: from the camera to the ground, in centimetres
     sprites: list[Sprite]  # what may stand before an animal, far to near
     colours: np.ndarray  # (n, 3) of soil, bark, stone and leaves: coats borrow from them
     shelter: float  # how much of the sky trees hide: 0 open, 1 forest
@@ -401,6 +413,15 @@ class Scene:
         """Pixels a metre on the ground at this row and column."""
         return max(1.0, row - self.horizon + self.slope * (x - self.ground.width / 2)
                    ) / self.eye_height
+
+    def distance(self, row: float, x: float) -> int:
+        """Centimetres from the camera to what stands there: twice as far is half as large."""
+        return known_distance(100 * FOCAL_LENGTH * self.width / self.scale(row, x))
+
+
+def known_distance(centimetres: np.ndarray | float) -> np.ndarray:
+    """Distances as a map holds them: whole centimetres, or NO_DISTANCE."""
+    return np.where(centimetres <= FARTHEST, np.rint(centimetres), NO_DISTANCE).astype(np.int32)
 
 
 @lru_cache(maxsize=2)
@@ -431,8 +452,10 @@ def build_scene(seed: int, location: int, width: int, height: int) -> Scene:
     pixels = paint_ground(random, size, depth_rows, soil, dry, leaf)
     pixels = np.where(on_ground[..., None], pixels, far)
     nearness = np.where(on_ground, nearness, far_nearness).astype(np.float32)
+    distances = known_distance(np.where(
+        on_ground, 100 * FOCAL_LENGTH * width * eye_height / np.maximum(depth_rows, 1), np.inf))
     scene = Scene(width, height, margin, horizon, slope, eye_height, to_image(pixels), nearness,
-                  [], np.stack([soil, bark, stone, leaf, dry]), float(shelter))
+                  distances, [], np.stack([soil, bark, stone, leaf, dry]), float(shelter))
     scatter_litter(random, scene, edge, (soil, leaf, dry, stone, bark))
     scene.sprites = sorted(plant(random, scene, bark, stone, leaf, dry, green),
                            key=lambda sprite: sprite.y)
@@ -726,14 +749,16 @@ def plan_actor(random: np.random.Generator, scene: Scene, species: int) -> Actor
     return Actor(coat, pose, right, scale, x, step, int(random.integers(2**31)))
 
 
-def render(seed: int, shot: Shot, width: int, height: int) -> tuple[Image.Image, np.ndarray]:
-    """One upright photo of the given size without info strip, and its mask uint8 (H, W)."""
+def render(seed: int, shot: Shot, width: int, height: int,
+           ) -> tuple[Image.Image, np.ndarray, np.ndarray]:
+    """One upright photo of the given size without info strip, its mask uint8 (H, W) and its
+    distances uint16 (H, W) in centimetres."""
     scene = build_scene(seed, shot.location, width, height)
     burst_key = [seed, shot.location, shot.sequence + 1]
     burst = plan_burst(np.random.default_rng(burst_key), scene, shot.species, shot.time)
     random = np.random.default_rng([*burst_key, shot.frame + 1])
     animals = [act(actor, shot, scene, burst, random) for actor in burst.actors]
-    picture, nearness, cover = compose(scene, animals, burst, random)
+    picture, nearness, cover, distances = compose(scene, animals, burst, random)
     shadow = cast_shadows(scene, animals, burst)
     pixels = np.asarray(picture, np.float32) / 255
     if burst.night:
@@ -750,7 +775,8 @@ def render(seed: int, shot: Shot, width: int, height: int) -> tuple[Image.Image,
     crop = partial(Image.Image.transform, size=(width, height), method=Image.Transform.AFFINE,
                    data=window, resample=Image.Resampling.BILINEAR)
     mask = np.where(np.asarray(crop(cover)) >= 128, shot.species, 0).astype(np.uint8)
-    return crop(to_image(pixels * 255)), mask
+    distances = crop(distances, resample=Image.Resampling.NEAREST)  # two do not mix to a third
+    return crop(to_image(pixels * 255)), mask, np.asarray(distances).astype(np.uint16)
 
 
 def act(actor: Actor, shot: Shot, scene: Scene, burst: Burst, random: np.random.Generator,
@@ -769,11 +795,13 @@ def act(actor: Actor, shot: Shot, scene: Scene, burst: Burst, random: np.random.
 
 
 def compose(scene: Scene, animals: list[Sprite], burst: Burst, random: np.random.Generator,
-            ) -> tuple[Image.Image, np.ndarray, Image.Image]:
-    """Put everything into the scene from far to near: colours, nearness and the animals' cover."""
+            ) -> tuple[Image.Image, np.ndarray, Image.Image, Image.Image]:
+    """Put everything into the scene from far to near: colours, nearness, the animals' cover and
+    distances."""
     picture = blow(scene, burst.wind, random)
     depth = to_image(scene.nearness * 200)
-    cover = Image.new("L", picture.size)
+    cover, distances = Image.new("L", picture.size), Image.fromarray(scene.distances)
+    solid = [0] * 128 + [255] * 128  # what counts as covered
     reach = scene.height + scene.margin - scene.horizon
     swinging = random.normal(0, 1) * burst.wind
     for sprite in sorted([*scene.sprites, *animals], key=lambda sprite: sprite.y):
@@ -791,7 +819,8 @@ def compose(scene: Scene, animals: list[Sprite], burst: Burst, random: np.random
         picture.paste(colour, corner, outline)
         depth.paste(int(np.clip(near, 0.05, 1.2) * 200), box, outline)
         cover.paste(255 if is_animal else 0, box, outline)
-    return picture, np.asarray(depth, np.float32) / 200, cover
+        distances.paste(int(scene.distance(sprite.y, sprite.x)), box, outline.point(solid, "1"))
+    return picture, np.asarray(depth, np.float32) / 200, cover, distances
 
 
 def blow(scene: Scene, wind: float, random: np.random.Generator) -> Image.Image:
@@ -939,8 +968,8 @@ def add_grain(photo: Image.Image, grain: float, random: np.random.Generator) -> 
 
 
 def make_photo(shot: Shot, out: Path, seed: int, size: tuple[int, int], sideways: int) -> bool:
-    """Write one photo, and its mask where an animal is seen; true if one is."""
-    photo, mask = render(seed, shot, *drawn_size(*size))
+    """Write one photo, its distances, and its mask where an animal is seen; true if one is."""
+    photo, mask, distances = render(seed, shot, *drawn_size(*size))
     camera, night = camera_of(shot.location), is_night(shot.time)
     random = np.random.default_rng([seed, shot.location, shot.sequence + 1, shot.frame + 1, 1])
     grain = random.uniform(2, 5) if night else random.uniform(1, 3)
@@ -951,8 +980,8 @@ def make_photo(shot: Shot, out: Path, seed: int, size: tuple[int, int], sideways
         photo = photo.convert("L").convert("RGB")
     tall = draw_strip(photo, camera, shot)
     hidden = math.ceil(tall * mask.shape[0] / photo.height)
-    mask[:hidden] *= camera.strip != "top"
-    mask[-hidden:] *= camera.strip != "bottom"
+    strip = np.s_[:hidden] if camera.strip == "top" else np.s_[-hidden:]
+    mask[strip], distances[strip] = 0, NO_DISTANCE
 
     exif = photo.getexif()
     exif[271], exif[272] = camera.name, camera.model
@@ -963,6 +992,9 @@ def make_photo(shot: Shot, out: Path, seed: int, size: tuple[int, int], sideways
     path = out / shot.image
     path.parent.mkdir(parents=True, exist_ok=True)
     photo.save(path, quality=88, exif=exif)
+    if shot.distances:
+        (out / shot.distances).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(distances).save(out / shot.distances, compress_level=1)
     if not mask.any() or not shot.mask:
         return False
     picture = Image.fromarray(mask)
@@ -1045,14 +1077,15 @@ def truncated_file(new: list[Shot]) -> str:
 
 
 def write_tables(out: Path, shots: list[Shot], seen: list[bool]) -> None:
-    """Write manifest.csv and classes.csv."""
-    with open(out / "manifest.csv", "w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image", "mask", "location", "datetime", "sequence"])
-        for shot, animal in zip(shots, seen, strict=False):
-            name = location_name(shot.location)
-            table.writerow([shot.image, shot.mask if animal else "background", name,
-                            shot.time, f"{name}-{shot.sequence:04}"])
+    """Write manifest.csv, distance.csv and classes.csv."""
+    for manifest in ("manifest.csv", "distance.csv"):
+        with open(out / manifest, "w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["image", "mask", "location", "datetime", "sequence"])
+            for shot, animal in zip(shots, seen, strict=False):
+                name, mask = location_name(shot.location), shot.mask if animal else "background"
+                table.writerow([shot.image, mask if manifest == "manifest.csv" else shot.distances,
+                                name, shot.time, f"{name}-{shot.sequence:04}"])
     with open(out / "classes.csv", "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["index", "name", "colour"])
@@ -1091,8 +1124,9 @@ def write_contact_sheet(out: Path, shots: list[Shot], seen: list[bool], columns:
 def planned_files(options: dict) -> set[str]:
     """Every file that a run with these options may write, relative to its folder."""
     labelled, new = plan(options)
-    files = {"manifest.csv", "classes.csv", "contact_sheet.jpg", "demo.json"}
-    files.update(file for shot in labelled + new for file in (shot.image, shot.mask) if file)
+    files = {"manifest.csv", "distance.csv", "classes.csv", "contact_sheet.jpg", "demo.json"}
+    files.update(file for shot in labelled + new
+                 for file in (shot.image, shot.mask, shot.distances) if file)
     return files | ({truncated_file(new)} if new else set())
 
 

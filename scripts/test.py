@@ -26,6 +26,7 @@ from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.config import Config, parse_config
 from camera_trapinator.dataset import (
     PredictionDataset,
+    check_maps,
     check_photos,
     group_by_shape,
     known_fingerprints,
@@ -38,10 +39,22 @@ from camera_trapinator.manifest import (
     read_classes,
     read_manifest,
 )
-from camera_trapinator.metrics import ConfusionMatrix, build_report
+from camera_trapinator.metrics import (
+    ConfusionMatrix,
+    RegressionErrors,
+    build_report,
+    build_value_report,
+)
 from camera_trapinator.model import Prediction, build_model
 from camera_trapinator.outputs.camtrap_dp import Project, read_project, write_camtrap_dp
 from camera_trapinator.outputs.coco import write_coco
+from camera_trapinator.outputs.maps import (
+    map_record,
+    write_map_overlays,
+    write_maps,
+    write_values_csv,
+    write_worst_maps,
+)
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.megadetector import write_megadetector
 from camera_trapinator.outputs.model_card import write_model_card
@@ -85,11 +98,12 @@ def main() -> None:
 
 
 def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None:
-    """Predict the test photos at their own size and compare them with their masks."""
+    """Predict the test photos at their own size and compare them with their masks (or maps)."""
     data_root = ROOT / config.data_root
-    manifest = read_manifest(data_root / "manifest.csv")
+    regression = config.task == "regression"
+    manifest = read_manifest(data_root / config.manifest)
     names = [name for name, _ in checkpoint["classes"]]
-    if [name for name, _ in read_classes(data_root / "classes.csv")] != names:
+    if not regression and [name for name, _ in read_classes(data_root / "classes.csv")] != names:
         raise InputError(f"{data_root / 'classes.csv'}: the classes are not those that {weights} "
                          f"was trained on ({', '.join(names)})")
     splits = read_splits(weights.parent / "splits.csv", manifest)
@@ -97,8 +111,11 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
     if not indices:
         raise InputError(f"{weights.parent / 'splits.csv'}: no photo of the manifest is a test "
                          "photo; set test_fraction, or predict a folder with --images")
-    check_photos(Manifest(manifest[index] for index in indices), data_root, len(names),
-                 checks_of(data_root))  # masks may have changed since the training
+    tested = Manifest(manifest[index] for index in indices)
+    if regression:  # masks and maps may have changed since the training
+        check_maps(tested, data_root, checks_of(data_root, "maps"))
+    else:
+        check_photos(tested, data_root, len(names), checks_of(data_root))
     trained = {row.location for row, split in zip(manifest, splits, strict=True)
                if split == "train"}
     seen_only = config.split_by != "location"  # then locations were not kept apart
@@ -112,13 +129,18 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
         row = manifest[prediction.photo.index]
         extra = {"truth": row.mask, "split": splits[prediction.photo.index],
                  "seen": seen_only or row.location in trained}
-        if mask is not None:
+        if mask is not None and regression:
+            errors = RegressionErrors()
+            errors.update(prediction.photo.target, prediction.values())
+            extra["errors"] = errors.sums.tolist()
+        elif mask is not None:
             matrix = ConfusionMatrix(len(names))
             matrix.update(prediction.photo.target, mask)
             extra["confusion"] = matrix.counts.tolist()
         return extra
 
-    dataset = PredictionDataset(manifest, data_root, config.working_scale, indices, "photo")
+    dataset = PredictionDataset(manifest, data_root, config.working_scale, indices, "photo",
+                                config.target_scale if regression else None)
     project = project_of(config, names, [manifest[index].location for index in indices])
     predict(dataset, records_path, weights, checkpoint, config, facts)
 
@@ -134,20 +156,31 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
         "weights": weights.name, "run": weights.parent.name, "split_by": config.split_by,
         "note": note,
         "mask_size": "photo",
-        **build_report(map(with_presence, records), names),
+        **(build_value_report(records) if regression
+           else build_report(map(with_presence, records), names)),
     }
     with outputs.written_whole(out / "report.json") as path:
         path.write_text(json.dumps(report, indent=2), encoding="utf-8")
-    write_scores(out, report)
     _, records = outputs.read_records(records_path)
-    write_worst_sheet(out / "worst.jpg", worst_first(records)[:12], data_root,
-                      checkpoint["classes"])
-    write_outputs(records_path, data_root, out, config, project,
-                  f"{weights.parent.name} on its test photos", report)
+    if regression:
+        write_table(out / "per_location.csv", ["location", "mae", "rmse", "r2", "bias", "images"],
+                    ([name, *scores.values()] for name, scores in report["per_location"].items()))
+        write_worst_maps(out / "worst.jpg", largest_error_first(records)[:12], data_root,
+                         checkpoint["values"], config.quantity, config.target_scale)
+        write_value_outputs(records_path, data_root, out, config)
+    else:
+        write_scores(out, report)
+        write_worst_sheet(out / "worst.jpg", worst_first(records)[:12], data_root,
+                          checkpoint["classes"])
+        write_outputs(records_path, data_root, out, config, project,
+                      f"{weights.parent.name} on its test photos", report)
     if out == weights.parent / "test":
         write_model_card(weights.parent, checkpoint)
-    print_report(report, out)
-    warn_if_blind(records_path)
+    if regression:
+        print_value_report(report, config.quantity, out)
+    else:
+        print_report(report, out)
+        warn_if_blind(records_path)
 
 
 def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config,
@@ -173,6 +206,10 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     project = project_of(config, [name for name, _ in checkpoint["classes"]],
                          manifest.column("location"))
     predict(dataset, records_path, weights, checkpoint, config, lambda prediction, mask: {})
+    if config.task == "regression":
+        write_value_outputs(records_path, folder, out, config)
+        print_value_prediction(records_path, out)
+        return
     write_outputs(records_path, folder, out, config, project, f"Photos of {name}")
     warn_if_blind(records_path)
     print_prediction(records_path, out)
@@ -184,6 +221,7 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
 
     `facts(prediction, mask)` gives further entries for the record; `mask` is None for a failure.
     """
+    regression = config.task == "regression"
     device = choose_device(config.device)
     precision = choose_precision(device, config.precision)
     seed_everything(config.seed, config.deterministic)
@@ -196,6 +234,9 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
         "thresholds": checkpoint.get("thresholds"),  # no older checkpoint has them
         "classes": [{"name": name, "colour": colour} for name, colour in checkpoint["classes"]],
     }
+    if regression:
+        info |= {"quantity": config.quantity, "target_scale": config.target_scale,
+                 "values": checkpoint["values"]}
     manifest = dataset.manifest
     with outputs.RecordFile(records_path, info) as records:
         dataset.indices = np.array([index for index in dataset.indices
@@ -215,6 +256,10 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
                 if photo.failure is not None:
                     mask = None
                     record = outputs.failure_record(row.image, photo.failure, **known)
+                elif regression:
+                    mask = prediction.values("network")
+                    record = map_record(row.image, mask, **known, infrared=photo.infrared,
+                                        width=photo.width, height=photo.height)
                 else:
                     mask = prediction.mask(config.mask_size)
                     record = outputs.photo_record(
@@ -268,6 +313,19 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
                   "in camtrap_dp/")
 
 
+def write_value_outputs(records_path: Path, photos_root: Path, out: Path, config: Config) -> None:
+    """The same for a regression."""
+    _, records = outputs.read_records(records_path)
+    places, times = zip(*[(record["location"], record["datetime"]) for record in records],
+                        strict=True)
+    if "masks" in config.outputs:
+        write_maps(records_path, out / "maps")
+    if "overlays" in config.outputs:
+        write_map_overlays(records_path, photos_root, out / "overlays")
+    if "csv" in config.outputs:
+        write_values_csv(records_path, out / "predictions.csv", assign_sequences(places, times))
+
+
 def write_scores(out: Path, report: dict) -> None:
     """The report's tables as CSV: per_class.csv and per_location.csv."""
     classes = report["classes"]
@@ -300,6 +358,14 @@ def worst_first(records: Iterator[dict]) -> list[dict]:
             wrong = 1 - hits.sum() / max(1, counts.sum())
             scored.append((-wrong, record["file"], {**record, "iou": iou}))
     return [record for _, _, record in sorted(scored, key=lambda item: item[:2])]
+
+
+def largest_error_first(records: Iterator[dict]) -> list[dict]:
+    """The records of a regression by the root of their mean squared error, each with its `rmse`."""
+    scored = [{**record, "rmse": RegressionErrors.of(record["errors"]).rmse()}
+              for record in records if record["failure"] is None]
+    return sorted((record for record in scored if record["rmse"] is not None),
+                  key=lambda record: (-record["rmse"], record["file"]))
 
 
 def find_weights(arguments: argparse.Namespace) -> Path:
@@ -354,6 +420,33 @@ def print_report(report: dict, out: Path) -> None:
           f"foreground IoU {score(report['foreground_iou'])}, pixel accuracy "
           f"{score(report['pixel_accuracy'])}")
     print(f"{report['images']} photos tested, {report['failures']} could not be read; see {out}")
+
+
+def print_value_report(report: dict, quantity: str, out: Path) -> None:
+    print(f"\n{quantity:<18}  MAE      RMSE     R2     bias      photos")
+    groups = {"all": report, **{f"{name} locations": row
+                                for name, row in report["locations"].items()}, **report["light"]}
+    for name, row in groups.items():
+        mae, rmse, r2, bias = ("n/a" if row[key] is None else f"{row[key]:.4g}" if key != "r2"
+                               else f"{row[key]:.3f}" for key in ("mae", "rmse", "r2", "bias"))
+        print(f"{name:<18}  {mae:<7}  {rmse:<7}  {r2:<5}  {bias:<8}  {row['images']}")
+    if report["note"]:
+        print(report["note"])
+    print(f"{report['images']} photos tested, {report['failures']} could not be read; see {out}")
+
+
+def print_value_prediction(records_path: Path, out: Path) -> None:
+    info, records = outputs.read_records(records_path)
+    ranges, failures = [], 0
+    for record in records:
+        if record["failure"] is not None:
+            failures += 1
+            print(f"failure     {record['file']}: {record['failure']}")
+        else:
+            ranges.append((record["low"], record["high"]))
+    lows, highs = zip(*ranges, strict=True) if ranges else ((0,), (0,))
+    print(f"{len(ranges) + failures} photos: {info['quantity']} from {min(lows):.4g} to "
+          f"{max(highs):.4g}, {failures} could not be read; see {out}")
 
 
 def print_prediction(records_path: Path, out: Path) -> None:

@@ -32,10 +32,12 @@ from camera_trapinator.config import Config, config_text, load_config
 from camera_trapinator.dataset import (
     CameraTrapDataset,
     PredictionDataset,
+    check_maps,
     check_photos,
     group_by_shape,
     known_fingerprints,
     photo_difficulties,
+    pool_maps,
     whole_batch,
 )
 from camera_trapinator.difficulty import (
@@ -46,7 +48,7 @@ from camera_trapinator.difficulty import (
 )
 from camera_trapinator.loss import Distillation, build_criterion
 from camera_trapinator.manifest import FOCUS, Manifest, read_classes, read_manifest
-from camera_trapinator.metrics import ConfusionMatrix, recall_thresholds
+from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
 from camera_trapinator.model import adopt, build_model, pretrained_weights
 from camera_trapinator.outputs import smoothed
 from camera_trapinator.outputs.curves import write_curves
@@ -81,6 +83,8 @@ from camera_trapinator.utils import (
 
 AUGMENTATION = ("crop_size", "scale_range", "animal_crops", "flip", "brightness", "contrast",
                 "colour", "grayscale", "noise", "blur")
+SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae": "MAE",
+               "rmse": "RMSE", "r2": "R2", "bias": "bias"}
 # What may change on --resume, because the result does not depend on it.
 MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "tile", "flips",
            "mask_size", "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
@@ -112,9 +116,14 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     if not data_root.is_dir():
         raise InputError(f"data_root: {data_root} is no folder; set data_root to where your data "
                          "are, or make the demo photos with scripts/make_demo_data.py")
-    manifest = read_manifest(data_root / "manifest.csv")
-    classes = read_classes(data_root / "classes.csv")
-    shares = check_photos(manifest, data_root, len(classes), checks_of(data_root))
+    manifest = read_manifest(data_root / config.manifest)
+    if config.task == "regression":  # one "class" that is a number
+        classes = [(config.quantity, (0, 0, 0))]
+        maps = check_maps(manifest, data_root, checks_of(data_root, "maps"))
+        shares = np.array([[facts.share] for facts in maps])
+    else:
+        classes = read_classes(data_root / "classes.csv")
+        shares = check_photos(manifest, data_root, len(classes), checks_of(data_root))
     given = (read_splits(here_or_below_root(config.splits_file), manifest) if config.splits_file
              else None)
     splits = make_splits(manifest, shares > 0, by=config.split_by, given=given,
@@ -131,6 +140,10 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
     leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
     check_splits(config, data_root, shares, train_rows, val_rows, leakage)
+    values = None  # of a regression: mean and spread of the training targets
+    if config.task == "regression":
+        values = pool_maps([maps[index] for index in train_rows], config.target_scale)
+    target_scale = config.target_scale if values else None
 
     # The device, and the precision that it computes fastest in.
     device = choose_device(config.device)
@@ -150,8 +163,10 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     transform = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
     if config.overfit_one_batch:
         transform = partial(zoom_and_crop, crop_size=config.crop_size, zoom=1.0, centred=True)
-    train_set = CameraTrapDataset(manifest, data_root, config.working_scale, transform, train_rows)
-    val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows)
+    train_set = CameraTrapDataset(manifest, data_root, config.working_scale, transform, train_rows,
+                                  target_scale)
+    val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows,
+                                target_scale=target_scale)
     sampler = CurriculumSampler(
         len(train_set), config.batch_size, config.seed,
         weights=balanced_weights(shares[train_rows], config.balance),
@@ -180,10 +195,13 @@ def train(config: Config, run: Path, state: dict | None) -> None:
 
     # The model, the criterion and the optimizer.
     net = build_model(**model_arguments(config, len(classes)))
+    if values:
+        net.expect_values(values["mean"], values["spread"])
     if state is None:
         first_weights(net, config, [name for name, _ in classes], shares[train_rows].sum(axis=0))
     net = net.to(device, memory_format=torch.channels_last)
-    criterion = build_criterion(config.loss, class_weights(config, shares[train_rows])).to(device)
+    criterion = build_criterion(config.loss, class_weights(config, shares[train_rows]),
+                                values["spread"] if values else 1.0).to(device)
     teacher = find_teacher(config, [name for name, _ in classes], device)
     optimizer = build_optimizer(config, net)
     scaler = torch.amp.GradScaler(device.type, enabled=precision.scaler)
@@ -208,7 +226,9 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     parameters = sum(parameter.numel() for parameter in net.parameters())
     print(f"device      {describe_device(device, precision)}")
     print(f"photos      {describe_splits(splits, manifest, config, leakage)}")
-    print(f"classes     {', '.join(name for name, _ in classes)}")
+    print(f"classes     {', '.join(name for name, _ in classes)}" if not values else
+          f"quantity    {config.quantity}: {values['low']:.4g} to {values['high']:.4g}, mean "
+          f"{values['mean']:.4g}, standard deviation {values['spread']:.4g}")
     if difficulty is not None:
         show_difficulty(run, manifest, data_root, train_rows, difficulty, sampler, classes)
         print(f"curriculum  {(sampler.entry == 0).sum()} photos in epoch 1, all "
@@ -223,10 +243,10 @@ def train(config: Config, run: Path, state: dict | None) -> None:
             "training": net.state_dict() if config.ema else None,
             "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
             "history": history, "thresholds": thresholds, "config": config_text(config),
-            "classes": [[name, list(colour)] for name, colour in classes],
+            "classes": [[name, list(colour)] for name, colour in classes], "values": values,
         }
-        scores = [row[config.best_by] or 0.0 for row in history]
-        if scores[-1] > max(scores[:-1], default=-1.0):
+        scores = [merit(row, config) for row in history]
+        if scores[-1] > max(scores[:-1], default=-math.inf):
             save_checkpoint(run / "best.pt", content)
         save_checkpoint(run / "last.pt", content)
         write_log(run / "log.csv", history)
@@ -250,9 +270,9 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     if config.overfit_one_batch:
         print(f"verdict     {verdict(history, len(train_rows))}")
         return
-    best = max(history, key=lambda row: row[config.best_by] or 0.0)
-    print(f"best        epoch {best['epoch']}, mean IoU {text(best['mean_iou'])}, foreground IoU "
-          f"{text(best['foreground_iou'])} on the validation photos at network size")
+    best = max(history, key=lambda row: merit(row, config))
+    print(f"best        epoch {best['epoch']}, {', '.join(describe_scores(best))} on the "
+          "validation photos at network size")
     print(f"next        python scripts/test.py --run {run.name}")
 
 
@@ -282,7 +302,7 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
 
             # Images and masks must be where the network is.
             images = images.to(device, non_blocking=True)  # uint8 (N, 3, H, W)
-            masks = masks.to(device, non_blocking=True)  # uint8 (N, H, W)
+            masks = masks.to(device, non_blocking=True)  # uint8 (N, H, W); regression: float32
 
             # Forward: what does the network say, and how wrong is it?
             with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
@@ -324,8 +344,7 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
             "seconds": time.perf_counter() - start, **sampler.statistics()})
         save(history, thresholds)
         print(f"epoch {epoch + 1}/{config.epochs}  train loss {mean_loss:.3f}  val loss "
-              f"{scores['val_loss']:.3f}  mean IoU {text(scores['mean_iou'])}  foreground IoU "
-              f"{text(scores['foreground_iou'])}  "
+              f"{scores['val_loss']:.3f}  {'  '.join(describe_scores(scores))}  "
               f"{history[-1]['images_per_second']:.0f} images/s")
 
 
@@ -333,9 +352,10 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
 def validate(net, loader, criterion, precision: Precision, num_classes: int, flips: bool,
              tile: int) -> tuple[dict, dict | None]:
     """Loss and scores on the validation photos, whole, at network size; and thresholds of the
-    confidence, see metrics.recall_thresholds."""
+    confidence, see metrics.recall_thresholds. One class: a regression."""
     device = net.mean.device
     matrix, total, weight = ConfusionMatrix(num_classes, device), 0.0, 0.0
+    errors = RegressionErrors()
     confidences = []  # of the photos with an animal
     with closing(net.predict(loader, precision.dtype, flips, tile)) as predictions:
         for prediction in predictions:
@@ -345,11 +365,15 @@ def validate(net, loader, criterion, precision: Precision, num_classes: int, fli
             truth = prediction.photo.target.to(device)
             photo_total, photo_weight = criterion(prediction.logits[None], truth[None])
             total, weight = total + photo_total, weight + photo_weight
+            if num_classes == 1:
+                errors.update(truth, prediction.logits[0])
+                continue
             matrix.update(truth, prediction.logits.argmax(dim=0))
             if ((truth > 0) & (truth != IGNORE)).any():
                 confidences.append(smoothed(prediction.foreground()).max())
-    return {"val_loss": float((total / weight).sum()), "mean_iou": matrix.mean_iou(),
-            "foreground_iou": matrix.foreground_iou()}, recall_thresholds(confidences)
+    scores = errors.scores() if num_classes == 1 else {
+        "mean_iou": matrix.mean_iou(), "foreground_iou": matrix.foreground_iou()}
+    return {"val_loss": float((total / weight).sum()), **scores}, recall_thresholds(confidences)
 
 
 def find_difficulty(config: Config, manifest: Manifest, data_root: Path, train_rows: np.ndarray,
@@ -445,7 +469,8 @@ def first_weights(net, config: Config, classes: list[str], shares: np.ndarray) -
         return
     if config.encoder != "none" and config.weights != "none":
         net.encoder.load_state_dict(pretrained_weights(config.encoder, config.weights))
-    net.expect(shares)
+    if config.task == "classification":
+        net.expect(shares)
 
 
 def find_teacher(config: Config, classes: list[str], device: torch.device):
@@ -527,8 +552,8 @@ def check_splits(config: Config, data_root: Path, shares: np.ndarray, train_rows
     if not len(val_rows):
         raise InputError("no photo is left for validation; raise val_fraction, or give some photos "
                          "the split val")
-    if not shares[train_rows, 1:].any():
-        raise InputError(f"{data_root / 'manifest.csv'}: no training mask holds any class but the "
+    if config.task == "classification" and not shares[train_rows, 1:].any():
+        raise InputError(f"{data_root / config.manifest}: no training mask holds any class but the "
                          "background. Are the masks 0 and 255? 255 means ignore: write 1 for the "
                          "animal, or import them with scripts/import_labels.py")
     if leakage and not config.allow_leakage:
@@ -578,13 +603,14 @@ def verdict(history: list[dict], photos: int) -> str:
     """Whether the network has learned one batch by heart: by IoU, or, where there is none, loss."""
     first, last = history[0]["train_loss"], history[-1]["train_loss"]
     score = history[-1].get("mean_iou")
-    facts = (f"training loss {first:.3f} -> {last:.3f}, validation loss "
-             f"{history[-1]['val_loss']:.3f}, mean IoU {text(score)} on the same {photos} photos")
+    facts = (f"training loss {first:.3f} -> {last:.3f}, {', '.join(describe_scores(history[-1]))} "
+             f"on the same {photos} photos")
     learned = last < 0.1 * first if score is None else score > 0.9
     if learned:
         return f"good: it learns them by heart; {facts}"
-    return (f"not yet: it does not learn them by heart (mean IoU above 0.9); {facts}. More epochs? "
-            "Another learning_rate? Are the masks right (scripts/check_data.py)?")
+    aim = "a tenth of the loss" if score is None else "mean IoU above 0.9"
+    return (f"not yet: it does not learn them by heart ({aim}); {facts}. More epochs? Another "
+            "learning_rate? Are the masks right (scripts/check_data.py)?")
 
 
 def describe_model(config: Config) -> str:
@@ -593,9 +619,18 @@ def describe_model(config: Config) -> str:
     return f"U-Net, encoder {config.encoder} ({config.weights}), width {config.width}"
 
 
-def text(score: float | None) -> str:
-    """A score for people; n/a where no class is there to be scored."""
-    return "n/a" if score is None else f"{score:.3f}"
+def merit(row: dict, config: Config) -> float:
+    """What of an epoch's scores chooses best.pt: the larger the better."""
+    if config.task == "regression":
+        return -1e300 if row["rmse"] is None else -row["rmse"]
+    return row[config.best_by] or 0.0
+
+
+def describe_scores(row: dict) -> list[str]:
+    """The scores for people; n/a where nothing is there to be scored."""
+    return [f"{SCORE_NAMES[name]} " + ("n/a" if score is None else f"{score:.4g}" if name in (
+        "mae", "rmse", "bias") else f"{score:.3f}")
+            for name, score in row.items() if name in SCORE_NAMES]
 
 
 def parse_arguments() -> argparse.Namespace:

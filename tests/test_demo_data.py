@@ -90,6 +90,32 @@ def test_manifest_and_folders_agree(small):
     assert max(names.values()) > 1, "cards of one brand use the same file names"
 
 
+def test_distances_fit_the_animals_real_lengths(small):
+    """A camera of known focal length sees a thing of known length smaller, the farther it is."""
+    with open(small / "distance.csv", encoding="utf-8", newline="") as file:
+        maps = {row["image"]: row["mask"] for row in csv.DictReader(file)}
+    rows = read_rows(small)
+    assert list(maps) == [row["image"] for row in rows]
+    lengths = {1: 1.55, 2: 1.75, 3: 1.32, 4: 1.15}  # metres, from nose to tail
+    shares = []
+    for row in rows:
+        distances = np.asarray(Image.open(small / maps[row["image"]]))
+        assert distances.dtype == np.uint16 and distances.shape == upright(
+            small / row["image"]).size[::-1]
+        known = distances < 65535
+        assert distances[known].min() > 100 and distances[known].max() <= 1500
+        # Nothing is known of the strip (the first or the last rows) and of the sky.
+        assert not known[-5:].any() or not known[:5].any()
+        assert 0.3 < known.mean() < 0.9
+        if row["mask"] != "background":
+            mask = np.asarray(Image.open(small / row["mask"]))
+            columns = np.flatnonzero(mask.any(axis=0))
+            pixels = columns[-1] - columns[0] + 1
+            metres = pixels * np.median(distances[mask > 0]) / 100 / (1.1 * mask.shape[1])
+            shares.append(metres / lengths[int(mask.max())])
+    assert len(shares) > 10 and 0.85 < np.median(shares) < 1.15
+
+
 def test_classes_and_masks(small):
     lines = (small / "classes.csv").read_text(encoding="utf-8").splitlines()
     assert lines[:2] == ["index,name,colour", "0,background,#000000"] and len(lines) == 6

@@ -24,9 +24,16 @@ COMPARED = [  # panels of a comparison: title, ends of the y axis, column
 ]
 STYLES = ("-", "--", ":", "-.")
 
+VALUE_PANELS = [  # of a regression
+    PANELS[0],
+    ("error on validation photos", None, [("rmse", "RMSE"), ("mae", "MAE")]),
+    ("R² on validation photos", None, [("r2", "R²")]),
+    PANELS[2],
+]
+
 
 def write_curves(log_path: str | Path, out_path: str | Path) -> None:
-    """Draw log.csv into a PNG: losses, validation IoUs and learning rate over the epochs.
+    """Draw log.csv into a PNG: losses, validation scores and learning rate over the epochs.
 
     Empty cells and numbers that are not finite are gaps. Raises InputError if log.csv lacks a
     column or holds something else than numbers. Safe in any thread: uses no pyplot.
@@ -34,11 +41,12 @@ def write_curves(log_path: str | Path, out_path: str | Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: takes a second to import
     from matplotlib.figure import Figure
 
-    columns = _read_log(Path(log_path))
+    panels, columns = _read_log(Path(log_path))
     epochs = columns["epoch"]
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    figure = Figure(figsize=(4 * len(panels), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (title, ends, lines) in zip(figure.subplots(1, 3), PANELS, strict=True):
+    for axes, (title, ends, lines) in zip(figure.subplots(1, len(panels)), panels,
+                                            strict=True):
         for (name, label), style in zip(lines, ("-", "--"), strict=False):
             # Points, because one epoch, or one between two gaps, makes no line; dashes let a
             # curve below shine through.
@@ -120,13 +128,14 @@ def _dress(axes, title: str, x_label: str, ends: tuple[float, float] | None) -> 
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _read_log(path: Path) -> dict[str, list[float]]:
-    """The columns of log.csv that are drawn, nan where a cell is empty."""
-    names = ["epoch", *(name for _, _, lines in PANELS for name, _ in lines)]
+def _read_log(path: Path) -> tuple[list, dict[str, list[float]]]:
+    """The panels to draw, and the columns of log.csv for them, nan where a cell is empty."""
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    panels = VALUE_PANELS if rows and "rmse" in rows[0] else PANELS
+    names = ["epoch", *(name for _, _, lines in panels for name, _ in lines)]
     try:
-        return {name: [float(row[name] or "nan") for row in rows] for name in names}
+        return panels, {name: [float(row[name] or "nan") for row in rows] for name in names}
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: no training log ({error}); it needs the columns "
                          f"{', '.join(names)}, with numbers") from None

@@ -6,6 +6,7 @@ Model Reporting, doi 10.1145/3287560.3287596.
 
 import csv
 import json
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def write_model_card(run: Path, checkpoint: dict) -> None:
     `checkpoint`: the content of last.pt or best.pt, of which `classes`, `history` and
     `model_arguments` are used.
     """
+    regression = len(checkpoint["classes"]) == 1
     classes, history = [name for name, _ in checkpoint["classes"]], checkpoint["history"]
     facts = {name.replace("_", " "): value
              for name, value in checkpoint["model_arguments"].items()}
@@ -31,15 +33,17 @@ def write_model_card(run: Path, checkpoint: dict) -> None:
     report = json.loads(report_path.read_text(encoding="utf-8")) if report_path.exists() else None
     sections = [
         f"# Model card: {run.name}",
-        "A U-Net that marks the pixels of "
+        f"A U-Net that gives the {_plain(classes[0])} at every pixel of camera-trap photos."
+        if regression else "A U-Net that marks the pixels of "
         f"{', '.join(map(_plain, classes[1:]))} in camera-trap photos.",
         "## Model", _list(facts),
         "Config: `config.yaml`; code: `git.txt`; training curves: `curves.png`.",
         "## Training data", _data(rows),
         "Licence and access: *fill in where the photos come from, who may use them, and what they "
         "ask for.*",
-        "## Scores", _scores(report, history),
-        "## Limits", _limits(report, rows),
+        "## Scores", (_value_scores if regression else _scores)(report, history),
+        "## Limits", _value_limits(report, rows, checkpoint["values"]) if regression
+        else _limits(report, rows),
         "## Licence and citation",
         "The code is under the MIT licence. The weights may be shared as far as the licence of the "
         "photos allows.", CITE,
@@ -80,6 +84,38 @@ def _scores(report: dict | None, history: list[dict]) -> str:
                      f"{_number(row['recall'])} | {seen} |")
     note = f"\n\n**{report['note']}**" if report["note"] else ""
     return f"{validation}\n\n" + "\n".join(lines) + note
+
+
+def _value_scores(report: dict | None, history: list[dict]) -> str:
+    """The scores of a regression."""
+    best = min(history, key=lambda row: math.inf if row["rmse"] is None else row["rmse"])
+    validation = (f"Validation, at network size: RMSE {_number(best['rmse'])}, MAE "
+                  f"{_number(best['mae'])}, R² {_number(best['r2'])} in epoch {best['epoch']}.")
+    if report is None:
+        return f"{validation}\n\nNot tested yet: `python scripts/test.py` fills this in."
+    lines = ["| test photos | photos | MAE | RMSE | R² | bias |", "|---|---|---|---|---|---|"]
+    groups = {**{f"{name} locations": row for name, row in report["locations"].items()},
+              **report["light"]}
+    for name, row in groups.items():
+        lines.append(f"| {name} | {row['images']} | {_number(row['mae'])} | {_number(row['rmse'])}"
+                     f" | {_number(row['r2'])} | {_number(row['bias'])} |")
+    note = f"\n\n**{report['note']}**" if report["note"] else ""
+    return f"{validation}\n\n" + "\n".join(lines) + note
+
+
+def _value_limits(report: dict | None, rows: list[dict], values: dict) -> str:
+    trained = {row["location"] for row in rows if row["split"] == "train" and row["location"]}
+    lines = [f"* It has seen {len(trained)} locations; elsewhere, compare its numbers with some "
+             "measurements before you count on them.",
+             f"* It has seen numbers from {values['low']:.4g} to {values['high']:.4g}; beyond, it "
+             "guesses.",
+             "* It gives a number everywhere, also where the training maps had none."]
+    worst = [(row["rmse"], name) for name, row in (report or {}).get("per_location", {}).items()
+             if row["rmse"] is not None]
+    if worst:
+        score, name = max(worst)
+        lines.append(f"* Worst test location: {_plain(name)}, RMSE {score:.4g}.")
+    return "\n".join(lines)
 
 
 def _limits(report: dict | None, rows: list[dict]) -> str:

@@ -1,0 +1,207 @@
+"""The outputs of a regression: maps of the numbers, pictures of them, and a table.
+
+A record of prediction holds, beside the facts of every record (see `outputs/__init__.py`),
+
+    mean, low, high, median   of the predicted numbers, in the quantity's unit
+    map         the numbers at network size: a 16-bit grey PNG in base64, in which 0 is `low` and
+                65535 is `high`
+
+and, from an evaluation, `errors` (the sums of metrics.RegressionErrors). The info line holds
+`quantity`, `target_scale` and `values`: mean, spread, low, high of the training targets, and
+whether they were stored as whole numbers.
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .. import InputError
+from ..photos import enlarge_map, read_map, read_photo, resize_mask
+from . import INK, PAPER, font_of, output_path, read_records, wrap, written_whole
+from .sheets import write_sheet
+from .tables import write_table
+
+BACKGROUND = "background"  # in the manifest's mask column: checked, 0 everywhere
+LARGEST = 65534  # number that a 16-bit map holds; 65535 = no value
+NARROWEST = 320  # pixels; narrower photos get a margin, so that the colour bar has room
+
+
+# ----------------------------------------------------------------------------- one record
+
+
+def map_record(file: str, values: np.ndarray, *, width: int, height: int, location: str = "",
+               datetime: str = "", infrared: bool = False, **extra) -> dict:
+    """The record of a photo: `values` float32 (h, w) at network size; its own size in pixels."""
+    low, high = float(values.min()), float(values.max())
+    steps = np.rint((values - low) * (65535 / max(high - low, 1e-30))).astype(np.uint16)
+    png = io.BytesIO()
+    Image.fromarray(steps).save(png, format="PNG")
+    return {
+        "file": file, "location": location, "datetime": datetime, "width": width,
+        "height": height, "infrared": infrared, "mean": float(values.mean(dtype=np.float64)),
+        "low": low, "high": high, "median": float(np.median(values)),
+        "map": base64.b64encode(png.getvalue()).decode("ascii"), "failure": None, **extra,
+    }
+
+
+def values_of(record: dict) -> np.ndarray:
+    """The predicted numbers of a record, float32 (h, w) at network size."""
+    with Image.open(io.BytesIO(base64.b64decode(record["map"]))) as image:
+        steps = np.array(image).astype(np.float64)
+    return (record["low"] + steps * ((record["high"] - record["low"]) / 65535)).astype(np.float32)
+
+
+# ----------------------------------------------------------------------------- the files
+
+
+def write_maps(records_path: str | Path, folder: str | Path) -> None:
+    """Write `<folder>/<photo's path>.png` or `.tif` for each predicted photo.
+
+    The numbers are divided by `target_scale`, so that they read back as the training maps do:
+    whole numbers in a 16-bit PNG if those were whole numbers (what is below 0 becomes 0, as none
+    of them was), else a float TIFF.
+    """
+    info, records = read_records(records_path)
+    for record in records:
+        if record["failure"] is not None:
+            continue
+        values = values_of(record)
+        if info["mask_size"] == "photo":
+            values = enlarge_map(values, record["width"], record["height"])
+        stored = values / np.float32(info["target_scale"])
+        if info["values"]["whole"]:
+            with written_whole(output_path(folder, record["file"], ".png")) as path:
+                Image.fromarray(np.rint(stored).clip(0, LARGEST).astype(np.uint16)).save(
+                    path, format="PNG")
+        else:
+            with written_whole(output_path(folder, record["file"], ".tif")) as path:
+                Image.fromarray(stored).save(path, format="TIFF")
+
+
+def write_values_csv(records_path: str | Path, path: str | Path, sequences: Iterable[str]) -> None:
+    """Write predictions.csv: a row a photo, with mean, min, max and median of the numbers."""
+    _, records = read_records(records_path)
+    facts = ("file", "location", "datetime")
+    write_table(path, [*facts, "sequence", "mean", "min", "max", "median", "failure"], (
+        [*(record[name] for name in facts), sequence,
+         *(f"{record[name]:.6g}" if record["failure"] is None else None
+           for name in ("mean", "low", "high", "median")), record["failure"]]
+        for record, sequence in zip(records, sequences, strict=True)))
+
+
+def write_map_overlays(records_path: str | Path, photos_root: str | Path, folder: str | Path,
+                       long_side: int = 1280) -> None:
+    """Write `<folder>/<photo's path>.jpg`: the photo, coloured by the numbers, and a colour bar.
+
+    All pictures of one model have one scale of colours. Failed photos get none, nor do those that
+    have gone since.
+    """
+    info, records = read_records(records_path)
+    for record in records:
+        if record["failure"] is not None:
+            continue
+        path = output_path(folder, record["file"], ".jpg")
+        scale = min(long_side, max(record["width"], record["height"]))
+        try:
+            image = read_photo(Path(photos_root) / record["file"], scale).image
+        except InputError:  # a card taken out must not cost the other overlays
+            continue
+        ends = colour_ends(info["values"])
+        values = enlarge_map(values_of(record), image.shape[1], image.shape[0])
+        picture = draw_map(image, values, ends)
+        caption = f"{record['file']}    median {record['median']:.3g}"
+        with written_whole(path) as temporary:
+            _with_bar(picture, caption, ends, info["quantity"]).save(temporary, format="JPEG",
+                                                                      quality=88)
+
+
+def write_worst_maps(out_path: str | Path, records: Sequence[dict], photos_root: str | Path,
+                     values: dict, quantity: str, target_scale: float) -> None:
+    """Write a sheet of photo | true map | predicted map, a row a record, in their order.
+
+    The records are those of an evaluation, none of them a failure, each with `truth` (path of its
+    map below `photos_root`, or `background`) and `rmse`; `values`: see the info line.
+    """
+    cell, pictures, ends = (400, 320), [], colour_ends(values)
+    for record in records:
+        image = read_photo(Path(photos_root) / record["file"], 400).image
+        height, width = image.shape[:2]
+        truth = np.zeros((1, 1), np.float32)
+        if record["truth"] != BACKGROUND:
+            truth = read_map(Path(photos_root) / record["truth"]) * np.float32(target_scale)
+        predicted = enlarge_map(values_of(record), width, height)
+        pictures += [(image, [record["file"]]),
+                     (draw_map(image, resize_mask(truth, width, height), ends), ["true"]),
+                     (draw_map(image, predicted, ends), [f"predicted, RMSE {record['rmse']:.3g}"])]
+    if pictures:
+        pictures.append((colour_bar(cell[0], 15, ends, quantity), []))
+        write_sheet(pictures, out_path, columns=3, cell=cell)
+
+
+# ----------------------------------------------------------------------------- the colours
+
+
+@cache
+def viridis() -> np.ndarray:
+    """The colours from low to high, uint8 (256, 3): evenly spaced to the eye, and in grey too."""
+    from matplotlib import colormaps  # takes a while to import
+
+    return (colormaps["viridis"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+
+
+def colour_ends(values: dict) -> tuple[float, float]:
+    """The numbers of the first and the last colour, from those that the model was trained on:
+    two spreads around the mean, but no further than there were any."""
+    low = max(values["low"], values["mean"] - 2 * values["spread"])
+    high = min(values["high"], values["mean"] + 2 * values["spread"])
+    return low, high
+
+
+def draw_map(image: np.ndarray, values: np.ndarray, ends: tuple[float, float]) -> Image.Image:
+    """The photo, uint8 (H, W, 3), in the colours of `values`, float32 (H, W); grey where NaN."""
+    known = ~np.isnan(values)
+    share = (np.where(known, values, ends[0]) - ends[0]) / max(ends[1] - ends[0], 1e-30)
+    colours = viridis()[(share.clip(0, 1) * 255).round().astype(int)]
+    grey = np.asarray(Image.fromarray(image).convert("L"))[..., None]
+    mixed = np.where(known[..., None], 0.3 * grey + 0.7 * colours, 0.6 * grey)
+    return Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def colour_bar(width: int, size: int, ends: tuple[float, float], quantity: str) -> Image.Image:
+    """The colours from low to high above their numbers and the quantity; `size` of the letters,
+    all in pixels."""
+    gap, font = size // 2, font_of(size)
+    bar = Image.new("RGB", (width, 3 * size + 2 * gap), PAPER)
+    ramp = Image.fromarray(viridis()[None]).resize((width - 2 * gap, size))
+    bar.paste(ramp, (gap, gap))
+    draw = ImageDraw.Draw(bar)
+    for step, anchor in ((0, "la"), (0.25, "ma"), (0.5, "ma"), (0.75, "ma"), (1, "ra")):
+        number = f"{ends[0] + step * (ends[1] - ends[0]):.3g}"
+        sign = {0: "< ", 1: "> "}.get(step, "")  # these colours also stand for all beyond
+        draw.text((gap + step * (width - 2 * gap), size + gap + 2), sign + number, INK, font,
+                  anchor=anchor)
+    draw.text((width / 2, 2 * size + gap + 4), quantity, INK, font, anchor="ma")
+    return bar
+
+
+def _with_bar(picture: Image.Image, caption: str, ends: tuple[float, float], quantity: str,
+              ) -> Image.Image:
+    """The picture, and below it, on dark paper, the caption and the colour bar."""
+    width = max(picture.width, NARROWEST)
+    size = max(13, width // 70)
+    gap = size // 2
+    lines = wrap(caption, size, width - 2 * gap)
+    bar = colour_bar(width, size, ends, quantity)
+    top = picture.height + gap + len(lines) * (size + gap)
+    sheet = Image.new("RGB", (width, top + bar.height), PAPER)
+    sheet.paste(picture, ((width - picture.width) // 2, 0))
+    sheet.paste(bar, (0, top))
+    draw = ImageDraw.Draw(sheet)
+    for number, line in enumerate(lines):
+        draw.text((gap, picture.height + gap + number * (size + gap)), line, INK, font_of(size))
+    return sheet
