@@ -172,9 +172,8 @@ def test_zoom_and_flip_move_numbers_with_their_pixels_and_change_none():
     for seed in range(20):
         torch.manual_seed(seed)
         image, values = train_transform(grey.repeat(3, 1, 1), grey.float() / 8,
-                                        crop_size=(48, 64), scale_range=(0.6, 1.5), animal_crops=0.0,
-                                        flip=0.5,
-                                        **plain)
+                                        crop_size=(48, 64), scale_range=(0.6, 1.5),
+                                        animal_crops=0.0, flip=0.5, **plain)
         inside = ~values.isnan()
         assert inside.any() and values[inside].max() <= 239 / 8
         assert set((8 * values[inside]).tolist()) <= set(range(0, 240, 4))
