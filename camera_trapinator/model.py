@@ -59,6 +59,9 @@ class SizedPhoto(Protocol):
     height: int
 
 
+SURE = 10.0  # logit of the background in an info strip; that of the species is -10
+
+
 class Prediction:
     """What a model says of one photo.
 
@@ -85,6 +88,12 @@ class Prediction:
         foreground probability, float32."""
         share, species = self.logits[1:].softmax(dim=0).max(dim=0)
         return (species + 1).byte().cpu().numpy(), share.cpu().numpy()
+
+
+def strip_slices(photo: SizedPhoto, height: int) -> tuple[slice, slice]:
+    """The rows at the top and the bottom of a prediction that are the camera's info strip."""
+    top, bottom = getattr(photo, "strip", (0, 0))  # a photo from a notebook tells of none
+    return slice(0, top), slice(height - bottom, height)
 
 
 def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
@@ -152,6 +161,7 @@ class SegmentationModel(nn.Module):
         Prediction; or a loader of batches, which gives an iterator of Predictions, one a photo, in
         the loader's order. A batch is a list of groups (images uint8 (n, 3, h, w), photos): photos
         of one group have one shape; `images` is None for photos that could not be read.
+        Where a photo tells the rows of its info strip (`strip`), all of them are background.
         `precision` is that of the forward pass; with `flips` each photo is also predicted mirrored,
         and the mean of both logits counts. Raises InputError for a path that is no photo.
         """
@@ -182,6 +192,9 @@ class SegmentationModel(nn.Module):
                     if flips:
                         logits = (logits + self(images.flip(-1)).float().flip(-1)) / 2
                 for photo, photo_logits in zip(group, logits, strict=True):
+                    for rows in strip_slices(photo, len(photo_logits[0])):
+                        photo_logits[:, rows] = -SURE
+                        photo_logits[0, rows] = SURE
                     yield Prediction(photo_logits, photo)
 
 

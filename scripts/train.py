@@ -28,8 +28,11 @@ from camera_trapinator.dataset import (
     CameraTrapDataset,
     PredictionDataset,
     check_photos,
+    describe_strips,
     group_by_shape,
     known_fingerprints,
+    strips_for,
+    write_strips,
 )
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.manifest import Manifest, read_classes, read_manifest
@@ -63,7 +66,7 @@ from camera_trapinator.utils import (
 )
 
 AUGMENTATION = ("crop_size", "scale_range", "flip", "brightness", "contrast", "colour",
-                "grayscale", "noise", "blur")
+                "grayscale", "noise", "blur", "infrared")
 # What may change on --resume, because the result does not depend on it.
 MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "flips", "mask_size",
            "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
@@ -94,6 +97,10 @@ def main() -> None:
     duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
     leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
     check_splits(config, data_root, shares, train_rows, val_rows, leakage)
+    # The cameras' info strips, which the network shall not see; a resumed run keeps its own.
+    labelled = {row.location for row in manifest if row.mask}
+    strips = strips_for(config.strips, [row for row in manifest if row.location in labelled],
+                        data_root, known=run / "strips.csv")
 
     # The device, and the precision that it computes fastest in.
     device = choose_device(config.device)
@@ -104,8 +111,10 @@ def main() -> None:
     train_set = CameraTrapDataset(
         manifest, data_root, config.working_scale, indices=train_rows,
         transform=partial(train_transform,
-                          **{name: getattr(config, name) for name in AUGMENTATION}))
-    val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows)
+                          **{name: getattr(config, name) for name in AUGMENTATION}),
+        strips=strips)
+    val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows,
+                                strips=strips)
     sampler = TrainSampler(len(train_set), config.batch_size, config.seed)
     # A generator of their own keeps the loaders from drawing on the global one.
     workers = {"num_workers": config.num_workers, "pin_memory": device.type == "cuda",
@@ -140,9 +149,12 @@ def main() -> None:
     (run / "config.yaml").write_text(config_text(config), encoding="utf-8")
     (run / "git.txt").write_text(git_state(), encoding="utf-8")
     write_splits(run / "splits.csv", manifest, splits)
+    write_strips(run / "strips.csv", strips)
     parameters = sum(parameter.numel() for parameter in net.parameters())
     print(f"device      {describe_device(device, precision)}")
     print(f"photos      {describe_splits(splits, manifest, config, leakage)}")
+    if config.strips != "none":
+        print(f"strips      {describe_strips(strips)}")
     print(f"classes     {', '.join(name for name, _ in classes)}")
     print(f"model       {describe_model(config)}, {parameters / 1e6:.1f} million parameters")
     print(f"run         {run}")
