@@ -8,6 +8,7 @@ does not exist is an error that names the nearest one.
 import dataclasses
 import difflib
 import os
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -64,6 +65,9 @@ class Config:
                               "training and prediction; 0 = the photo's own size", 0, 20000)
     crop_size: tuple[int, int] = knob((480, 640), "height and width of a training crop, in pixels "
                                       "at the working scale", 16, 20000)
+    strips: str = knob("none", "the camera's info strip, kept from the network: none, auto (found "
+                       "for each location), or rows at the top and bottom of each photo, as in "
+                       "'0, 64'")
 
     # augmentation (training photos only; image and mask together)
     animal_crops: float = knob(0.0, "share of the crops that are laid where an animal is, if there "
@@ -78,6 +82,8 @@ class Config:
     grayscale: float = knob(0.2, "probability of turning a photo grey, as at night", 0, 1)
     noise: float = knob(8.0, "largest standard deviation of the added noise, in grey levels", 0, 64)
     blur: float = knob(0.1, "probability of a slight blur", 0, 1)
+    infrared: float = knob(0.0, "probability of making a photo look as if taken at night by "
+                           "infrared flash; such a photo skips the steps from brightness on", 0, 1)
 
     # model
     encoder: str = knob("none", "the way down: none = the paper's; or a network for photos, which "
@@ -243,6 +249,9 @@ def check_config(config: Config) -> Config:
     if config.start_fraction < 1 and config.difficulty == "loss" and not config.difficulty_run:
         raise InputError("difficulty_run: difficulty: loss needs an earlier run; name it, or set "
                          "difficulty: photo")
+    if not re.fullmatch(r"none|auto|[0-9]{1,5}, ?[0-9]{1,5}", config.strips):
+        raise InputError(f"strips: {config.strips!r} should be none, auto, or the rows at the top "
+                         "and the bottom of a photo, as in '0, 64'")
     if config.loss == "dice" and config.class_weights != "none":
         raise InputError("class_weights: dice knows no class weights; set class_weights: none, or "
                          "loss: cross_entropy_dice")

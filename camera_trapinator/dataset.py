@@ -19,7 +19,31 @@ from torch.utils.data import Dataset, default_collate
 from . import IGNORE, InputError, photos
 from .difficulty import FORMULA, SIZE, photo_difficulty
 from .manifest import BACKGROUND, Manifest, Row
-from .transforms import eval_transform
+from .transforms import FILL, eval_transform
+
+
+class Strips(NamedTuple):
+    """Where the cameras' info strips lie, see `find_strips`; nowhere by default."""
+
+    rows: tuple[int, int] = (0, 0)  # at the top and the bottom of every photo, in its own pixels
+    found: dict[tuple[str, int, int], tuple[float, float]] = {}  # location, width, height: shares
+
+    def of(self, location: str, width: int, height: int) -> tuple[float, float]:
+        """The shares of the height that the strips of a photo take, at the top and the bottom.
+
+        A size that was not seen when the strips were looked for is taken for another resolution
+        of the same camera if it has the aspect ratio of one that was.
+        """
+        if any(self.rows):
+            return self.rows[0] / height, self.rows[1] / height
+        if (location, width, height) in self.found:
+            return self.found[location, width, height]
+        alike = {strip for (place, *size), strip in self.found.items()
+                 if place == location and photos.same_aspect(tuple(size), (width, height))}
+        return alike.pop() if len(alike) == 1 else (0.0, 0.0)
+
+
+NO_STRIPS = Strips()
 
 
 class CameraTrapDataset(Dataset):
@@ -29,14 +53,16 @@ class CameraTrapDataset(Dataset):
     `transform(image, mask)`: `train_transform` with its parameters bound, or `eval_transform`.
     `target_scale`: None = masks of classes; a number = maps for a regression, and what a step of
     a stored number is worth. Then "mask" below is float32, in the quantity's unit, NaN = ignored.
+    `strips`: info strips are grey in the image and ignored in the mask.
     """
 
     def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
                  transform: Callable = eval_transform, indices: Sequence[int] | None = None,
-                 target_scale: float | None = None):
+                 target_scale: float | None = None, strips: Strips = NO_STRIPS):
         self.manifest, self.data_root = manifest, Path(data_root)
         self.working_scale, self.transform = working_scale, transform
-        self.target_scale = target_scale
+        self.target_scale, self.strips = target_scale, strips
+        self.ignored = IGNORE if target_scale is None else np.nan
         self.indices = np.arange(len(manifest)) if indices is None else np.asarray(indices)
 
     def __len__(self) -> int:
@@ -51,16 +77,29 @@ class CameraTrapDataset(Dataset):
         """
         index, seed = draw if isinstance(draw, tuple) else (draw, None)
         row = self.manifest[int(self.indices[index])]
-        photo = photos.read_photo(self.data_root / row.image, self.working_scale)
+        photo, image, strip = self.read(row)
         height, width = photo.image.shape[:2]
         mask = read_target(row, self.data_root, height, width, self.target_scale)
         mask = photos.resize_mask(mask, width, height)
-        image, mask = to_tensor(photo.image), torch.from_numpy(np.ascontiguousarray(mask))
+        mask = torch.from_numpy(np.ascontiguousarray(fill_rows(mask, strip, self.ignored)))
         with torch.random.fork_rng(devices=[]):
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
             image, mask = self.transform(image, mask)
         return image, mask, index
+
+
+    def read(self, row: Row) -> tuple[photos.Photo, Tensor, tuple[int, int]]:
+        """A photo, the image that the network sees, uint8 (3, H, W), and how many of its rows
+        belong to the info strip at the top and at the bottom: there it is grey."""
+        photo = photos.read_photo(self.data_root / row.image, self.working_scale)
+        share = self.strips.of(row.location, photo.width, photo.height)
+        if sum(share) >= 1:
+            raise InputError(f"{self.data_root / row.image}: the photo is {photo.height} pixels "
+                             f"high, the info strips {self.strips.rows[0]} and "
+                             f"{self.strips.rows[1]}; strips: auto finds them for each location")
+        strip = photos.strip_rows(share, photo.height, len(photo.image))
+        return photo, to_tensor(fill_rows(photo.image, strip, FILL)), strip
 
 
 class Example(NamedTuple):
@@ -73,6 +112,7 @@ class Example(NamedTuple):
     datetime: str
     infrared: bool
     failure: str | None  # why the photo could not be read
+    strip: tuple[int, int] = (0, 0)  # rows of the image at the top and bottom that are info strip
 
 
 class PredictionDataset(CameraTrapDataset):
@@ -81,12 +121,16 @@ class PredictionDataset(CameraTrapDataset):
     A photo that cannot be read becomes an Example with its `failure` and never stops a loader.
     `mask_size`: "network" scales the true masks like the photos, "photo" keeps them at the
     photo's own size. Use it with `collate_fn=group_by_shape`.
+
+    At network size, where training is judged, info strips are 255 in the true masks as they are
+    in training. At the photo's own size they are not: a test counts what a strip hides.
     """
 
     def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
                  indices: Sequence[int] | None = None, mask_size: str = "network",
-                 target_scale: float | None = None):
-        super().__init__(manifest, data_root, working_scale, eval_transform, indices, target_scale)
+                 target_scale: float | None = None, strips: Strips = NO_STRIPS):
+        super().__init__(manifest, data_root, working_scale, eval_transform, indices, target_scale,
+                         strips)
         self.mask_size = mask_size
 
     def __getitem__(self, place: int) -> tuple[Tensor | None, Example]:
@@ -94,20 +138,23 @@ class PredictionDataset(CameraTrapDataset):
         index = int(self.indices[place])
         row = self.manifest[index]
         try:
-            photo = photos.read_photo(self.data_root / row.image, self.working_scale)
+            photo, image, strip = self.read(row)
             width, height = photo.width, photo.height
             if self.mask_size == "network":
                 height, width = photo.image.shape[:2]
             target = None
             if row.mask:
                 target = read_target(row, self.data_root, height, width, self.target_scale)
-                target = torch.from_numpy(photos.resize_mask(target, width, height))
+                target = photos.resize_mask(target, width, height)
+                if self.mask_size == "network":
+                    target = fill_rows(target, strip, self.ignored)
+                target = torch.from_numpy(np.ascontiguousarray(target))
         except InputError as error:
             failure = str(error).removeprefix(f"{self.data_root / row.image}: ")
             return None, Example(index, None, 0, 0, row.datetime, False, failure)
-        return to_tensor(photo.image), Example(
+        return image, Example(
             index, target, photo.width, photo.height, row.datetime or photo.datetime,
-            photos.is_infrared(photo.image), None)
+            photos.is_infrared(photo.image), None, strip)
 
 
 def group_by_shape(examples: list[tuple[Tensor | None, Example]],
@@ -139,6 +186,16 @@ def whole_batch(dataset: CameraTrapDataset) -> tuple[list, list]:
 def to_tensor(image: np.ndarray) -> Tensor:
     """uint8 (H, W, 3) -> uint8 (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def fill_rows(picture: np.ndarray, rows: tuple[int, int], value: float) -> np.ndarray:
+    """An image or mask (H, W, ...), or a copy with so many `rows` at top and bottom filled."""
+    if not any(rows):
+        return picture
+    filled, (top, bottom) = picture.copy(), rows
+    filled[:top] = value
+    filled[len(filled) - bottom:] = value
+    return filled
 
 
 def read_target(row: Row, data_root: Path, height: int, width: int,
@@ -461,3 +518,109 @@ def _parse_difficulty(cells: list[str]) -> tuple[tuple, float]:
     difficulty, formula, image, size, time, mask, mask_size, mask_time = cells
     return ((int(formula), image, int(size), int(time), mask, int(mask_size), int(mask_time)),
             float(difficulty))
+# ------------------------------------------------------------------------------- info strips
+
+STRIP_PHOTOS = 12  # of a location and size, to find a strip by
+
+
+def strips_for(knob: str, manifest: Sequence[Row], data_root: str | Path,
+               known: Path | None = None) -> Strips:
+    """The info strips of the photos of a manifest, as the knob `strips` wants it.
+
+    "none"; "auto" = found for each location; or "TOP, BOTTOM", the rows of every photo. Locations
+    that stand in the CSV `known`, if it exists, are taken from there: people may have corrected it.
+    """
+    if knob == "none":
+        return NO_STRIPS
+    if knob != "auto":
+        top, bottom = map(int, knob.split(","))
+        return Strips(rows=(top, bottom))
+    found = read_strips(known) if known is not None and known.exists() else {}
+    places = {place for place, *_ in found}
+    new = [row for row in manifest if row.location not in places]
+    return Strips(found=found | find_strips(new, Path(data_root)))
+
+
+def find_strips(manifest: Sequence[Row], data_root: Path,
+                ) -> dict[tuple[str, int, int], tuple[float, float]]:
+    """Shares of the height that info strips take, by location, width and height of its photos.
+
+    Reads a few photos of each location, of all hours of the day; see `photos.find_strip`. A
+    location with photos of several sizes had several cameras, or settings: each is looked at by
+    itself. Unreadable photos are passed over.
+    """
+    places: dict[str, list[Row]] = {}
+    for row in manifest:
+        places.setdefault(row.location, []).append(row)
+
+    def look(rows: list[Row]) -> dict[tuple[int, int], tuple[float, float]]:
+        rows = sorted(rows, key=lambda row: (row.datetime[11:], row.image))  # by the time of day
+        chosen = np.linspace(0, len(rows) - 1, min(len(rows), 2 * STRIP_PHOTOS)).astype(int)
+        groups: dict[tuple[int, int], list[np.ndarray]] = {}
+        for path in (data_root / rows[index].image for index in spread(chosen)):
+            try:
+                size = photos.photo_size(path)
+                group = groups.setdefault(size, [])
+                if len(group) < STRIP_PHOTOS:
+                    group.append(photos.read_photo(path, min(1024, max(size))).image)
+            except InputError:
+                continue
+        return {size: photos.find_strip(images) for size, images in groups.items() if images}
+
+    with ThreadPoolExecutor() as pool:
+        looks = pool.map(look, places.values())
+        return {(place, *size): strip for place, sizes in zip(places, looks, strict=True)
+                for size, strip in sorted(sizes.items())}
+
+
+def spread(items: Sequence) -> list:
+    """Every other item first, then the rest: the first half is spread over all."""
+    return [*items[::2], *items[1::2]]
+
+
+STRIP_COLUMNS = ["location", "width", "height", "top", "bottom"]
+
+
+def write_strips(path: Path, strips: Strips) -> None:
+    """Write what was found, if it was looked for, as a CSV: location, width and height of its
+    photos in pixels, shares of the height that the strips take at the top and the bottom."""
+    if not strips.found:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(STRIP_COLUMNS)
+        writer.writerows([*key, *strip] for key, strip in strips.found.items())
+    os.replace(temporary, path)
+
+
+def read_strips(path: Path) -> dict[tuple[str, int, int], tuple[float, float]]:
+    """Read what `write_strips` wrote. Raises InputError, with the line, for anything else."""
+    found = {}
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.reader(file)
+        if next(reader, None) != STRIP_COLUMNS:
+            raise InputError(f"{path}: its first line should be {','.join(STRIP_COLUMNS)}; correct "
+                             "it, or delete the file to have the strips found anew")
+        for cells in reader:
+            try:
+                location, width, height = cells[0], int(cells[1]), int(cells[2])
+                top, bottom = map(float, cells[3:])
+                if not (min(top, bottom) >= 0 and top + bottom < 1):
+                    raise ValueError
+            except (ValueError, IndexError):
+                raise InputError(f"{path}, line {reader.line_num}: {','.join(cells)} should be a "
+                                 "location, the width and height of its photos in pixels, and the "
+                                 "shares of the height that its strips take, 0 .. 1") from None
+            found[location, width, height] = (top, bottom)
+    return found
+
+
+def describe_strips(strips: Strips) -> str:
+    """One line for the log, such as `found at 7 of 12 locations`."""
+    if any(strips.rows):
+        return f"{strips.rows[0]} rows at the top, {strips.rows[1]} at the bottom of each photo"
+    places = {place for place, *_ in strips.found}
+    found = {place for (place, *_), strip in strips.found.items() if any(strip)}
+    return f"found at {len(found)} of {len(places)} locations"

@@ -112,6 +112,15 @@ class Prediction:
         return plane[0].cpu().numpy()
 
 
+SURE = 10.0  # logit of the background in an info strip; that of the species is -10
+
+
+def strip_slices(photo: SizedPhoto, height: int) -> tuple[slice, slice]:
+    """The rows at the top and the bottom of a prediction that are the camera's info strip."""
+    top, bottom = getattr(photo, "strip", (0, 0))  # a photo from a notebook tells of none
+    return slice(0, top), slice(height - bottom, height)
+
+
 def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge logits (C, h, w) to `size` (bilinear), and take the largest: uint8 (height, width).
 
@@ -243,6 +252,7 @@ class SegmentationModel(nn.Module):
         Prediction; or a loader of batches, which gives an iterator of Predictions, one a photo, in
         the loader's order. A batch is a list of groups (images uint8 (n, 3, h, w), photos): photos
         of one group have one shape; `images` is None for photos that could not be read.
+        Where a photo tells the rows of its info strip (`strip`), all of them are background.
         `precision` is that of the forward pass; with `flips` each photo is also predicted mirrored,
         and the mean of both logits counts. Photos larger than `tile` pixels at network size are
         predicted in overlapping tiles of that side, see `blend_tiles`; 0 = always whole. Raises
@@ -283,6 +293,10 @@ class SegmentationModel(nn.Module):
                 else:
                     logits = logits_of(images)
                 for photo, photo_logits in zip(group, logits, strict=True):
+                    if len(photo_logits) > 1:  # the numbers of a regression stay
+                        for rows in strip_slices(photo, len(photo_logits[0])):
+                            photo_logits[:, rows] = -SURE
+                            photo_logits[0, rows] = SURE
                     yield Prediction(photo_logits, photo)
 
 

@@ -5,10 +5,12 @@ validation, test and a notebook all read through these functions, so that none o
 apart.
 """
 
+import math
 import os
 import re
 import struct
 import warnings
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -236,6 +238,79 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, IsADirectoryError):
         return "a folder, not a file"
     return text or type(error).__name__
+
+
+# ---------------------------------------------------------------------------- info strips
+
+TALLEST_STRIP = 0.1  # of the photo's height; real ones take 1 to 7 %
+BRIGHTNESS = np.array([0.299, 0.587, 0.114])  # of red, green and blue, as JPEG weighs them
+
+
+def find_strip(images: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Where a camera prints its info strip (time, temperature, logo): at the top and the bottom.
+
+    `images`: some photos of one camera, RGB uint8 (height, width, 3), all of one size, better of
+    day and night than of one hour. Returns (top, bottom), the strips' shares of the height, 0
+    where there is none: rather none than a wrong one. The rows of a strip are, in every photo, of
+    one grey, white or black, with a few glyphs, and end at the same row in a straight edge. Logos
+    that stick out into the scene are not counted, nor are boxes that leave part of the row free.
+    """
+    if not images:
+        return 0.0, 0.0
+    sides = images, [image[::-1] for image in images]
+    # Scenes can be almost as black or white as the paper: then a finer look tells them apart.
+    top, bottom = (_strip_at_top(side) or _strip_at_top(side, fine=True) for side in sides)
+    return top, bottom
+
+
+def _strip_at_top(images: Sequence[np.ndarray], fine: bool = False) -> float:
+    height = images[0].shape[0]
+    # A few rows more than the tallest: the edge must be seen from both sides.
+    margins = np.stack([image[:int(TALLEST_STRIP * height) + 5] for image in images]).astype(int)
+    papers = np.median(margins[:, :max(2, height // 150)], axis=(1, 2))  # (photos, 3)
+    paper = np.median(papers, axis=0)
+    same = abs(papers - paper).max(axis=1) <= 6
+    if np.ptp(paper) > 12 or (~same).sum() > len(images) // 10:
+        return 0.0  # not grey, or not of one grey at day and night
+    # Compression leaves traces on the paper, and stores colour so coarsely that the scene's
+    # spreads into the strip: brightness alone is safer, a scene in the dark apart.
+    grey = margins[same] @ BRIGHTNESS  # (photos, rows, width)
+    distance = (abs(margins[same] - paper).max(axis=3) if fine
+                else abs(grey - paper @ BRIGHTNESS))
+    tolerance = 6 if fine or paper.mean() < 40 else 12
+    flat = (distance <= tolerance).mean(axis=2)  # share of paper in each row
+
+    # The strip ends where in some photo a row is hardly paper any more.
+    lowest = flat.min(axis=0)
+    end = int(np.argmax(lowest < 0.35))
+    if lowest[end] >= 0.35 or end < max(4, 0.008 * height) or end + 5 > len(lowest):
+        return 0.0
+    # Just before the edge most is paper; just behind it next to nothing, in those photos whose
+    # scene is not of the paper's colour.
+    inside, behind = flat[:, end - 2:end].max(axis=1), flat[:, end:end + 2].min(axis=1)
+    ink = (distance[:, :end - 1] > 60).mean(axis=(1, 2))
+    if (inside.min() <= 0.6 or (behind < 0.25).mean() < 1 / 3 or ink.min() <= 0.003
+            or ink.max() >= 0.5):
+        return 0.0
+
+    # The row that scaling has mixed belongs to it, and a thin line that closes off the strip.
+    rows = grey[:, end:end + 4]
+    middle = np.median(rows, axis=2, keepdims=True)
+    plain = ((abs(rows - middle) <= 12).mean(axis=2) > 0.75).all(axis=0)  # (4,)
+    line = 0 if plain.all() else int(np.argmin(plain))
+    return round((end + max(1, line)) / height, 6)
+
+
+def strip_rows(strip: tuple[float, float], height: int, scaled_height: int) -> tuple[int, int]:
+    """How many rows at the top and the bottom of a scaled photo hold any of its strip.
+
+    `strip`: shares of the photo's `height`. Rounded outward, and where the photo is scaled
+    further by the reach of the filter, so that no pixel of the strip is left.
+    """
+    reach = 0 if scaled_height == height else max(1, scaled_height / height)
+    top, bottom = (min(scaled_height, math.ceil(share * scaled_height + reach - 0.01))
+                   if share else 0 for share in strip)  # less than 0.01 of a row is rounding
+    return top, bottom
 
 
 # --------------------------------------------------------------------------------- masks

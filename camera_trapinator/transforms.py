@@ -22,8 +22,9 @@ FILL = 116  # grey of the margin around photos smaller than a crop: the model's 
 def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
                     scale_range: tuple[float, float], animal_crops: float, flip: float,
                     brightness: float, contrast: float, colour: float, grayscale: float,
-                    noise: float, blur: float) -> tuple[Tensor, Tensor]:
-    """A random zoom, crop and flip of image and mask; random light, colour, noise and blur.
+                    noise: float, blur: float, infrared: float = 0.0) -> tuple[Tensor, Tensor]:
+    """A random zoom, crop and flip of image and mask; random light, colour, noise and blur, or a
+    night.
 
     Gives image (3, *crop_size) and mask (*crop_size), both uint8. Where the zoomed photo is
     smaller than the crop it lies at a random place in it, on grey, and the mask there is 255 (a
@@ -34,6 +35,8 @@ def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
                                 animal_crops)
     if chance(flip):
         image, mask = image.flip(-1), mask.flip(-1)
+    if infrared and chance(infrared):
+        return infrared_light(image), mask
     if chance(grayscale):
         image = vision.rgb_to_grayscale(image, num_output_channels=3)
     elif colour:
@@ -101,6 +104,39 @@ def change_light(image: Tensor, brightness: float, contrast: float, colour: floa
     tables = ((values - 128) * spread + 128).clamp(0, 255).to(torch.uint8)
     return torch.stack([table[channel.int()]
                         for table, channel in zip(tables, image, strict=True)])
+
+
+def infrared_light(image: Tensor) -> Tensor:
+    """A photo, uint8 (3, H, W), as if taken at night by infrared flash: grey in, grey out.
+
+    The flash lights a spot, what is near (low in the picture) more than what is far; towards the
+    corners lens and flash give less. What little light there is is amplified, and the noise of
+    the sensor with it: it shows most in the dark. Now and then what is near is overexposed.
+    """
+    height, width = image.shape[-2:]
+    # Infrared shows leaves bright and the sky dark: red and green count, blue hardly.
+    red, blue = uniform(0.3, 0.6), uniform(0.0, 0.1)
+    grey = red * image[0] + (1 - red - blue) * image[1] + blue * image[2]  # (H, W)
+    table = torch.arange(256.0) - uniform(0, 25)
+    table = 255 * (table / 255).clamp(min=0) ** uniform(0.7, 1.4)
+    grey = table[grey.int()]  # 0 .. 255
+
+    # The light is smooth: computed on a coarse grid, then enlarged.
+    y, x = torch.linspace(-1, 1, 16)[:, None], torch.linspace(-1, 1, 16)[None]
+    distance = (x - uniform(-0.4, 0.4)) ** 2 + (y - uniform(-0.2, 0.6)) ** 2
+    spot = (1 + distance / uniform(0.5, 1.3) ** 2) ** -uniform(0.8, 2.0)
+    far = ((y - uniform(-1.0, 0.0)) * uniform(2.0, 6.0)).sigmoid()  # 0 = far .. 1 = near
+    corners = 1 - uniform(0.2, 0.5) * (x ** 2 + y ** 2) / 2
+    light = spot * corners * (far + (1 - far) * uniform(0.05, 0.6))
+    overexposed = uniform(2.0, 3.5) if chance(0.15) else 1.0
+    light = light * uniform(0.9, 2.2) * overexposed
+    light = F.interpolate(light[None, None], (height, width), mode="bilinear",
+                          align_corners=True)[0, 0]
+    night = grey.mul_(light).add_(uniform(0, 12))  # amplifiers lift the black
+    night = vision.gaussian_blur(night[None], kernel_size=[5, 5], sigma=[uniform(0.4, 1.2)])
+    grain = torch.randn(night.shape) * uniform(1, 8)
+    night += grain.mul_(1.2 - night.clamp(0, 255) / 255)
+    return night.clamp_(0, 255).to(torch.uint8).expand(3, -1, -1).contiguous()
 
 
 def uniform(low: float, high: float, log: bool = False) -> float:

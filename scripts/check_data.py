@@ -21,11 +21,14 @@ from camera_trapinator import IGNORE, InputError
 from camera_trapinator.config import Config, load_config
 from camera_trapinator.dataset import (
     PhotoFacts,
+    describe_strips,
     examine_photos,
     find_faults,
     find_map_faults,
     pool_maps,
     read_target,
+    strips_for,
+    write_strips,
 )
 from camera_trapinator.labels.roboflow import COPY
 from camera_trapinator.manifest import BACKGROUND, Class, Manifest, read_classes, read_manifest
@@ -105,9 +108,13 @@ def main() -> None:
     with written_whole(out / "data_report.json") as path:
         path.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8",
                         errors="backslashreplace")
+    strips = strips_for(config.strips, manifest, data_root)
+    write_strips(out / "strips.csv", strips)
     draw_sheet(manifest, data_root, classes, shares, splits, facts, out / "data_sheet.png", config,
                numbers)
     print_report(report, out)
+    if config.strips != "none":
+        print(f"strips      {describe_strips(strips)}")
     sys.exit(2 if errors else 0)
 
 

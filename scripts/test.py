@@ -28,8 +28,11 @@ from camera_trapinator.dataset import (
     PredictionDataset,
     check_maps,
     check_photos,
+    describe_strips,
     group_by_shape,
     known_fingerprints,
+    strips_for,
+    write_strips,
 )
 from camera_trapinator.manifest import (
     Manifest,
@@ -139,8 +142,11 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
             extra["confusion"] = matrix.counts.tolist()
         return extra
 
+    strips = strips_for(config.strips, [manifest[index] for index in indices], data_root,
+                        known=weights.parent / "strips.csv")
+    write_strips(out / "strips.csv", strips)
     dataset = PredictionDataset(manifest, data_root, config.working_scale, indices, "photo",
-                                config.target_scale if regression else None)
+                                config.target_scale if regression else None, strips)
     project = project_of(config, names, [manifest[index].location for index in indices])
     predict(dataset, records_path, weights, checkpoint, config, facts)
 
@@ -202,7 +208,9 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     records_path = out / "predictions.jsonl"
     if arguments.overwrite:
         records_path.unlink(missing_ok=True)
-    dataset = PredictionDataset(manifest, folder, config.working_scale)
+    strips = strips_for(config.strips, manifest, folder, known=out / "strips.csv")
+    write_strips(out / "strips.csv", strips)
+    dataset = PredictionDataset(manifest, folder, config.working_scale, strips=strips)
     project = project_of(config, [name for name, _ in checkpoint["classes"]],
                          manifest.column("location"))
     predict(dataset, records_path, weights, checkpoint, config, lambda prediction, mask: {})
@@ -237,6 +245,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     if regression:
         info |= {"quantity": config.quantity, "target_scale": config.target_scale,
                  "values": checkpoint["values"]}
+    if config.strips != "none":
+        info["strips"] = config.strips
     manifest = dataset.manifest
     with outputs.RecordFile(records_path, info) as records:
         dataset.indices = np.array([index for index in dataset.indices
@@ -245,6 +255,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
                             batch_size=1 if config.tile else config.predict_batch_size,
                             pin_memory=device.type == "cuda")
         print(f"device      {describe_device(device, precision)}")
+        if config.strips != "none":
+            print(f"strips      {describe_strips(dataset.strips)}")
         bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False,
                    disable=None)  # no bar in a log file
         with bar, closing(net.predict(loader, precision.dtype, config.flips,

@@ -34,11 +34,14 @@ from camera_trapinator.dataset import (
     PredictionDataset,
     check_maps,
     check_photos,
+    describe_strips,
     group_by_shape,
     known_fingerprints,
     photo_difficulties,
     pool_maps,
+    strips_for,
     whole_batch,
+    write_strips,
 )
 from camera_trapinator.difficulty import (
     read_difficulty,
@@ -82,7 +85,7 @@ from camera_trapinator.utils import (
 )
 
 AUGMENTATION = ("crop_size", "scale_range", "animal_crops", "flip", "brightness", "contrast",
-                "colour", "grayscale", "noise", "blur")
+                "colour", "grayscale", "noise", "blur", "infrared")
 SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae": "MAE",
                "rmse": "RMSE", "r2": "R2", "bias": "bias"}
 # What may change on --resume, because the result does not depend on it.
@@ -144,6 +147,10 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     if config.task == "regression":
         values = pool_maps([maps[index] for index in train_rows], config.target_scale)
     target_scale = config.target_scale if values else None
+    # The cameras' info strips, which the network shall not see; a resumed run keeps its own.
+    labelled = {row.location for row in manifest if row.mask}
+    strips = strips_for(config.strips, [row for row in manifest if row.location in labelled],
+                        data_root, known=run / "strips.csv")
 
     # The device, and the precision that it computes fastest in.
     device = choose_device(config.device)
@@ -164,9 +171,9 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     if config.overfit_one_batch:
         transform = partial(zoom_and_crop, crop_size=config.crop_size, zoom=1.0, centred=True)
     train_set = CameraTrapDataset(manifest, data_root, config.working_scale, transform, train_rows,
-                                  target_scale)
+                                  target_scale, strips)
     val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows,
-                                target_scale=target_scale)
+                                target_scale=target_scale, strips=strips)
     sampler = CurriculumSampler(
         len(train_set), config.batch_size, config.seed,
         weights=balanced_weights(shares[train_rows], config.balance),
@@ -223,9 +230,12 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     (run / "config.yaml").write_text(config_text(config), encoding="utf-8")
     (run / "git.txt").write_text(git_state(), encoding="utf-8")
     write_splits(run / "splits.csv", manifest, splits)
+    write_strips(run / "strips.csv", strips)
     parameters = sum(parameter.numel() for parameter in net.parameters())
     print(f"device      {describe_device(device, precision)}")
     print(f"photos      {describe_splits(splits, manifest, config, leakage)}")
+    if config.strips != "none":
+        print(f"strips      {describe_strips(strips)}")
     print(f"classes     {', '.join(name for name, _ in classes)}" if not values else
           f"quantity    {config.quantity}: {values['low']:.4g} to {values['high']:.4g}, mean "
           f"{values['mean']:.4g}, standard deviation {values['spread']:.4g}")
