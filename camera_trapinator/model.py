@@ -130,7 +130,8 @@ class SegmentationModel(nn.Module):
         self.register_buffer("mean", torch.empty(3, 1, 1), persistent=False)
         self.register_buffer("spread", torch.empty(3, 1, 1), persistent=False)
         self.set_input(self.MEAN, self.SPREAD)
-        if arguments["num_classes"] == 1:  # a regression, see `expect_values`
+        self.regression = arguments.get("num_classes") == 1  # see `expect_values`
+        if self.regression:
             self.register_buffer("value_mean", torch.zeros(1))
             self.register_buffer("value_spread", torch.ones(1))
 
@@ -157,7 +158,7 @@ class SegmentationModel(nn.Module):
     def in_unit(self, x: Tensor) -> Tensor:
         """What leaves the last layer, (N, C, H, W): logits as they are; the numbers of a
         regression, which the network learns around 0, in the quantity's own unit."""
-        if self.arguments["num_classes"] == 1:
+        if self.regression:
             return x.float() * self.value_spread + self.value_mean
         return x
 
