@@ -205,7 +205,8 @@ class SegmentationModel(nn.Module):
         self.register_buffer("mean", torch.empty(3, 1, 1), persistent=False)
         self.register_buffer("spread", torch.empty(3, 1, 1), persistent=False)
         self.set_input(self.MEAN, self.SPREAD)
-        if arguments.get("num_classes") == 1:  # a regression, see `expect_values`
+        self.regression = arguments.get("num_classes") == 1  # see `expect_values`
+        if self.regression:
             self.register_buffer("value_mean", torch.zeros(1))
             self.register_buffer("value_spread", torch.ones(1))
 
@@ -232,7 +233,7 @@ class SegmentationModel(nn.Module):
     def in_unit(self, x: Tensor) -> Tensor:
         """What leaves the last layer, (N, C, H, W): logits as they are; the numbers of a
         regression, which the network learns around 0, in the quantity's own unit."""
-        if self.arguments.get("num_classes") == 1:
+        if self.regression:
             return x.float() * self.value_spread + self.value_mean
         return x
 
@@ -293,7 +294,7 @@ class SegmentationModel(nn.Module):
                 else:
                     logits = logits_of(images)
                 for photo, photo_logits in zip(group, logits, strict=True):
-                    if len(photo_logits) > 1:  # the numbers of a regression stay
+                    if not self.regression:  # its numbers stay
                         for rows in strip_slices(photo, len(photo_logits[0])):
                             photo_logits[:, rows] = -SURE
                             photo_logits[0, rows] = SURE
