@@ -277,7 +277,7 @@ def _strip_at_top(images: Sequence[np.ndarray], fine: bool = False) -> float:
     grey = margins[same] @ BRIGHTNESS  # (photos, rows, width)
     distance = (abs(margins[same] - paper).max(axis=3) if fine
                 else abs(grey - paper @ BRIGHTNESS))
-    tolerance = 6 if fine or paper.mean() < 40 else 12
+    tolerance = 6 if fine or paper.mean() < 40 else 8
     flat = (distance <= tolerance).mean(axis=2)  # share of paper in each row
 
     # The strip ends where in some photo a row is hardly paper any more.

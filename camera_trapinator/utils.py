@@ -141,12 +141,14 @@ def peak_memory(device: "torch.device") -> int | None:
         import torch
 
         return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, where getrusage also counts the process that started this one
+        return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
     try:
         import resource
     except ImportError:
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts in bytes
 
 
 def to_numpy(tensor: "torch.Tensor") -> "np.ndarray":
