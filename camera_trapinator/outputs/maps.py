@@ -176,7 +176,7 @@ def colour_bar(width: int, size: int, ends: tuple[float, float], quantity: str) 
     """The colours from low to high above their numbers and the quantity; `size` of the letters,
     all in pixels."""
     gap, font = size // 2, font_of(size)
-    bar = Image.new("RGB", (width, 3 * size + 2 * gap), PAPER)
+    bar = Image.new("RGB", (width, 3 * size + 3 * gap), PAPER)
     ramp = Image.fromarray(viridis()[None]).resize((width - 2 * gap, size))
     bar.paste(ramp, (gap, gap))
     draw = ImageDraw.Draw(bar)
