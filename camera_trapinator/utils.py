@@ -148,7 +148,8 @@ def peak_memory(device: "torch.device") -> int | None:
         import resource
     except ImportError:
         return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts in bytes
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts in bytes, others in KiB
 
 
 def to_numpy(tensor: "torch.Tensor") -> "np.ndarray":
