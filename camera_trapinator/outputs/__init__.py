@@ -51,7 +51,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from .. import InputError
-from ..photos import decode_rle, encode_rle, palette, resize_mask
+from ..photos import decode_rle, encode_rle, palette, read_photo, resize_mask
 
 FORMAT = "camera_trapinator predictions 2"
 MOST_FAINT = 10  # parts of a photo
@@ -405,6 +405,26 @@ def output_path(folder: str | Path, file: str, ending: str) -> Path:
         raise InputError(f"{file}: this path leads out of {folder}; photos must lie below the "
                          "folder that is predicted")
     return path
+
+
+def photos_to_draw(records: Iterator[dict], photos_root: str | Path, folder: str | Path,
+                   long_side: int) -> Iterator[tuple[dict, np.ndarray, Path]]:
+    """The predicted photos: record, image uint8 (H, W, 3) of at most `long_side` pixels, and where
+    its picture goes, `<folder>/<photo's path>.jpg`.
+
+    Failed photos are left out, and those that have gone since. Raises InputError for a record
+    whose path leads out of the folder.
+    """
+    for record in records:
+        if record["failure"] is not None:
+            continue
+        path = output_path(folder, record["file"], ".jpg")
+        scale = min(long_side, max(record["width"], record["height"]))
+        try:
+            image = read_photo(Path(photos_root) / record["file"], scale).image
+        except InputError:  # a card taken out must not cost the other overlays
+            continue
+        yield record, image, path
 
 
 @contextmanager

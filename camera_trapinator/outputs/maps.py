@@ -20,9 +20,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .. import InputError
 from ..photos import enlarge_map, read_map, read_photo, resize_mask
-from . import INK, PAPER, font_of, output_path, read_records, wrap, written_whole
+from . import (
+    INK,
+    PAPER,
+    font_of,
+    output_path,
+    photos_to_draw,
+    read_records,
+    wrap,
+    written_whole,
+)
 from .sheets import write_sheet
 from .tables import write_table
 
@@ -102,16 +110,8 @@ def write_map_overlays(records_path: str | Path, photos_root: str | Path, folder
     have gone since.
     """
     info, records = read_records(records_path)
-    for record in records:
-        if record["failure"] is not None:
-            continue
-        path = output_path(folder, record["file"], ".jpg")
-        scale = min(long_side, max(record["width"], record["height"]))
-        try:
-            image = read_photo(Path(photos_root) / record["file"], scale).image
-        except InputError:  # a card taken out must not cost the other overlays
-            continue
-        ends = colour_ends(info["values"])
+    ends = colour_ends(info["values"])
+    for record, image, path in photos_to_draw(records, photos_root, folder, long_side):
         values = enlarge_map(values_of(record), image.shape[1], image.shape[0])
         picture = draw_map(image, values, ends)
         caption = f"{record['file']}    median {record['median']:.3g}"

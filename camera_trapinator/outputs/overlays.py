@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .. import InputError
-from ..photos import read_photo
 from . import (
     INK,
     PAPER,
@@ -17,7 +15,7 @@ from . import (
     font_of,
     is_empty,
     mask_of,
-    output_path,
+    photos_to_draw,
     read_records,
     wrap,
     written_whole,
@@ -34,15 +32,7 @@ def write_overlays(records_path: str | Path, photos_root: str | Path, folder: st
     whose path leads out of the folder.
     """
     info, records = read_records(records_path)
-    for record in records:
-        if record["failure"] is not None:
-            continue
-        path = output_path(folder, record["file"], ".jpg")
-        scale = min(long_side, max(record["width"], record["height"]))
-        try:
-            image = read_photo(Path(photos_root) / record["file"], scale).image
-        except InputError:  # a card taken out must not cost the other overlays
-            continue
+    for record, image, path in photos_to_draw(records, photos_root, folder, long_side):
         picture = overlay_with_legend(image, record, classes_of(info))
         with written_whole(path) as temporary:
             picture.save(temporary, format="JPEG", quality=85)
