@@ -155,7 +155,12 @@ class Config:
                           choices=("auto", "fp32", "bf16", "fp16"))
     compile: bool = knob(False, "compile the network with torch.compile (slow start, faster steps)")
     deterministic: bool = knob(False, "the same bits on every run on a GPU, at some cost in speed")
-    num_workers: int = knob(4, "processes that read photos; 0 = read in the main process", 0, 256)
+    num_workers: str = knob("auto", "processes that read photos: auto = measured at the start; 0 = "
+                            "the main process reads")
+    cache: str = knob("ram", "where photos are kept once they are decoded and scaled: ram, disk "
+                      "(for later runs too) or none; photos of their own size are not kept",
+                      choices=("ram", "disk", "none"))
+    cache_gb: float = knob(8.0, "most gigabytes that this takes", 0.01, 1e6)
 
     # prototyping
     limit: int = knob(0, "train and validate on so many photos each, spread over locations and "
@@ -252,6 +257,9 @@ def check_config(config: Config) -> Config:
     if not re.fullmatch(r"none|auto|[0-9]{1,5}, ?[0-9]{1,5}", config.strips):
         raise InputError(f"strips: {config.strips!r} should be none, auto, or the rows at the top "
                          "and the bottom of a photo, as in '0, 64'")
+    if not re.fullmatch(r"auto|[0-9]{1,3}", config.num_workers):
+        raise InputError(f"num_workers: {config.num_workers!r} should be auto, or a whole number "
+                         "from 0 to 999")
     if config.loss == "dice" and config.class_weights != "none":
         raise InputError("class_weights: dice knows no class weights; set class_weights: none, or "
                          "loss: cross_entropy_dice")

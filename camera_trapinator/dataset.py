@@ -8,6 +8,7 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +18,12 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from . import IGNORE, InputError, photos
+from .cache import Cache
 from .difficulty import FORMULA, SIZE, photo_difficulty
 from .manifest import BACKGROUND, Manifest, Row
 from .transforms import FILL, eval_transform
+
+SIZE_RULE = 1  # raise it when photos or masks are scaled differently, so that caches are made anew
 
 
 class Strips(NamedTuple):
@@ -53,15 +57,17 @@ class CameraTrapDataset(Dataset):
     `transform(image, mask)`: `train_transform` with its parameters bound, or `eval_transform`.
     `target_scale`: None = masks of classes; a number = maps for a regression, and what a step of
     a stored number is worth. Then "mask" below is float32, in the quantity's unit, NaN = ignored.
-    `strips`: info strips are grey in the image and ignored in the mask.
+    `strips`: info strips are grey in the image and ignored in the mask. `cache`: keeps photos and
+    masks once they are decoded and scaled; a manifest has one, whatever the indices.
     """
 
     def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
                  transform: Callable = eval_transform, indices: Sequence[int] | None = None,
-                 target_scale: float | None = None, strips: Strips = NO_STRIPS):
+                 target_scale: float | None = None, strips: Strips = NO_STRIPS,
+                 cache: Cache | None = None):
         self.manifest, self.data_root = manifest, Path(data_root)
         self.working_scale, self.transform = working_scale, transform
-        self.target_scale, self.strips = target_scale, strips
+        self.target_scale, self.strips, self.cache = target_scale, strips, cache
         self.ignored = IGNORE if target_scale is None else np.nan
         self.indices = np.arange(len(manifest)) if indices is None else np.asarray(indices)
 
@@ -75,31 +81,53 @@ class CameraTrapDataset(Dataset):
         the transform comes from that seed. The mask of a photo without label is 255 throughout.
         Raises InputError for files that cannot be read.
         """
-        index, seed = draw if isinstance(draw, tuple) else (draw, None)
-        row = self.manifest[int(self.indices[index])]
-        photo, image, strip = self.read(row)
-        height, width = photo.image.shape[:2]
-        mask = read_target(row, self.data_root, height, width, self.target_scale)
-        mask = photos.resize_mask(mask, width, height)
-        mask = torch.from_numpy(np.ascontiguousarray(fill_rows(mask, strip, self.ignored)))
+        place, seed = draw if isinstance(draw, tuple) else (draw, None)
+        index = int(self.indices[place])
+        photo, mask = self.load(index)
+        image, mask, _ = self.without_strips(self.manifest[index], photo, mask)
         with torch.random.fork_rng(devices=[]):
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
-            image, mask = self.transform(image, mask)
-        return image, mask, index
+            image, mask = self.transform(image, torch.from_numpy(mask))
+        return image, mask, place
 
-
-    def read(self, row: Row) -> tuple[photos.Photo, Tensor, tuple[int, int]]:
-        """A photo, the image that the network sees, uint8 (3, H, W), and how many of its rows
-        belong to the info strip at the top and at the bottom: there it is grey."""
+    def load(self, index: int) -> tuple[photos.Photo, np.ndarray]:
+        """The photo of a row of the manifest, and its mask (or map) of the same size."""
+        row, key = self.manifest[index], None
+        if self.cache:
+            key = self._key(row)
+            if kept := self.cache.get(index, key):
+                (image, mask), facts = kept
+                return photos.Photo(image, *facts), mask
         photo = photos.read_photo(self.data_root / row.image, self.working_scale)
+        height, width = photo.image.shape[:2]
+        mask = read_target(row, self.data_root, height, width, self.target_scale)
+        mask = np.ascontiguousarray(photos.resize_mask(mask, width, height))
+        if self.cache:
+            self.cache.put(index, key, [photo.image, mask], list(photo[1:]))
+        return photo, mask
+
+    def _key(self, row: Row) -> str:
+        """Changes when the photo or the mask does, or what becomes of them."""
+        stamps = [_file_stamp(self.data_root / row.image, "photo")]
+        if row.mask not in ("", BACKGROUND):
+            stamps.append(_file_stamp(self.data_root / row.mask, "mask"))
+        rule = SIZE_RULE, self.working_scale, self.target_scale
+        return blake2b(repr((rule, row.mask, stamps)).encode(), digest_size=16).hexdigest()
+
+    def without_strips(self, row: Row, photo: photos.Photo, mask: np.ndarray | None = None,
+                       ) -> tuple[Tensor, np.ndarray | None, tuple[int, int]]:
+        """What the network sees of a photo, uint8 (3, H, W), and the mask, without info strips;
+        and how many rows they take at the top and at the bottom."""
         share = self.strips.of(row.location, photo.width, photo.height)
         if sum(share) >= 1:
             raise InputError(f"{self.data_root / row.image}: the photo is {photo.height} pixels "
                              f"high, the info strips {self.strips.rows[0]} and "
                              f"{self.strips.rows[1]}; strips: auto finds them for each location")
         strip = photos.strip_rows(share, photo.height, len(photo.image))
-        return photo, to_tensor(fill_rows(photo.image, strip, FILL)), strip
+        if mask is not None:
+            mask = fill_rows(mask, strip, self.ignored)
+        return to_tensor(fill_rows(photo.image, strip, FILL)), mask, strip
 
 
 class Example(NamedTuple):
@@ -128,9 +156,10 @@ class PredictionDataset(CameraTrapDataset):
 
     def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
                  indices: Sequence[int] | None = None, mask_size: str = "network",
-                 target_scale: float | None = None, strips: Strips = NO_STRIPS):
+                 target_scale: float | None = None, strips: Strips = NO_STRIPS,
+                 cache: Cache | None = None):
         super().__init__(manifest, data_root, working_scale, eval_transform, indices, target_scale,
-                         strips)
+                         strips, cache)
         self.mask_size = mask_size
 
     def __getitem__(self, place: int) -> tuple[Tensor | None, Example]:
@@ -138,23 +167,21 @@ class PredictionDataset(CameraTrapDataset):
         index = int(self.indices[place])
         row = self.manifest[index]
         try:
-            photo, image, strip = self.read(row)
-            width, height = photo.width, photo.height
             if self.mask_size == "network":
-                height, width = photo.image.shape[:2]
-            target = None
-            if row.mask:
+                photo, target = self.load(index)
+                image, target, strip = self.without_strips(row, photo, target)
+            else:
+                photo = photos.read_photo(self.data_root / row.image, self.working_scale)
+                image, _, strip = self.without_strips(row, photo)
+                width, height = photo.width, photo.height
                 target = read_target(row, self.data_root, height, width, self.target_scale)
-                target = photos.resize_mask(target, width, height)
-                if self.mask_size == "network":
-                    target = fill_rows(target, strip, self.ignored)
-                target = torch.from_numpy(np.ascontiguousarray(target))
+                target = np.ascontiguousarray(photos.resize_mask(target, width, height))
         except InputError as error:
             failure = str(error).removeprefix(f"{self.data_root / row.image}: ")
             return None, Example(index, None, 0, 0, row.datetime, False, failure)
         return image, Example(
-            index, target, photo.width, photo.height, row.datetime or photo.datetime,
-            photos.is_infrared(photo.image), None, strip)
+            index, torch.from_numpy(target) if row.mask else None, photo.width, photo.height,
+            row.datetime or photo.datetime, photos.is_infrared(photo.image), None, strip)
 
 
 def group_by_shape(examples: list[tuple[Tensor | None, Example]],
@@ -185,7 +212,7 @@ def whole_batch(dataset: CameraTrapDataset) -> tuple[list, list]:
 
 def to_tensor(image: np.ndarray) -> Tensor:
     """uint8 (H, W, 3) -> uint8 (3, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return torch.from_numpy(image).permute(2, 0, 1).contiguous()
 
 
 def fill_rows(picture: np.ndarray, rows: tuple[int, int], value: float) -> np.ndarray:
@@ -196,6 +223,12 @@ def fill_rows(picture: np.ndarray, rows: tuple[int, int], value: float) -> np.nd
     filled[:top] = value
     filled[len(filled) - bottom:] = value
     return filled
+
+
+def cut_rows(picture: np.ndarray, rows: tuple[int, int]) -> np.ndarray:
+    """An image or mask (H, W, ...) without so many `rows` at top and bottom; one row stays."""
+    top, bottom = rows
+    return picture[min(top, len(picture) - 1):max(top + 1, len(picture) - bottom)]
 
 
 def read_target(row: Row, data_root: Path, height: int, width: int,
@@ -487,23 +520,27 @@ def _parse_facts(cells: list[str]) -> tuple[tuple, PhotoFacts]:
 
 
 def photo_difficulties(manifest: Manifest, rows: Sequence[int], data_root: Path, memory: Path,
-                       progress: Callable = iter) -> np.ndarray:
+                       strips: Strips = NO_STRIPS, progress: Callable = iter) -> np.ndarray:
     """The `photo_difficulty` of labelled rows of the manifest: float64 (rows,), 0 easy .. 1 hard.
 
-    Photos are read small and in parallel. What was found is remembered in the CSV `memory` by path,
-    size and time of change of photo and mask. `progress` wraps the iterator (tqdm). Raises
-    InputError for files that cannot be read.
+    Photos are read small and in parallel, without their info strips. What was found is remembered
+    in the CSV `memory` by path, size and time of change of photo and mask. `progress` wraps the
+    iterator (tqdm). Raises InputError for files that cannot be read.
     """
     known = _read_memory(memory, _parse_difficulty)
 
     def judge(index: int) -> tuple[tuple, float]:
         row = manifest[int(index)]
-        key = (FORMULA, *_file_stamp(data_root / row.image, "photo"),
+        size = photos.photo_size(data_root / row.image) if strips != NO_STRIPS else (0, 1)
+        strip = strips.of(row.location, *size)
+        key = (FORMULA, *strip, *_file_stamp(data_root / row.image, "photo"),
                *(("", 0, 0) if row.mask == BACKGROUND
                  else _file_stamp(data_root / row.mask, "mask")))
         if key not in known:
             image = photos.read_photo(data_root / row.image, SIZE).image
             mask = read_target(row, data_root, *image.shape[:2])
+            image, mask = (cut_rows(picture, photos.strip_rows(strip, size[1], len(picture)))
+                           for picture in (image, mask))
             return key, photo_difficulty(image, mask)
         return key, known[key]
 
@@ -515,9 +552,11 @@ def photo_difficulties(manifest: Manifest, rows: Sequence[int], data_root: Path,
 
 
 def _parse_difficulty(cells: list[str]) -> tuple[tuple, float]:
-    difficulty, formula, image, size, time, mask, mask_size, mask_time = cells
-    return ((int(formula), image, int(size), int(time), mask, int(mask_size), int(mask_time)),
-            float(difficulty))
+    difficulty, formula, top, bottom, image, size, time, mask, mask_size, mask_time = cells
+    return ((int(formula), float(top), float(bottom), image, int(size), int(time), mask,
+             int(mask_size), int(mask_time)), float(difficulty))
+
+
 # ------------------------------------------------------------------------------- info strips
 
 STRIP_PHOTOS = 12  # of a location and size, to find a strip by

@@ -4,6 +4,8 @@
 """
 
 import copy
+import math
+import os
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from .utils import Precision
 
 
 class Level(NamedTuple):
@@ -70,6 +74,32 @@ def time_to_read(dataset: Sequence, draws: Sequence) -> float:
     for draw in draws:
         dataset[draw]
     return (time.perf_counter() - start) / len(draws)
+
+
+def time_to_learn(net: nn.Module, crop: tuple[int, int], precision: Precision) -> float:
+    """Seconds that the network needs to learn from a crop (height, width), roughly: three times
+    those to look at it. Changes nothing in the network."""
+    device, training = net.mean.device, net.training
+    images = torch.zeros(4, 3, *crop, dtype=torch.uint8, device=device)
+    net.eval()
+    seconds = []
+    with torch.no_grad(), torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
+        for _ in range(3):  # the first one also waits for libraries
+            start = time.perf_counter()
+            net(images).sum().item()  # waits for a GPU
+            seconds.append(time.perf_counter() - start)
+    net.train(training)
+    return 3 * min(seconds) / len(images)
+
+
+def choose_workers(reading: float, learning: float, device: str) -> int:
+    """How many processes shall read photos, from the seconds that one photo takes to read and to
+    learn from. Beside a GPU as many as keep up with it. Beside a network on the same CPU some, if
+    there is much to read; else they would only be in its way."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if device == "cpu" and reading < 0.2 * learning:
+        return 0
+    return min(max(1, cores - 1), math.ceil(1.25 * reading / learning))
 
 
 def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,

@@ -17,6 +17,8 @@ from torchvision.transforms.v2 import functional as vision
 from . import IGNORE
 
 FILL = 116  # grey of the margin around photos smaller than a crop: the model's mean colour
+BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
+GRAIN = 65537  # a prime: repeated, it never lines up with the rows of a picture
 
 
 def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
@@ -37,17 +39,12 @@ def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
         image, mask = image.flip(-1), mask.flip(-1)
     if infrared and chance(infrared):
         return infrared_light(image), mask
-    if chance(grayscale):
-        image = vision.rgb_to_grayscale(image, num_output_channels=3)
-    elif colour:
-        image = vision.adjust_saturation(image, uniform(1 - colour, 1 + colour))
-    image = change_light(image, brightness, contrast, colour)
+    image = change_light(image, brightness, contrast, colour, grayscale)
     if chance(blur):
-        image = vision.gaussian_blur(image, kernel_size=[5, 5], sigma=[uniform(0.3, 1.5)])
+        image = blurred(image, uniform(0.3, 1.5))
     if noise:
-        grain = torch.randn(image.shape) * uniform(0, noise)
-        image = (image + grain).clamp_(0, 255).to(torch.uint8)
-    return image, mask
+        image += grain(image.shape).mul_(uniform(0, noise))
+    return to_bytes(image), mask
 
 
 def eval_transform(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,15 +92,22 @@ def around(pixel: int, window: int, places: tuple[int, int]) -> tuple[int, int]:
     return max(first, pixel - window + 1), min(last, pixel)
 
 
-def change_light(image: Tensor, brightness: float, contrast: float, colour: float) -> Tensor:
-    """Brightness, contrast and colour balance at random, by a table of 256 values a channel."""
+def change_light(image: Tensor, brightness: float, contrast: float, colour: float,
+                 grayscale: float) -> Tensor:
+    """Saturation (or none at all), colour balance, brightness and contrast at random.
+
+    uint8 (3, H, W) -> float32. Each step is linear in red, green and blue, so that one product with
+    a 3 x 3 matrix does them all.
+    """
+    grey = chance(grayscale)
+    saturation = 0.0 if grey else uniform(1 - colour, 1 + colour)
+    matrix = saturation * torch.eye(3) + (1 - saturation) * torch.tensor(BRIGHTNESS)
     light = uniform(1 - brightness, 1 + brightness)
-    balance = torch.tensor([light * uniform(1 - colour / 4, 1 + colour / 4) for _ in range(3)])
-    spread = uniform(1 - contrast, 1 + contrast)
-    values = torch.arange(256.0) * balance[:, None]  # (3, 256)
-    tables = ((values - 128) * spread + 128).clamp(0, 255).to(torch.uint8)
-    return torch.stack([table[channel.int()]
-                        for table, channel in zip(tables, image, strict=True)])
+    balance = [light * uniform(1 - colour / 4, 1 + colour / 4) for _ in range(3)]
+    spread = uniform(1 - contrast, 1 + contrast)  # around a middle grey of 128
+    matrix = spread * torch.tensor(balance)[:, None] * matrix
+    offset = torch.full((3, 1), 128 * (1 - spread))
+    return torch.addmm(offset, matrix, image.float().view(3, -1)).view(image.shape)
 
 
 def infrared_light(image: Tensor) -> Tensor:
@@ -133,10 +137,33 @@ def infrared_light(image: Tensor) -> Tensor:
     light = F.interpolate(light[None, None], (height, width), mode="bilinear",
                           align_corners=True)[0, 0]
     night = grey.mul_(light).add_(uniform(0, 12))  # amplifiers lift the black
-    night = vision.gaussian_blur(night[None], kernel_size=[5, 5], sigma=[uniform(0.4, 1.2)])
-    grain = torch.randn(night.shape) * uniform(1, 8)
-    night += grain.mul_(1.2 - night.clamp(0, 255) / 255)
-    return night.clamp_(0, 255).to(torch.uint8).expand(3, -1, -1).contiguous()
+    night = blurred(night[None], uniform(0.4, 1.2))
+    night += grain(night.shape).mul_(uniform(1, 8)).mul_(1.2 - night.clamp(0, 255) / 255)
+    return to_bytes(night).expand(3, -1, -1).contiguous()
+
+
+def blurred(x: Tensor, sigma: float) -> Tensor:
+    """Float (C, H, W) under a Gaussian of this standard deviation, 5 pixels wide and high."""
+    middle, near, far = torch.exp(-0.5 * (torch.arange(3) / sigma).square()).tolist()
+    total = middle + 2 * near + 2 * far
+    x = F.pad(x[None], (2, 2, 2, 2), mode="replicate")[0]
+    for side in (1, 2):
+        two_left, left, here, right, two_right = (x.narrow(side, place, x.shape[side] - 4)
+                                                  for place in range(5))
+        x = here * (middle / total) + (left + right).mul_(near / total) + (
+            two_left + two_right).mul_(far / total)
+    return x
+
+
+def grain(shape: torch.Size) -> Tensor:
+    """Normal noise, float32: drawn for as many pixels as no eye compares, then repeated."""
+    count = shape.numel()
+    return torch.randn(GRAIN).repeat(-(-count // GRAIN))[:count].view(shape)
+
+
+def to_bytes(x: Tensor) -> Tensor:
+    """Floats, rounded and clipped to uint8; overwrites `x`."""
+    return x.add_(0.5).clamp_(0, 255).to(torch.uint8)
 
 
 def uniform(low: float, high: float, log: bool = False) -> float:

@@ -69,6 +69,12 @@ def checks_of(data_root: Path, what: str = "masks") -> Path:
     return RUNS / ".checked" / f"{data_root.name}-{number:08x}-{what}.csv"
 
 
+def cache_path(data_root: Path, what: str) -> Path:
+    """The file that keeps decoded photos of a data root; `what` tells which, and how scaled."""
+    number = crc32(f"{data_root.resolve()} {what}".encode())
+    return RUNS / ".cache" / f"{data_root.name}-{number:08x}.bin"
+
+
 def choose_device(name: str = "auto") -> "torch.device":
     """The device to compute on: `auto` = the GPU where there is one (CUDA, then Apple's MPS)."""
     import torch

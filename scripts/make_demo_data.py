@@ -2,6 +2,7 @@
 
     python scripts/make_demo_data.py --out ../camera_trapinator_data/demo
     python scripts/make_demo_data.py --out /tmp/large --photos 36 --size 5472x3648
+    python scripts/make_demo_data.py --out /tmp/small --size 3840x2160 --animal-size 0.02
 
 Each location has a scene of its own, seen by day and, through infrared flash, by night. Deer,
 boar, foxes and badgers walk and graze in it; a third of the photos are empty. Every photo is a
@@ -20,6 +21,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -30,7 +32,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from tqdm import tqdm
 
-OPTIONS = ("photos", "locations", "size", "seed", "new_photos", "version")  # kept in demo.json
+# What demo.json keeps.
+OPTIONS = ("photos", "locations", "size", "seed", "animal_size", "new_photos", "version")
 VERSION = 2  # raise it when the photos change, so that older output is made anew
 BURST = 3  # photos in a sequence
 DRAWN_SIDE = 1280  # longest side that is drawn; larger photos are enlarged from it
@@ -749,21 +752,21 @@ def plan_actor(random: np.random.Generator, scene: Scene, species: int) -> Actor
     return Actor(coat, pose, right, scale, x, step, int(random.integers(2**31)))
 
 
-def render(seed: int, shot: Shot, width: int, height: int,
+def render(seed: int, shot: Shot, width: int, height: int, animal_size: float,
            ) -> tuple[Image.Image, np.ndarray, np.ndarray]:
     """One upright photo of the given size without info strip, its mask uint8 (H, W) and its
-    distances uint16 (H, W) in centimetres."""
+    distances uint16 (H, W) in centimetres; `animal_size` is 1 for animals of their own size."""
     scene = build_scene(seed, shot.location, width, height)
     burst_key = [seed, shot.location, shot.sequence + 1]
     burst = plan_burst(np.random.default_rng(burst_key), scene, shot.species, shot.time)
     random = np.random.default_rng([*burst_key, shot.frame + 1])
-    animals = [act(actor, shot, scene, burst, random) for actor in burst.actors]
+    animals = [act(actor, shot, scene, burst, animal_size, random) for actor in burst.actors]
     picture, nearness, cover, distances = compose(scene, animals, burst, random)
     shadow = cast_shadows(scene, animals, burst)
     pixels = np.asarray(picture, np.float32) / 255
     if burst.night:
         pixels = light_by_flash(pixels, nearness, np.asarray(cover, np.float32) / 255, burst)
-        add_eye_shine(pixels, animals, cover, random)
+        add_eye_shine(pixels, animals, cover, animal_size, random)
     else:
         pixels = light_by_sun(pixels, nearness, shadow, scene, burst, burst_key, shot.frame, random)
 
@@ -779,16 +782,17 @@ def render(seed: int, shot: Shot, width: int, height: int,
     return crop(to_image(pixels * 255)), mask, np.asarray(distances).astype(np.uint16)
 
 
-def act(actor: Actor, shot: Shot, scene: Scene, burst: Burst, random: np.random.Generator,
-        ) -> Sprite:
-    """The animal as it stands in this photo of its burst."""
-    moved = shot.frame - 1
+def act(actor: Actor, shot: Shot, scene: Scene, burst: Burst, size: float,
+        random: np.random.Generator) -> Sprite:
+    """The animal as it stands in this photo of its burst; it stays where it is when `size` makes it
+    a small one."""
+    moved, step = shot.frame - 1, actor.step * size
     pose = Pose(**vars(actor.pose))
-    pose.phase += moved * 2.1 if actor.step else 0.2 * moved
+    pose.phase += moved * 2.1 if step else 0.2 * moved
     pose.head = float(np.clip(pose.head + random.normal(0, 0.07), 0, 1))
-    x = actor.x + actor.step * moved
-    blur = (abs(actor.step) * (0.05 if burst.night else 0.012)) * random.uniform(0.3, 1)
-    sprite = draw_animal(shot.species, pose, actor.coat, actor.scale, actor.right,
+    x = actor.x + step * moved
+    blur = (abs(step) * (0.05 if burst.night else 0.012)) * random.uniform(0.3, 1)
+    sprite = draw_animal(shot.species, pose, actor.coat, actor.scale * size, actor.right,
                          burst.sun * burst.sun_side, burst.night, blur,
                          np.random.default_rng(actor.hair))
     return sprite._replace(x=x, y=scene.ground_row(actor.scale, x))
@@ -902,7 +906,7 @@ def light_by_flash(pixels: np.ndarray, nearness: np.ndarray, cover: np.ndarray, 
     return np.stack([grey, grey * 0.995, grey], -1)
 
 
-def add_eye_shine(pixels: np.ndarray, animals: list[Sprite], cover: Image.Image,
+def add_eye_shine(pixels: np.ndarray, animals: list[Sprite], cover: Image.Image, size: float,
                   random: np.random.Generator) -> None:
     """Eyes throw the flash back, unless something hides them."""
     height, width = pixels.shape[:2]
@@ -914,7 +918,7 @@ def add_eye_shine(pixels: np.ndarray, animals: list[Sprite], cover: Image.Image,
         if cover.getpixel((int(x), int(y))) < 128:
             continue
         squares = ((np.arange(height)[:, None] - y) ** 2 + (np.arange(width)[None] - x) ** 2)
-        radius = 0.0042 * width
+        radius = 0.0042 * width * size
         pixels += (0.9 * np.exp(-squares / radius**2) + 0.12 * np.exp(-squares / (4 * radius)**2)
                    )[..., None]
 
@@ -967,9 +971,10 @@ def add_grain(photo: Image.Image, grain: float, random: np.random.Generator) -> 
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
-def make_photo(shot: Shot, out: Path, seed: int, size: tuple[int, int], sideways: int) -> bool:
+def make_photo(shot: Shot, out: Path, seed: int, size: tuple[int, int], animal_size: float,
+               sideways: int) -> bool:
     """Write one photo, its distances, and its mask where an animal is seen; true if one is."""
-    photo, mask, distances = render(seed, shot, *drawn_size(*size))
+    photo, mask, distances = render(seed, shot, *drawn_size(*size), animal_size)
     camera, night = camera_of(shot.location), is_night(shot.time)
     random = np.random.default_rng([seed, shot.location, shot.sequence + 1, shot.frame + 1, 1])
     grain = random.uniform(2, 5) if night else random.uniform(1, 3)
@@ -1048,7 +1053,7 @@ def generate(out: Path, options: dict, workers: int) -> str:
     labelled, new = plan(options)
     sideways = min(4, options["locations"] - 1)
     make = partial(make_photo, out=out, seed=options["seed"], size=tuple(options["size"]),
-                   sideways=sideways)
+                   animal_size=options["animal_size"], sideways=sideways)
     shots = labelled + new
     progress = partial(tqdm, total=len(shots), unit="photo", disable=None)
     workers = min(workers, len(shots))
@@ -1150,7 +1155,8 @@ def read_state(out: Path) -> dict:
     """The options of the run that made this folder, and its files if it finished."""
     try:
         state = json.loads((out / "demo.json").read_text(encoding="utf-8"))
-        options = {name: state["options"][name] for name in OPTIONS}
+        options = {"animal_size": 1.0, **state["options"]}  # older ones could not be small
+        options = {name: options[name] for name in OPTIONS}
         return {"options": options, "files": list(state["files"])}
     except (ValueError, KeyError, TypeError):
         fail(f"{out / 'demo.json'} is damaged; delete the folder, or give another --out")
@@ -1201,6 +1207,14 @@ def photo_size(text: str) -> list[int]:
     return [int(side) for side in sides]
 
 
+def animal_size(text: str) -> float:
+    """Reads a share of the natural size."""
+    with suppress(ValueError):
+        if 0.01 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0.01 to 1")
+
+
 def main() -> None:
     parser = Parser(description="Generate camera-trap photos with exact masks.")
     parser.add_argument("--out", type=Path, required=True, help="folder for the data, a data root")
@@ -1208,6 +1222,9 @@ def main() -> None:
     parser.add_argument("--locations", type=whole(1, 99), default=12)
     parser.add_argument("--size", type=photo_size, default="640x480", help="of a photo")
     parser.add_argument("--seed", type=whole(0, 2**31), default=0)
+    parser.add_argument("--animal-size", type=animal_size, default=1.0, help="share of the natural "
+                        "size: at 1 an animal is half as long as the photo is wide, at 0.02 a "
+                        "hundredth")
     parser.add_argument("--new-photos", type=whole(0, 9998), default=12,
                         help="photos without labels, from one more location")
     parser.add_argument("--workers", type=whole(1, 999), default=os.cpu_count(),

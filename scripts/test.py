@@ -251,7 +251,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     with outputs.RecordFile(records_path, info) as records:
         dataset.indices = np.array([index for index in dataset.indices
                                     if manifest[int(index)].image not in records], dtype=int)
-        loader = DataLoader(dataset, collate_fn=group_by_shape, num_workers=config.num_workers,
+        num_workers = 0 if config.num_workers == "auto" else int(config.num_workers)
+        loader = DataLoader(dataset, collate_fn=group_by_shape, num_workers=num_workers,
                             batch_size=1 if config.tile else config.predict_batch_size,
                             pin_memory=device.type == "cuda")
         print(f"device      {describe_device(device, precision)}")

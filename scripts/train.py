@@ -16,8 +16,9 @@ import dataclasses
 import math
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,11 +28,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from camera_trapinator import IGNORE, InputError
+from camera_trapinator.cache import Cache, open_cache
 from camera_trapinator.checkpoint import git_state, load_checkpoint, save_checkpoint, write_log
 from camera_trapinator.config import Config, config_text, load_config
 from camera_trapinator.dataset import (
     CameraTrapDataset,
     PredictionDataset,
+    Strips,
     check_maps,
     check_photos,
     describe_strips,
@@ -67,12 +70,19 @@ from camera_trapinator.splits import (
     read_splits,
     write_splits,
 )
-from camera_trapinator.summary import describe_costs, describe_levels, time_to_read
+from camera_trapinator.summary import (
+    choose_workers,
+    describe_costs,
+    describe_levels,
+    time_to_learn,
+    time_to_read,
+)
 from camera_trapinator.transforms import train_transform, zoom_and_crop
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
     Precision,
+    cache_path,
     checks_of,
     choose_device,
     choose_precision,
@@ -89,9 +99,9 @@ AUGMENTATION = ("crop_size", "scale_range", "animal_crops", "flip", "brightness"
 SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae": "MAE",
                "rmse": "RMSE", "r2": "R2", "bias": "bias"}
 # What may change on --resume, because the result does not depend on it.
-MACHINE = ("device", "num_workers", "compile", "predict_batch_size", "tile", "flips",
-           "mask_size", "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
-           "project_file", "data_root")
+MACHINE = ("device", "num_workers", "cache", "cache_gb", "compile", "predict_batch_size", "tile",
+           "flips", "mask_size", "smallest_blob", "faint", "event_minutes", "outputs",
+           "deployments_file", "project_file", "data_root")
 OVERFIT_STEPS = 20  # of an epoch that sees one batch again and again
 DRY_BATCHES = 2  # of training and of validation
 
@@ -105,6 +115,7 @@ def main() -> None:
         name = arguments.run or f"{name}_overfit"
         config = dataclasses.replace(config, flips=False)
     if config.dry_run:
+        config = dataclasses.replace(config, cache="none")  # every photo is read once
         RUNS.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".dry_run_", dir=RUNS) as folder:
             train(config, Path(folder) / name, state=None)
@@ -112,45 +123,29 @@ def main() -> None:
     train(config, RUNS / name, find_state(RUNS / name, config, arguments.resume))
 
 
+@dataclass
+class Data:
+    """What a run learns from: photos that are sound, and who learns from which."""
+
+    root: Path
+    manifest: Manifest
+    classes: list[tuple]  # name and colour; of a regression one: the quantity
+    shares: np.ndarray  # float32 (photos, classes): of each class in each mask
+    splits: list[str]  # of each photo
+    train_rows: np.ndarray
+    val_rows: np.ndarray
+    leakage: list[str]
+    strips: Strips  # where the cameras' info strips lie, which the network shall not see
+    values: dict | None  # of a regression: mean and spread of the training targets
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.classes]
+
+
 def train(config: Config, run: Path, state: dict | None) -> None:
     """From the config to a trained network in the folder `run`; `state` is what it goes on from."""
-    # The data: which photos there are, whether they are sound, and who learns from which.
-    data_root = ROOT / config.data_root
-    if not data_root.is_dir():
-        raise InputError(f"data_root: {data_root} is no folder; set data_root to where your data "
-                         "are, or make the demo photos with scripts/make_demo_data.py")
-    manifest = read_manifest(data_root / config.manifest)
-    if config.task == "regression":  # one "class" that is a number
-        classes = [(config.quantity, (0, 0, 0))]
-        maps = check_maps(manifest, data_root, checks_of(data_root, "maps"))
-        shares = np.array([[facts.share] for facts in maps])
-    else:
-        classes = read_classes(data_root / "classes.csv")
-        shares = check_photos(manifest, data_root, len(classes), checks_of(data_root))
-    given = (read_splits(here_or_below_root(config.splits_file), manifest) if config.splits_file
-             else None)
-    splits = make_splits(manifest, shares > 0, by=config.split_by, given=given,
-                         **{name: getattr(config, name) for name in KNOBS})
-    if config.limit or config.overfit_one_batch:  # a prototype: a few photos, of all kinds, will do
-        most = ({"train": config.batch_size, "val": 0} if config.overfit_one_batch
-                else {"train": config.limit, "val": config.limit})
-        splits = limit_splits(splits, most, manifest.column("location"), shares, config.seed)
-    train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
-    if config.overfit_one_batch:
-        val_rows = train_rows
-    # Fingerprints are there if scripts/check_data.py has read the photos.
-    fingerprints = known_fingerprints(manifest, data_root, checks_of(data_root, "photos"))
-    duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
-    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
-    check_splits(config, data_root, shares, train_rows, val_rows, leakage)
-    values = None  # of a regression: mean and spread of the training targets
-    if config.task == "regression":
-        values = pool_maps([maps[index] for index in train_rows], config.target_scale)
-    target_scale = config.target_scale if values else None
-    # The cameras' info strips, which the network shall not see; a resumed run keeps its own.
-    labelled = {row.location for row in manifest if row.mask}
-    strips = strips_for(config.strips, [row for row in manifest if row.location in labelled],
-                        data_root, known=run / "strips.csv")
+    data = read_data(config, run)
 
     # The device, and the precision that it computes fastest in.
     device = choose_device(config.device)
@@ -159,57 +154,21 @@ def train(config: Config, run: Path, state: dict | None) -> None:
 
     # How hard the training photos are, if the easy ones come first; a resumed run knows it.
     difficulty = None
-    if config.start_fraction < 1 and state is not None:
-        difficulty = read_difficulty(run / "difficulty.csv",
-                                     [manifest[row].image for row in train_rows])
-    elif config.start_fraction < 1:
-        difficulty = find_difficulty(config, manifest, data_root, train_rows, shares, classes,
-                                     device, precision)
-
-    # The data loaders: training photos at random and augmented, validation photos as they are.
-    transform = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
-    if config.overfit_one_batch:
-        transform = partial(zoom_and_crop, crop_size=config.crop_size, zoom=1.0, centred=True)
-    train_set = CameraTrapDataset(manifest, data_root, config.working_scale, transform, train_rows,
-                                  target_scale, strips)
-    val_set = PredictionDataset(manifest, data_root, config.working_scale, indices=val_rows,
-                                target_scale=target_scale, strips=strips)
-    sampler = CurriculumSampler(
-        len(train_set), config.batch_size, config.seed,
-        weights=balanced_weights(shares[train_rows], config.balance),
-        empty=~shares[train_rows, 1:].any(axis=1), empty_fraction=config.empty_fraction,
-        difficulty=difficulty,
-        focus=np.array([FOCUS[word.lower()] for word in manifest.column("focus")])[train_rows],
-        start_fraction=config.start_fraction, curriculum_epochs=config.curriculum_epochs)
-    # A generator of their own keeps the loaders from drawing on the global one.
-    workers = {"num_workers": config.num_workers, "pin_memory": device.type == "cuda",
-               "persistent_workers": config.num_workers > 0, "generator": torch.Generator()}
-    train_loader = DataLoader(train_set, batch_sampler=sampler, **workers)
-    val_loader = DataLoader(val_set, batch_size=config.predict_batch_size,
-                            collate_fn=group_by_shape, **workers)
-    if config.overfit_one_batch:
-        batch, group = whole_batch(train_set)
-        train_loader, val_loader = [batch] * OVERFIT_STEPS, [group]
-    if config.dry_run:
-        sizes = len(train_loader), len(val_set)  # of a real epoch: steps, photos to validate
-        reading = [time_to_read(train_set, [draw for draws in islice(sampler, DRY_BATCHES)
-                                            for draw in draws]),
-                   time_to_read(val_set, range(len(val_set))[:config.predict_batch_size])]
-        # In memory the second epoch tells how fast the network alone is.
-        train_loader, val_loader = (list(islice(loader, DRY_BATCHES))
-                                    for loader in (train_loader, val_loader))
-        config, epochs = dataclasses.replace(config, epochs=2), config.epochs
+    if config.start_fraction < 1:
+        difficulty = (find_difficulty(config, data, device, precision) if state is None else
+                      read_difficulty(run / "difficulty.csv", [data.manifest[row].image
+                                                               for row in data.train_rows]))
 
     # The model, the criterion and the optimizer.
-    net = build_model(**model_arguments(config, len(classes)))
-    if values:
-        net.expect_values(values["mean"], values["spread"])
+    net = build_model(**model_arguments(config, len(data.classes)))
+    if data.values:
+        net.expect_values(data.values["mean"], data.values["spread"])
     if state is None:
-        first_weights(net, config, [name for name, _ in classes], shares[train_rows].sum(axis=0))
+        first_weights(net, config, data)
     net = net.to(device, memory_format=torch.channels_last)
-    criterion = build_criterion(config.loss, class_weights(config, shares[train_rows]),
-                                values["spread"] if values else 1.0).to(device)
-    teacher = find_teacher(config, [name for name, _ in classes], device)
+    criterion = build_criterion(config.loss, class_weights(config, data.shares[data.train_rows]),
+                                data.values["spread"] if data.values else 1.0).to(device)
+    teacher = find_teacher(config, data.names, device)
     optimizer = build_optimizer(config, net)
     scaler = torch.amp.GradScaler(device.type, enabled=precision.scaler)
     history = []
@@ -223,26 +182,48 @@ def train(config: Config, run: Path, state: dict | None) -> None:
         averaged = copy.deepcopy(net).requires_grad_(False)
         if state is not None:
             averaged.load_state_dict(state["model"])
+
+    # The data loaders: training photos at random and augmented, validation photos as they are.
+    train_set, val_set, sampler = make_sets(config, data, difficulty)
+    num_workers = plan_workers(config, net, train_set, sampler, precision)
+    # A generator of their own keeps the loaders from drawing on the global one.
+    workers = {"num_workers": num_workers, "pin_memory": device.type == "cuda",
+               "persistent_workers": num_workers > 0, "generator": torch.Generator()}
+    train_loader = DataLoader(train_set, batch_sampler=sampler, **workers)
+    val_loader = DataLoader(val_set, batch_size=config.predict_batch_size,
+                            collate_fn=group_by_shape, **workers)
+    if config.overfit_one_batch:
+        batch, group = whole_batch(train_set)
+        train_loader, val_loader = [batch] * OVERFIT_STEPS, [group]
+    if config.dry_run:
+        costs = partial(  # of a real epoch
+            describe_costs, steps=len(train_loader), photos=len(val_set), epochs=config.epochs,
+            reading=[time_to_read(train_set, first_draws(sampler)),
+                     time_to_read(val_set, range(len(val_set))[:config.predict_batch_size])],
+            num_workers=num_workers)
+        # In memory the second epoch tells how fast the network alone is.
+        train_loader, val_loader = (list(islice(loader, DRY_BATCHES))
+                                    for loader in (train_loader, val_loader))
+        config = dataclasses.replace(config, epochs=2)
     if config.compile:
         net.compile()  # in place, so that the names of the weights stay as they are
 
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(config_text(config), encoding="utf-8")
     (run / "git.txt").write_text(git_state(), encoding="utf-8")
-    write_splits(run / "splits.csv", manifest, splits)
-    write_strips(run / "strips.csv", strips)
-    parameters = sum(parameter.numel() for parameter in net.parameters())
+    write_splits(run / "splits.csv", data.manifest, data.splits)
+    write_strips(run / "strips.csv", data.strips)
     print(f"device      {describe_device(device, precision)}")
-    print(f"photos      {describe_splits(splits, manifest, config, leakage)}")
+    print(f"photos      {describe_splits(config, data)}")
     if config.strips != "none":
-        print(f"strips      {describe_strips(strips)}")
-    print(f"classes     {', '.join(name for name, _ in classes)}" if not values else
-          f"quantity    {config.quantity}: {values['low']:.4g} to {values['high']:.4g}, mean "
-          f"{values['mean']:.4g}, standard deviation {values['spread']:.4g}")
+        print(f"strips      {describe_strips(data.strips)}")
+    print(f"classes     {', '.join(data.names)}" if not data.values else
+          f"quantity    {config.quantity}: {describe_values(data.values)}")
     if difficulty is not None:
-        show_difficulty(run, manifest, data_root, train_rows, difficulty, sampler, classes)
+        show_difficulty(run, data, difficulty, sampler)
         print(f"curriculum  {(sampler.entry == 0).sum()} photos in epoch 1, all "
               f"from epoch {config.curriculum_epochs + 1} on; see difficulty.jpg in the run")
+    parameters = sum(parameter.numel() for parameter in net.parameters())
     print(f"model       {describe_model(config)}, {parameters / 1e6:.1f} million parameters")
     print(f"run         {run}")
 
@@ -253,7 +234,8 @@ def train(config: Config, run: Path, state: dict | None) -> None:
             "training": net.state_dict() if config.ema else None,
             "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
             "history": history, "thresholds": thresholds, "config": config_text(config),
-            "classes": [[name, list(colour)] for name, colour in classes], "values": values,
+            "classes": [[name, list(colour)] for name, colour in data.classes],
+            "values": data.values,
         }
         scores = [merit(row, config) for row in history]
         if scores[-1] > max(scores[:-1], default=-math.inf):
@@ -264,26 +246,121 @@ def train(config: Config, run: Path, state: dict | None) -> None:
         write_model_card(run, content)
 
     fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer, scaler,
-        precision, config, len(classes), history, save)
+        precision, config, len(data.classes), history, save)
     if config.dry_run:
-        saved = load_checkpoint(run / "last.pt", device)
+        saved = load_checkpoint(run / "last.pt", device)  # what was written can be read again
         again = build_model(**saved["model_arguments"])
         again.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         print(describe_levels(again, config.crop_size, val_loader[0][0][0].shape[-2:]))
-        print(describe_costs(
-            history[-1], batch=len(train_loader[0][0]), dry_steps=DRY_BATCHES,
-            dry_photos=sum(len(group) for batch in val_loader for _, group in batch),
-            steps=sizes[0], photos=sizes[1], reading=reading, epochs=epochs,
-            num_workers=config.num_workers, peak=peak_memory(device)))
+        print(costs(history[-1], batch=len(train_loader[0][0]), dry_steps=DRY_BATCHES,
+                    dry_photos=sum(len(group) for batch in val_loader for _, group in batch),
+                    peak=peak_memory(device)))
         return
     if config.overfit_one_batch:
-        print(f"verdict     {verdict(history, len(train_rows))}")
+        print(f"verdict     {verdict(history, len(data.train_rows))}")
         return
     best = max(history, key=lambda row: merit(row, config))
     print(f"best        epoch {best['epoch']}, {', '.join(describe_scores(best))} on the "
           "validation photos at network size")
     print(f"next        python scripts/test.py --run {run.name}")
+
+
+def read_data(config: Config, run: Path) -> Data:
+    """Check photos and masks, and divide them. Raises InputError where training is in vain."""
+    root = ROOT / config.data_root
+    if not root.is_dir():
+        raise InputError(f"data_root: {root} is no folder; set data_root to where your data are, "
+                         "or make the demo photos with scripts/make_demo_data.py")
+    manifest = read_manifest(root / config.manifest)
+    if config.task == "regression":  # one "class" that is a number
+        classes = [(config.quantity, (0, 0, 0))]
+        maps = check_maps(manifest, root, checks_of(root, "maps"))
+        shares = np.array([[facts.share] for facts in maps])
+    else:
+        classes = read_classes(root / "classes.csv")
+        shares = check_photos(manifest, root, len(classes), checks_of(root))
+    given = (read_splits(here_or_below_root(config.splits_file), manifest) if config.splits_file
+             else None)
+    splits = make_splits(manifest, shares > 0, by=config.split_by, given=given,
+                         **{name: getattr(config, name) for name in KNOBS})
+    if config.limit or config.overfit_one_batch:  # a prototype: a few photos, of all kinds, will do
+        most = ({"train": config.batch_size, "val": 0} if config.overfit_one_batch
+                else {"train": config.limit, "val": config.limit})
+        splits = limit_splits(splits, most, manifest.column("location"), shares, config.seed)
+    train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
+    if config.overfit_one_batch:
+        val_rows = train_rows
+    # Fingerprints are there if scripts/check_data.py has read the photos.
+    fingerprints = known_fingerprints(manifest, root, checks_of(root, "photos"))
+    duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
+    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
+    # A resumed run keeps the strips that it was started with.
+    labelled = {row.location for row in manifest if row.mask}
+    strips = strips_for(config.strips, [row for row in manifest if row.location in labelled], root,
+                        known=run / "strips.csv")
+    data = Data(root, manifest, classes, shares, splits, train_rows, val_rows, leakage, strips,
+                None)
+    check_splits(config, data)
+    if config.task == "regression":
+        data.values = pool_maps([maps[row] for row in train_rows], config.target_scale)
+    return data
+
+
+def make_sets(config: Config, data: Data, difficulty: np.ndarray | None,
+              ) -> tuple[CameraTrapDataset, PredictionDataset, CurriculumSampler]:
+    """The photos to learn from and to validate on, and which of the former come when."""
+    transform = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
+    if config.overfit_one_batch:
+        transform = partial(zoom_and_crop, crop_size=config.crop_size, zoom=1.0, centred=True)
+    how = {"working_scale": config.working_scale, "strips": data.strips,
+           "target_scale": config.target_scale if data.values else None,
+           "cache": make_cache(config, data)}
+    train_set = CameraTrapDataset(data.manifest, data.root, transform=transform,
+                                  indices=data.train_rows, **how)
+    val_set = PredictionDataset(data.manifest, data.root, indices=data.val_rows, **how)
+    shares = data.shares[data.train_rows]
+    focus = np.array([FOCUS[word.lower()] for word in data.manifest.column("focus")])
+    sampler = CurriculumSampler(
+        len(train_set), config.batch_size, config.seed,
+        weights=balanced_weights(shares, config.balance), empty=~shares[:, 1:].any(axis=1),
+        empty_fraction=config.empty_fraction, difficulty=difficulty,
+        focus=focus[data.train_rows], start_fraction=config.start_fraction,
+        curriculum_epochs=config.curriculum_epochs)
+    return train_set, val_set, sampler
+
+
+def make_cache(config: Config, data: Data) -> Cache | None:
+    """Where decoded photos are kept, as the knobs `cache` and `cache_gb` want it."""
+    rows = np.union1d(data.train_rows, data.val_rows)
+    path = None
+    if config.cache == "disk":  # other runs may train on other rows
+        rows = np.arange(len(data.manifest))
+        path = cache_path(data.root, f"{config.manifest} {config.working_scale}")
+    cache = open_cache(config.cache, rows, config.working_scale, 1e9 * config.cache_gb,
+                       target_bytes=4 if data.values else 1, path=path)
+    if cache is not None and len(cache) < len(rows):
+        print(f"cache       room for {len(cache)} of {len(rows)} photos; cache_gb: "
+              f"{config.cache_gb:g} limits it, or the {config.cache} that is left")
+    return cache
+
+
+def plan_workers(config: Config, net, train_set: CameraTrapDataset, sampler: CurriculumSampler,
+                 precision: Precision) -> int:
+    """How many processes shall read photos: so many as config.num_workers says; if it is auto, as
+    many as keep up with the network."""
+    if config.num_workers != "auto":
+        return int(config.num_workers)
+    reading = time_to_read(train_set, first_draws(sampler))
+    learning = time_to_learn(net, config.crop_size, precision)
+    number = choose_workers(reading, learning, net.mean.device.type)
+    print(f"workers     {number}: to read a photo takes {1000 * reading:.1f} ms, to learn from it "
+          f"{1000 * learning:.1f} ms")
+    return number
+
+
+def first_draws(sampler: CurriculumSampler) -> list[tuple[int, int]]:
+    return list(chain(*islice(sampler, DRY_BATCHES)))
 
 
 def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer, scaler,
@@ -386,74 +463,72 @@ def validate(net, loader, criterion, precision: Precision, num_classes: int, fli
     return {"val_loss": float((total / weight).sum()), **scores}, recall_thresholds(confidences)
 
 
-def find_difficulty(config: Config, manifest: Manifest, data_root: Path, train_rows: np.ndarray,
-                    shares: np.ndarray, classes: list, device: torch.device,
+def find_difficulty(config: Config, data: Data, device: torch.device,
                     precision: Precision) -> np.ndarray:
     """How hard each training photo is, 0 easy .. 1 hard: what the manifest says, or else what the
     photo, or an earlier run, tells."""
-    given = np.array([float(manifest[row].difficulty or "nan") for row in train_rows])
-    open_rows = train_rows[np.isnan(given)]
+    given = np.array([float(data.manifest[row].difficulty or "nan") for row in data.train_rows])
+    open_rows = data.train_rows[np.isnan(given)]
     bar = partial(tqdm, total=len(open_rows), desc="difficulty", unit="photo", leave=False,
                   dynamic_ncols=True, disable=None)
+    empty = ~data.shares[open_rows, 1:].any(axis=1)
     if config.difficulty == "loss":
-        weights = class_weights(config, shares[train_rows])
-        found = losses_of(config, manifest, data_root, open_rows, classes, weights, device,
-                          precision, bar)
-    else:
-        found = photo_difficulties(manifest, open_rows, data_root,
-                                   checks_of(data_root, "difficulty"), bar)
-    empty = ~shares[open_rows, 1:].any(axis=1)
-    if config.difficulty == "loss":
+        found = losses_of(config, data, open_rows, device, precision, bar)
         found[~empty] = scaled_ranks(found[~empty])
+    else:
+        found = photo_difficulties(data.manifest, open_rows, data.root,
+                                   checks_of(data.root, "difficulty"), data.strips, bar)
     given[np.isnan(given)] = spread_empty(found, empty)
     return given
 
 
-def losses_of(config: Config, manifest: Manifest, data_root: Path, rows: np.ndarray, classes: list,
-              weights: list[float] | None, device: torch.device, precision: Precision,
-              bar) -> np.ndarray:
+def losses_of(config: Config, data: Data, rows: np.ndarray, device: torch.device,
+              precision: Precision, bar) -> np.ndarray:
     """The mean loss of each photo under the weights of an earlier run, whole and not augmented."""
     path = weights_file(config.difficulty_run)
     other = load_checkpoint(path)
-    names, known = ([name for name, _ in some] for some in (classes, other["classes"]))
-    if names != known:
+    known = [name for name, _ in other["classes"]]
+    if data.names != known:
         raise InputError(f"difficulty_run: {path} has the classes {', '.join(known)}, classes.csv "
-                         f"{', '.join(names)}; name another run, or set difficulty: photo")
+                         f"{', '.join(data.names)}; name another run, or set difficulty: photo")
     with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and then not used
         net = build_model(**other["model_arguments"])
     net.load_state_dict(other["model"])
     net = net.to(device, memory_format=torch.channels_last)
+    weights = class_weights(config, data.shares[data.train_rows])
     criterion = build_criterion(config.loss, weights).to(device)
-    photos = PredictionDataset(manifest, data_root, net.working_scale, indices=rows)
+    photos = PredictionDataset(data.manifest, data.root, net.working_scale, rows,
+                               strips=data.strips)
     loader = DataLoader(photos, batch_size=config.predict_batch_size, collate_fn=group_by_shape,
-                        num_workers=config.num_workers, generator=torch.Generator())
+                        num_workers=0 if config.num_workers == "auto" else int(config.num_workers),
+                        generator=torch.Generator())
     losses = {}  # by row: photos of several shapes come in another order
     with torch.no_grad(), closing(net.predict(loader, precision.dtype, config.flips,
                                               config.tile)) as found:
         for prediction in bar(found):
             index, failure = prediction.photo.index, prediction.photo.failure
             if failure:
-                raise InputError(f"{manifest[index].image}: {failure}")
+                raise InputError(f"{data.manifest[index].image}: {failure}")
             total, weight = criterion(prediction.logits[None],
                                       prediction.photo.target[None].to(device))
             losses[index] = float((total / weight).sum())
     return np.array([losses[row] for row in rows.tolist()])
 
 
-def show_difficulty(run: Path, manifest: Manifest, data_root: Path, train_rows: np.ndarray,
-                    difficulty: np.ndarray, sampler: CurriculumSampler, classes: list) -> None:
+def show_difficulty(run: Path, data: Data, difficulty: np.ndarray, sampler: CurriculumSampler,
+                    ) -> None:
     """Write difficulty.csv and difficulty.jpg: 24 photos from the easiest to the hardest."""
     entry = ["" if epoch == NEVER else epoch + 1 for epoch in sampler.entry.tolist()]
-    write_difficulty(run / "difficulty.csv", [manifest[row].image for row in train_rows],
+    write_difficulty(run / "difficulty.csv", [data.manifest[row].image for row in data.train_rows],
                      difficulty, entry)
     order = np.argsort(difficulty, kind="stable")
     places = np.unique(np.linspace(0, len(order) - 1, 24).round().astype(int))
     chosen = []
     for place in order[places]:
-        row, epoch = manifest[train_rows[place]], entry[place]
+        row, epoch = data.manifest[data.train_rows[place]], entry[place]
         chosen.append((row.image, row.mask, difficulty[place],
                        f"from epoch {epoch} on" if epoch else "never drawn"))
-    write_difficulty_sheet(run / "difficulty.jpg", data_root, chosen, classes)
+    write_difficulty_sheet(run / "difficulty.jpg", data.root, chosen, data.classes)
 
 
 def weights_file(name: str) -> Path:
@@ -471,16 +546,16 @@ def model_arguments(config: Config, num_classes: int) -> dict:
     return {**arguments, "encoder": config.encoder}
 
 
-def first_weights(net, config: Config, classes: list[str], shares: np.ndarray) -> None:
+def first_weights(net, config: Config, data: Data) -> None:
     """What a new run begins with: another run's weights, pretrained ones, or chance."""
     if config.init_from:
         other = load_checkpoint(weights_file(config.init_from))
-        adopt(net, classes, other["model"], [name for name, _ in other["classes"]])
+        adopt(net, data.names, other["model"], [name for name, _ in other["classes"]])
         return
     if config.encoder != "none" and config.weights != "none":
         net.encoder.load_state_dict(pretrained_weights(config.encoder, config.weights))
     if config.task == "classification":
-        net.expect(shares)
+        net.expect(data.shares[data.train_rows].sum(axis=0))
 
 
 def find_teacher(config: Config, classes: list[str], device: torch.device):
@@ -556,37 +631,40 @@ def class_weights(config: Config, shares: np.ndarray) -> list[float] | None:
     return weights
 
 
-def check_splits(config: Config, data_root: Path, shares: np.ndarray, train_rows: np.ndarray,
-                 val_rows: np.ndarray, leakage: list[str]) -> None:
+def check_splits(config: Config, data: Data) -> None:
     """Stop where training is in vain: nothing to learn from, or nothing to judge it by honestly."""
-    if not len(val_rows):
+    if not len(data.val_rows):
         raise InputError("no photo is left for validation; raise val_fraction, or give some photos "
                          "the split val")
-    if config.task == "classification" and not shares[train_rows, 1:].any():
-        raise InputError(f"{data_root / config.manifest}: no training mask holds any class but the "
+    if config.task == "classification" and not data.shares[data.train_rows, 1:].any():
+        raise InputError(f"{data.root / config.manifest}: no training mask holds any class but the "
                          "background. Are the masks 0 and 255? 255 means ignore: write 1 for the "
                          "animal, or import them with scripts/import_labels.py")
-    if leakage and not config.allow_leakage:
-        raise InputError(f"{'; '.join(leakage)}: scores there would be too good. Correct the "
+    if data.leakage and not config.allow_leakage:
+        raise InputError(f"{'; '.join(data.leakage)}: scores there would be too good. Correct the "
                          "splits, say with split_by what may be shared, or set allow_leakage: "
                          "true, and every report will tell")
 
 
-def describe_splits(splits: list[str], manifest: Manifest, config: Config,
-                    leakage: list[str]) -> str:
+def describe_splits(config: Config, data: Data) -> str:
     """How many photos of how many locations are where, and what leaks."""
     parts = []
     for name in ("train", "val", "test", "test_seen"):
-        locations = {manifest[index].location for index, split in enumerate(splits)
+        locations = {data.manifest[index].location for index, split in enumerate(data.splits)
                      if split == name}
         if locations:
-            parts.append(f"{splits.count(name)} {name} ({len(locations)} locations)")
+            parts.append(f"{data.splits.count(name)} {name} ({len(locations)} locations)")
     line = ", ".join(parts)
     if config.split_by != "location":
         line += f"; split by {config.split_by}: the scores hold for seen locations only"
-    for leak in leakage:
+    for leak in data.leakage:
         line += f"\nwarning     {leak}: scores there are too good"
     return line
+
+
+def describe_values(values: dict) -> str:
+    return (f"{values['low']:.4g} to {values['high']:.4g}, mean {values['mean']:.4g}, standard "
+            f"deviation {values['spread']:.4g}")
 
 
 def find_state(run: Path, config: Config, resume: bool) -> dict | None:

@@ -1,0 +1,168 @@
+"""Photos and masks at the working scale, kept from epoch to epoch: decoded once.
+
+    cache = open_cache("ram", rows, side=640, limit=8e9)     # for as long as the program runs
+    cache = open_cache("disk", rows, side=640, limit=8e9, path="photos.bin")  # for later runs too
+
+All processes of a loader share it. What is in it counts only if it was made of the very files that
+are there now, and is whole: nothing ever has to be deleted by hand.
+"""
+
+import contextlib
+import json
+import mmap
+import os
+import shutil
+import sys
+import weakref
+import zlib
+from collections.abc import Sequence
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+
+import numpy as np
+
+HEADER = 512  # bytes at the start of a slot: what follows, as JSON
+
+
+class Cache:
+    """A place of `slot_bytes` bytes for each of the first `slots` of the `rows` of a manifest.
+
+    `rows`: int64, ascending. Places that nothing was put into take no room. Without `path` they are
+    in memory, which is given back when the program ends.
+    """
+
+    def __init__(self, rows: np.ndarray, slots: int, slot_bytes: int,
+                 path: str | Path | None = None):
+        self.rows, self.slot_bytes = rows[:slots], slot_bytes
+        self.path = None if path is None else Path(path)
+        self.memory = self.file = self.map = self.owner = None
+        size = len(self.rows) * slot_bytes
+        if size and path is None:
+            self.memory = SharedMemory(create=True, size=size)
+            weakref.finalize(self, _unlink, self.memory, os.getpid())
+        elif size:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "ab") as file:  # another run may be using it
+                if file.tell() < size:
+                    file.truncate(size)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def get(self, row: int, key: str) -> tuple[list[np.ndarray], list] | None:
+        """Copies of what was `put` for this row under this key; None if that is nothing, or not
+        whole."""
+        if (start := self._start(row)) is None:
+            return None
+        buffer = self._buffer()
+        try:
+            header = json.loads(bytes(buffer[start:start + HEADER]).rstrip(b"\0"))
+            if header["key"] != key:
+                return None
+            start += HEADER
+            content = np.array(np.frombuffer(buffer, np.uint8, header["bytes"], start))
+        except (ValueError, KeyError, TypeError):  # empty, or half written when a process died
+            return None
+        if zlib.crc32(content) != header["check"]:
+            return None
+        arrays, end = [], 0
+        for dtype, shape in header["arrays"]:
+            begin, end = end, end + np.dtype(dtype).itemsize * int(np.prod(shape))
+            arrays.append(content[begin:end].view(dtype).reshape(shape))
+        return arrays, header["facts"]
+
+    def put(self, row: int, key: str, arrays: Sequence[np.ndarray], facts: list) -> None:
+        """Keep arrays and facts (numbers, texts) of a row, if it has a place and they fit there. A
+        full disk is no error: then they are not kept."""
+        content = b"".join(array.tobytes() for array in arrays)
+        header = json.dumps({
+            "key": key, "bytes": len(content), "check": zlib.crc32(content), "facts": facts,
+            "arrays": [[array.dtype.str, array.shape] for array in arrays]}).encode()
+        start = self._start(row)
+        if start is None or HEADER + len(content) > self.slot_bytes or len(header) > HEADER:
+            return
+        # The content first: without its header it does not count.
+        parts = (start + HEADER, content), (start, header.ljust(HEADER, b"\0"))
+        if self.path is None:
+            for begin, part in parts:
+                self.memory.buf[begin:begin + len(part)] = part
+            return
+        self._buffer()
+        with contextlib.suppress(OSError):
+            for begin, part in parts:
+                self.file.seek(begin)
+                self.file.write(part)
+
+    def _start(self, row: int) -> int | None:
+        """The byte at which the place of a row begins; None if it has none."""
+        place = int(np.searchsorted(self.rows, row))
+        if place < len(self.rows) and self.rows[place] == row:
+            return place * self.slot_bytes
+        return None
+
+    def _buffer(self) -> memoryview | mmap.mmap:
+        if self.path is None:
+            return self.memory.buf
+        if self.owner != os.getpid():  # a process of its own needs a position of its own
+            self.file, self.owner = open(self.path, "r+b", buffering=0), os.getpid()  # noqa: SIM115
+            self.map = mmap.mmap(self.file.fileno(), len(self.rows) * self.slot_bytes,
+                                 access=mmap.ACCESS_READ)
+        return self.map
+
+    def __getstate__(self) -> dict:
+        return {**vars(self), "file": None, "map": None, "owner": None}
+
+
+def _unlink(memory: SharedMemory, owner: int) -> None:
+    if os.getpid() == owner:
+        memory.unlink()
+
+
+def open_cache(where: str, rows: np.ndarray, side: int, limit: float, target_bytes: int = 1,
+               path: Path | None = None) -> Cache | None:
+    """A cache in `ram`, or on `disk` in the file `path`; None for `none`, and for photos of any
+    size (`side` 0).
+
+    `rows`: those of the manifest that are read, int64, ascending. `side`: the photos' long side in
+    pixels. `limit`: bytes that it may take; if these are too few, the first rows are kept. On disk
+    older caches in the folder of `path` are deleted to stay below it. `target_bytes`: size of a
+    pixel of the mask.
+    """
+    if where == "none" or not side:
+        return None
+    slot_bytes = HEADER + side * side * (3 + target_bytes)
+    if where == "ram":
+        limit = min(limit, free_memory())
+        path = None
+    slots = min(len(rows), int(limit // slot_bytes))
+    if path is not None:
+        _make_room(path, limit - slots * slot_bytes)
+    return Cache(rows, slots, slot_bytes, path)
+
+
+def free_memory() -> int:
+    """Bytes that a cache in memory can take without harm to other processes."""
+    if sys.platform == "linux":
+        status = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        available = 1024 * int(status["MemAvailable"].split()[0])
+        # In a container the shared memory may be small: docker run --shm-size enlarges it.
+        return min(available // 2, shutil.disk_usage("/dev/shm").free * 9 // 10)
+    return sys.maxsize  # not known: the limit that the user sets counts
+
+
+def _make_room(keep: Path, limit: float) -> None:
+    """Delete the caches beside `keep` that were not used for longest, until they take no more than
+    `limit` bytes together."""
+    found = []
+    for path in keep.parent.glob("*.bin"):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            taken = getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+            found.append((status.st_mtime, taken, path))
+    found = sorted(entry for entry in found if entry[2] != keep)
+    total = sum(taken for _, taken, _ in found)
+    for _, taken, path in found:
+        if total > limit:
+            with contextlib.suppress(OSError):  # Windows keeps what another run has open
+                path.unlink()
+                total -= taken
