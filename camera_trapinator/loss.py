@@ -29,13 +29,12 @@ class CrossEntropy(nn.Module):
         self.register_buffer("class_weights", weights)
 
     def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        # Summed by hand: the sum inside of cross_entropy has no deterministic kernel on a GPU.
-        return _pair(self.entropy(logits, masks).sum(), self.weight(masks))
+        return self.judge(log_probabilities(logits), masks)
 
-    def entropy(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Of each pixel, times the weight of its class; 0 where it is ignored. (N, H, W)."""
-        return F.cross_entropy(logits.float(), masks.long(), self.class_weights,
-                               ignore_index=IGNORE, reduction="none")
+    def judge(self, log_p: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of logarithms of probabilities, (N, C, H, W)."""
+        # Summed by hand: the sum inside of nll_loss has no deterministic kernel on a GPU.
+        return _pair(_entropy(log_p, masks, self.class_weights).sum(), self.weight(masks))
 
     def weight(self, masks: Tensor) -> Tensor:
         """The sum of the weights of all pixels that are not ignored."""
@@ -53,31 +52,36 @@ class Focal(CrossEntropy):
     float32. Source: Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv 1708.02002).
     """
 
-    def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        entropy = self.entropy(logits, masks)
-        doubt = 1 - torch.exp(-F.cross_entropy(logits.float(), masks.long(), ignore_index=IGNORE,
-                                               reduction="none"))
+    def judge(self, log_p: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        doubt = 1 - torch.exp(-_entropy(log_p, masks))
+        entropy = _entropy(log_p, masks, self.class_weights)
         return _pair((doubt.square() * entropy).sum(), self.weight(masks))
 
 
 class Dice(nn.Module):
     """1 - soft Dice of each class present in a photo, averaged over photos and their classes.
 
-    forward(logits (N, C, H, W), masks (N, H, W)) -> total (1,), weight (1,), float32.
-    Dice over the photo and not over the batch, so that it is a sum over photos.
+    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> total (1,), weight (1,),
+    float32. Dice over the photo and not over the batch, so that it is a sum over photos.
     Source: Milletari et al. 2016, "V-Net".
     """
 
     def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        masks = masks.long()
-        valid = (masks != IGNORE).unsqueeze(1)  # (N, 1, H, W)
-        truth = F.one_hot(masks.where(valid[:, 0], 0), logits.shape[1])
-        truth = truth.permute(0, 3, 1, 2) * valid  # (N, C, H, W)
-        share = logits.float().softmax(dim=1) * valid
-        overlap = (share * truth).sum(dim=(2, 3))  # (N, C)
-        size = share.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
-        present = truth.any(dim=3).any(dim=2)
-        dice = 2 * overlap / size.clamp(min=1e-6)
+        return self.judge(log_probabilities(logits), masks)
+
+    def judge(self, log_p: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of logarithms of probabilities, (N, C, H, W)."""
+        classes = log_p.shape[1]
+        p = log_p.exp().permute(0, 2, 3, 1).flatten(1, 2)  # (N, H * W, C)
+        # 1 at the true class; nowhere for ignored pixels, whose row 255 of the table is all 0.
+        table = torch.eye(IGNORE + 1, classes, device=p.device)
+        truth = F.embedding(masks.long().flatten(1), table)  # (N, H * W, C)
+        # The confusion matrix of each photo, with probabilities in place of counts: (N, C, C).
+        confusion = truth.transpose(1, 2) @ p
+        pixels = truth.sum(dim=1)  # (N, C)
+        overlap = confusion.diagonal(dim1=1, dim2=2)
+        dice = 2 * overlap / (pixels + confusion.sum(dim=1)).clamp(min=1e-6)
+        present = pixels > 0
         return _pair(((1 - dice) * present).sum(), present.sum())
 
 
@@ -89,8 +93,19 @@ class CrossEntropyDice(nn.Module):
         self.cross_entropy, self.dice = CrossEntropy(class_weights), Dice()
 
     def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        pairs = [self.cross_entropy(logits, masks), self.dice(logits, masks)]
+        log_p = log_probabilities(logits)
+        pairs = [self.cross_entropy.judge(log_p, masks), self.dice.judge(log_p, masks)]
         return torch.cat([total for total, _ in pairs]), torch.cat([weight for _, weight in pairs])
+
+
+def log_probabilities(logits: Tensor) -> Tensor:
+    """Of each class, float32 (N, C, H, W)."""
+    return logits.float().log_softmax(dim=1)
+
+
+def _entropy(log_p: Tensor, masks: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Of each pixel, times the weight of its class; 0 where it is ignored. (N, H, W)."""
+    return F.nll_loss(log_p, masks.long(), class_weights, ignore_index=IGNORE, reduction="none")
 
 
 class Distillation(nn.Module):
