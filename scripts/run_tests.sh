@@ -8,4 +8,5 @@ install test -e '.[test]'
 say "ruff"
 ruff check .
 say "pytest"
-python -m pytest "$@"
+# A test on each core, with one thread each: more threads than cores wait for each other.
+OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadscope "$@"
