@@ -4,9 +4,9 @@
     python scripts/benchmark_peers.py test smp-lite0 --data DATA_ROOT --run FOLDER
 
 scripts/benchmark.py runs these commands and compares the masks with ours; needs
-`pip install -e '.[benchmark]'`. What all peers share with ours: the files, how photos are read,
-bf16 where the processor computes it, channels_last, and how logits become masks at the photo's own
-size. They train on all photos of the split `train` and keep their last weights.
+`pip install -e '.[benchmark]'`. What all peers share with ours: the files, how photos are read and
+kept in memory, bf16 where the processor computes it, channels_last, and how logits become masks at
+the photo's own size. They train on all photos of the split `train` and keep their last weights.
 
 Sources of the recipes:
 * github.com/qubvel-org/segmentation_models.pytorch, examples/camvid_segmentation_multiclass.ipynb
@@ -35,6 +35,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from camera_trapinator import IGNORE, InputError
+from camera_trapinator.cache import open_cache
 from camera_trapinator.dataset import CameraTrapDataset, to_tensor
 from camera_trapinator.manifest import read_classes, read_manifest
 from camera_trapinator.model import build_encoder, largest_class, pretrained_weights
@@ -253,7 +254,8 @@ def train(name: str, data_root: Path, run: Path, epochs: float, seed: int) -> No
     recipe = build(name, len(classes), steps)
     net = recipe.net.to(device, memory_format=torch.channels_last)
     mean, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in recipe.input)
-    dataset = CameraTrapDataset(manifest, data_root, recipe.working_scale, recipe.augment, rows)
+    dataset = CameraTrapDataset(manifest, data_root, recipe.working_scale, recipe.augment, rows,
+                                cache=open_cache("ram", rows, recipe.working_scale, limit=8e9))
     sampler = CurriculumSampler(len(rows), batch_size, seed)  # hands each draw its seed
     loader = DataLoader(dataset, batch_sampler=sampler)
     run.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -580,8 +581,9 @@ def build_optimizer(config: Config, net) -> torch.optim.Optimizer:
     if encoder:
         groups.append({"params": encoder, "rate": config.encoder_rate})
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
-    return torch.optim.SGD(groups, config.learning_rate, momentum=config.momentum,
+        return torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay,
+                                 fused=True)
+    return torch.optim.SGD(groups, config.learning_rate, momentum=config.momentum, fused=True,
                            nesterov=config.momentum > 0, weight_decay=config.weight_decay)
 
 
@@ -597,10 +599,11 @@ def hold_encoder(net, frozen: bool, freeze_norm: bool) -> None:
 @torch.no_grad()
 def follow(averaged, net, share: float) -> None:
     """Move a running mean of weights towards the weights: it keeps `share` of itself."""
-    for mean, weight in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(weight, 1 - share)
-        else:
+    pairs = list(zip(averaged.state_dict().values(), net.state_dict().values(), strict=True))
+    floats = [pair for pair in pairs if pair[0].is_floating_point()]
+    get_ema_multi_avg_fn(share)(*map(list, zip(*floats, strict=True)), None)
+    for mean, weight in pairs:
+        if not mean.is_floating_point():
             mean.copy_(weight)  # the number of batches that a normalisation has seen
 
 

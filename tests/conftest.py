@@ -97,7 +97,7 @@ def error_line(result: subprocess.CompletedProcess) -> str:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, data_root):
-    """The folder of runs with a trained run `shapes` in it."""
+    """The folder of runs with a trained run `shapes` in it; train no other one there."""
     runs = tmp_path_factory.mktemp("runs")
     result = run_script("train.py", "--config", ROOT / "configs/unet.yaml", "--run", "shapes",
                         f"data_root={data_root}", *QUICK, "epochs=15", "width=8", runs=runs)

@@ -199,6 +199,21 @@ def test_large_photos_have_smaller_masks_of_the_same_shape(tmp_path):
 # ----------------------------------------------------------------------------- the command
 
 
+def test_animals_can_be_small(small, tmp_path):
+    tiny = make(tmp_path / "tiny", *SMALL, "--workers", 1, "--animal-size", 0.25)
+
+    def share(root: Path) -> float:
+        """Of the animals' pixels in photos with animals, at the median."""
+        shares = [(np.asarray(Image.open(root / row["mask"])) > 0).mean()
+                  for row in read_rows(root) if row["mask"] != "background"]
+        return float(np.median(shares))
+
+    # A sixteenth, had distance no part in it: places that would be too near or far are drawn anew.
+    assert 0.02 < share(tiny) / share(small) < 0.2
+    result = run(tmp_path / "none", *SMALL, "--animal-size", 0)
+    assert result.returncode == 2 and "--animal-size" in result.stderr
+
+
 def refusal(result: subprocess.CompletedProcess) -> str:
     assert result.returncode == 2, result.stderr
     assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("error: ")

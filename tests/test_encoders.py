@@ -2,6 +2,7 @@
 
 import sys
 import urllib.error
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -226,14 +227,16 @@ def test_the_running_mean_of_the_weights_is_what_is_saved_to_predict_with(data_r
 
 def test_another_runs_weights_are_a_start(trained, data_root, tmp_path):
     """Also with a class that the other run did not know."""
+    runs = copytree(trained, tmp_path / "runs")
+
     def start(name, *knobs):
         return run_script("train.py", "--config", "configs/unet.yaml", "--run", name,
                           f"data_root={data_root}", *QUICK, "width=8", "epochs=1",
-                          "learning_rate=0", "warmup_epochs=0", *knobs, runs=trained)
+                          "learning_rate=0", "warmup_epochs=0", *knobs, runs=runs)
 
     result = start("tuned", "init_from=shapes")
     assert result.returncode == 0, result.stderr
-    old, new = (load_checkpoint(trained / name / "last.pt") for name in ("shapes", "tuned"))
+    old, new = (load_checkpoint(runs / name / "last.pt") for name in ("shapes", "tuned"))
     assert torch.equal(old["model"]["ups.0.conv.0.weight"], new["model"]["ups.0.conv.0.weight"])
     assert "init_from: " in error_line(start("wrong", "init_from=shapes", "width=4"))
     assert "nobody" in error_line(start("none", "init_from=nobody"))

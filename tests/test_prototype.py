@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import re
 import shutil
 import statistics
@@ -22,7 +23,7 @@ from camera_trapinator.model import build_model
 from camera_trapinator.outputs.curves import read_log
 from camera_trapinator.photos import read_mask
 from camera_trapinator.splits import limit_splits
-from camera_trapinator.summary import count_levels
+from camera_trapinator.summary import choose_workers, count_levels
 from camera_trapinator.transforms import zoom_and_crop
 from camera_trapinator.utils import peak_memory
 
@@ -46,6 +47,22 @@ def photos_of(run, split):
 def run_folders(runs):
     """What is in the folder of runs, but for the memory of checked masks."""
     return {path.name for path in runs.iterdir()} - {".checked"} if runs.exists() else set()
+
+
+# ----------------------------------------------------------------------------------- workers
+
+
+def test_so_many_workers_as_keep_up_with_the_network(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert choose_workers(reading=0.001, learning=0.1, device="cuda") == 1
+    for reading in (0.02, 0.05, 0.1, 0.3, 0.5):
+        number = choose_workers(reading, learning=0.1, device="cuda")
+        assert number / reading > 1 / 0.1  # photos a second, at the least as many as are learned
+        assert (number - 1) / reading < 1.25 / 0.1  # and no more than that needs
+    assert choose_workers(reading=5.0, learning=0.1, device="cuda") == 7  # a core for the training
+    # On a CPU the network needs all cores itself, unless there is much to read.
+    assert choose_workers(reading=0.01, learning=0.1, device="cpu") == 0
+    assert choose_workers(reading=0.3, learning=0.1, device="cpu") == 4
 
 
 # ------------------------------------------------------------------------------------- limit

@@ -1,6 +1,7 @@
 """A small network learns from a larger one: what it says counts, and it learns nothing itself."""
 
 import importlib.util
+from shutil import copytree
 
 import pytest
 import torch
@@ -62,13 +63,14 @@ def test_the_teacher_counts_by_its_share(train, monkeypatch):
     torch.testing.assert_close(zero.last.weight, alone)
 
 
-def test_a_student_is_trained_by_a_run(trained, data_root):
+def test_a_student_is_trained_by_a_run(trained, data_root, tmp_path):
     """The teacher is a run of the scripts; the student's own file holds nothing of it."""
+    runs = copytree(trained, tmp_path / "runs")
     result = run_script("train.py", "--config", ROOT / "configs/unet.yaml", "--run", "student",
                         f"data_root={data_root}", *QUICK, "teacher=shapes", "epochs=1",
-                        runs=trained)
+                        runs=runs)
     assert result.returncode == 0, result.stderr
-    checkpoint = load_checkpoint(trained / "student/last.pt")
+    checkpoint = load_checkpoint(runs / "student/last.pt")
     assert checkpoint["model_arguments"]["width"] == 4  # QUICK's, not the teacher's 8
     assert all("teacher" not in name for name in checkpoint["model"])
 
