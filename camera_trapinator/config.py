@@ -135,6 +135,8 @@ class Config:
                                10)
     freeze_encoder: int = knob(0, "epochs at the start in which the encoder does not learn", 0,
                                100000)
+    freeze_levels: int = knob(0, "levels of the encoder, from the finest, that never learn: steps "
+                              "are faster then", 0, 5)
     freeze_norm: bool = knob(False, "keep the statistics of the encoder's batch normalisation")
     warmup_epochs: float = knob(1.0, "epochs in which the learning rate rises from 0", 0, 1000)
     momentum: float = knob(0.9, "of SGD (Nesterov)", 0, 0.9999)

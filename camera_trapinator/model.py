@@ -377,6 +377,26 @@ class EncoderUNet(SegmentationModel):
         x = F.interpolate(self.last(x) + scene, size, mode="bilinear")
         return self.in_unit(x)[..., :height, :width]
 
+    def hold_encoder(self, levels: int, hold_norm: bool = False) -> None:
+        """Let all that the encoder's first `levels` features depend on learn nothing from now on,
+        nor change the statistics of its normalisation, and the rest learn; `hold_norm` keeps the
+        statistics of all normalisation. What is held needs no gradient: its steps are faster."""
+        encoder, held = self.encoder.requires_grad_(True), set()
+        if levels > 0:
+            weights = list(encoder.parameters())
+            # A gradient comes only to those weights that a feature depends on.
+            features = encoder.eval()(self.mean.new_zeros(1, 3, self.stride, self.stride))
+            found = torch.autograd.grad(features[:levels][-1].sum(), weights, allow_unused=True)
+            held = {id(weight) for weight, gradient in zip(weights, found, strict=True)
+                    if gradient is not None}
+        encoder.train(self.training)
+        for layer in encoder.modules():
+            own = list(layer.parameters(recurse=False))
+            if own and all(id(weight) in held for weight in own):
+                layer.eval().requires_grad_(False)
+            elif hold_norm and isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
+
 
 class InvertedResidual(nn.Module):
     """Widen by 1x1, filter each channel by itself, narrow by 1x1; add the input where it fits.

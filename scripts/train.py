@@ -104,6 +104,7 @@ MACHINE = ("device", "num_workers", "cache", "cache_gb", "compile", "predict_bat
            "flips", "mask_size", "smallest_blob", "faint", "event_minutes", "outputs",
            "deployments_file", "project_file", "data_root")
 OVERFIT_STEPS = 20  # of an epoch that sees one batch again and again
+ALL = 99  # levels of an encoder
 DRY_BATCHES = 2  # of training and of validation
 
 
@@ -379,7 +380,9 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
         start, train_loss = time.perf_counter(), torch.zeros((), device=device)
         sampler.set_epoch(epoch)
         model.train()
-        hold_encoder(net, epoch < config.freeze_encoder, config.freeze_norm)
+        if config.encoder != "none":
+            frozen = epoch < config.freeze_encoder
+            net.hold_encoder(ALL if frozen else config.freeze_levels, config.freeze_norm)
         bar = tqdm(train_loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch",
                    leave=False, dynamic_ncols=True, disable=None)  # no bar in a log file
         for step, (images, masks, _) in enumerate(bar):
@@ -585,15 +588,6 @@ def build_optimizer(config: Config, net) -> torch.optim.Optimizer:
                                  fused=True)
     return torch.optim.SGD(groups, config.learning_rate, momentum=config.momentum, fused=True,
                            nesterov=config.momentum > 0, weight_decay=config.weight_decay)
-
-
-def hold_encoder(net, frozen: bool, freeze_norm: bool) -> None:
-    """Let a `frozen` encoder learn nothing; keep the statistics of its normalisation if asked."""
-    if hasattr(net, "encoder"):
-        net.encoder.requires_grad_(not frozen)
-        for layer in net.encoder.modules():
-            if (frozen or freeze_norm) and isinstance(layer, torch.nn.BatchNorm2d):
-                layer.eval()
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """A U-Net with a pretrained way down: its parts, its weights, and training with it."""
 
+import copy
 import sys
 import urllib.error
 from shutil import copytree
@@ -212,6 +213,11 @@ def test_a_frozen_encoder_stays_as_it_was(data_root, tmp_path):
     same = {name: torch.equal(thawed[f"encoder.{name}"], weight) for name, weight in state.items()}
     assert all(same[name] for name in same if "running" in name)
     assert not any(same[name] for name in same if name.endswith("weight"))
+    partly = train(data_root, tmp_path, "partly", "freeze_levels=2")["model"]
+    same = {name: torch.equal(partly[f"encoder.{name}"], weight) for name, weight in state.items()
+            if "num_batches" not in name}
+    assert {name.split(".")[1] for name in same if same[name] and name.startswith("blocks")} == {
+        "0", "1", "2"}
 
 
 def test_the_running_mean_of_the_weights_is_what_is_saved_to_predict_with(data_root, tmp_path):
@@ -223,6 +229,32 @@ def test_the_running_mean_of_the_weights_is_what_is_saved_to_predict_with(data_r
         assert torch.equal(weight, averaged["training"][name]), name  # it changes no training
     far = (plain["model"]["last.weight"] - averaged["model"]["last.weight"]).abs().max()
     assert 0 < far < 0.1
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenet_v3_large",
+                                  "convnext_tiny"])
+def test_held_levels_stay_as_they_are_and_the_rest_learns(name):
+    torch.manual_seed(0)
+    net = build(name)
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    for levels in (2, 99, 0, 1):  # in any order: a run thaws what it froze
+        net.train()
+        net.hold_encoder(levels)
+        before = copy.deepcopy(net.encoder.state_dict())
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        net.zero_grad(set_to_none=True)
+        net(images).square().mean().backward()
+        optimizer.step()
+        after = net.encoder.state_dict()
+        changed = {key for key in before if not torch.equal(before[key], after[key])}
+        with torch.no_grad():
+            now = net.eval().encoder(net.prepare(images))
+        net.encoder.load_state_dict(before)
+        with torch.no_grad():
+            expected = net.encoder(net.prepare(images))
+        for level, (mine, kept) in enumerate(zip(now, expected, strict=True)):
+            assert torch.equal(mine, kept) == (level < levels), level
+        assert bool(changed) == (levels < 99)
 
 
 def test_another_runs_weights_are_a_start(trained, data_root, tmp_path):
