@@ -128,6 +128,10 @@ class Config:
     # optimisation
     epochs: int = knob(100, "passes over the training photos", 1, 100000)
     batch_size: int = knob(8, "photos in a step", 1, 65536)
+    micro_batch_size: int = knob(0, "photos of a step that the network sees at once; fewer need "
+                                 "less memory; 0 = all", 0, 65536)
+    recompute: bool = knob(False, "compute activations a second time instead of keeping them: less "
+                           "memory, a third more time")
     optimizer: str = knob("sgd", "how weights follow the gradient", choices=("sgd", "adamw"))
     learning_rate: float = knob(0.05, "at its highest; falls to 0 along a cosine (SGD likes 0.05, "
                                 "AdamW 0.001)", 0, 100)

@@ -3,8 +3,9 @@
     total, weight = criterion(pred, masks)
     loss = (total / weight).sum()
 
-The loss of a batch that is spread over processes or steps is the sum of the totals over the sum
-of the weights; a mean of means would be wrong wherever ignored pixels are uneven.
+The loss of a batch that is spread over processes or parts is the sum of the totals over the sum
+of the weights; a mean of means would be wrong wherever ignored pixels are uneven. The weight is
+known before the network has said anything: `criterion.weigh(masks)`.
 """
 
 from collections.abc import Sequence
@@ -34,14 +35,15 @@ class CrossEntropy(nn.Module):
     def judge(self, log_p: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The same of logarithms of probabilities, (N, C, H, W)."""
         # Summed by hand: the sum inside of nll_loss has no deterministic kernel on a GPU.
-        return _pair(_entropy(log_p, masks, self.class_weights).sum(), self.weight(masks))
+        total = _entropy(log_p, masks, self.class_weights).sum()
+        return total.reshape(1), self.weigh(masks)
 
-    def weight(self, masks: Tensor) -> Tensor:
-        """The sum of the weights of all pixels that are not ignored."""
+    def weigh(self, masks: Tensor) -> Tensor:
+        """The sum of the weights of all pixels that are not ignored: (1,)."""
         valid = masks != IGNORE
         if self.class_weights is None:
-            return valid.sum()
-        return self.class_weights[masks.long().where(valid, 0)].where(valid, 0).sum()
+            return _weight(valid)
+        return _weight(self.class_weights[masks.long().where(valid, 0)].where(valid, 0))
 
 
 class Focal(CrossEntropy):
@@ -55,7 +57,7 @@ class Focal(CrossEntropy):
     def judge(self, log_p: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         doubt = 1 - torch.exp(-_entropy(log_p, masks))
         entropy = _entropy(log_p, masks, self.class_weights)
-        return _pair((doubt.square() * entropy).sum(), self.weight(masks))
+        return (doubt.square() * entropy).sum().reshape(1), self.weigh(masks)
 
 
 class Dice(nn.Module):
@@ -81,8 +83,12 @@ class Dice(nn.Module):
         pixels = truth.sum(dim=1)  # (N, C)
         overlap = confusion.diagonal(dim1=1, dim2=2)
         dice = 2 * overlap / (pixels + confusion.sum(dim=1)).clamp(min=1e-6)
-        present = pixels > 0
-        return _pair(((1 - dice) * present).sum(), present.sum())
+        return ((1 - dice) * (pixels > 0)).sum().reshape(1), self.weigh(masks)
+
+    def weigh(self, masks: Tensor) -> Tensor:
+        """How many classes the photos have, added up: (1,)."""
+        present = torch.zeros(len(masks), IGNORE + 1, device=masks.device)
+        return _weight(present.scatter_(1, masks.long().flatten(1), 1.0)[:, :IGNORE])
 
 
 class CrossEntropyDice(nn.Module):
@@ -96,6 +102,10 @@ class CrossEntropyDice(nn.Module):
         log_p = log_probabilities(logits)
         pairs = [self.cross_entropy.judge(log_p, masks), self.dice.judge(log_p, masks)]
         return torch.cat([total for total, _ in pairs]), torch.cat([weight for _, weight in pairs])
+
+    def weigh(self, masks: Tensor) -> Tensor:
+        """Of both: (2,)."""
+        return torch.cat([self.cross_entropy.weigh(masks), self.dice.weigh(masks)])
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -127,8 +137,12 @@ class Distillation(nn.Module):
         student = (logits.float() / self.temperature).log_softmax(dim=1)
         teacher = (teacher_logits.float() / self.temperature).log_softmax(dim=1)
         distance = (teacher.exp() * (teacher - student)).sum(dim=1)  # (N, H, W)
-        valid = masks != IGNORE
-        return _pair(self.temperature**2 * (distance * valid).sum(), valid.sum())
+        total = self.temperature**2 * (distance * (masks != IGNORE)).sum()
+        return total.reshape(1), self.weigh(masks)
+
+    def weigh(self, masks: Tensor) -> Tensor:
+        """How many pixels are not ignored: (1,)."""
+        return _weight(masks != IGNORE)
 
 
 class LeastSquares(nn.Module):
@@ -146,7 +160,11 @@ class LeastSquares(nn.Module):
     def forward(self, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         valid = ~targets.isnan()
         error = (values.float().squeeze(1) - targets.float().where(valid, 0)) / self.spread
-        return _pair((self.cost(error) * valid).sum(), valid.sum())
+        return (self.cost(error) * valid).sum().reshape(1), self.weigh(targets)
+
+    def weigh(self, targets: Tensor) -> Tensor:
+        """How many pixels have a number: (1,)."""
+        return _weight(~targets.isnan())
 
     def cost(self, error: Tensor) -> Tensor:
         """Of each pixel, given its error in units of the spread."""
@@ -180,6 +198,6 @@ def build_criterion(name: str, class_weights: Sequence[float] | None = None,
     }[name]()
 
 
-def _pair(total: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """One-element vectors; a batch without any labelled pixel has the loss 0, not 0 / 0."""
-    return total.reshape(1), weight.float().clamp(min=1e-6).reshape(1)
+def _weight(parts: Tensor) -> Tensor:
+    """Their sum, (1,) float32; a batch without any labelled pixel has the loss 0, not 0 / 0."""
+    return parts.sum().float().clamp(min=1e-6).reshape(1)

@@ -10,6 +10,7 @@ Segmentation" (arXiv 1505.04597).
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from . import InputError, photos
 
@@ -112,6 +114,22 @@ class Prediction:
         return plane[0].cpu().numpy()
 
 
+@contextmanager
+def unseen_by_norm(block: nn.Module) -> Iterator[None]:
+    """Meanwhile the layers of normalisation do not count what they see in their statistics."""
+    layers = [layer for layer in block.modules()
+              if isinstance(layer, nn.BatchNorm2d) and layer.training]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.num_batches_tracked -= 1
+
+
 SURE = 10.0  # logit of the background in an info strip; that of the species is -10
 
 
@@ -201,6 +219,7 @@ class SegmentationModel(nn.Module):
     def __init__(self, working_scale: int, stride: int, **arguments):
         super().__init__()
         self.working_scale, self.stride = working_scale, stride
+        self.recompute = False  # whether training shall save memory, see `run`
         self.arguments = {"working_scale": working_scale, **arguments}
         self.register_buffer("mean", torch.empty(3, 1, 1), persistent=False)
         self.register_buffer("spread", torch.empty(3, 1, 1), persistent=False)
@@ -236,6 +255,18 @@ class SegmentationModel(nn.Module):
         if self.regression:
             return x.float() * self.value_spread + self.value_mean
         return x
+
+    def run(self, block: nn.Module, *inputs: Tensor):
+        """What a block of layers makes of its inputs. If the network shall `recompute`, what is
+        computed on the way is not kept for the backward pass, but computed there again.
+
+        Source: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost" (arXiv
+        1604.06174).
+        """
+        if not (self.recompute and self.training and torch.is_grad_enabled()):
+            return block(*inputs)
+        return checkpoint(block, *inputs, use_reentrant=False,
+                          context_fn=lambda: (nullcontext(), unseen_by_norm(block)))
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 RGB (N, 3, H, W) -> normalised float, padded right and below to the stride."""
@@ -324,13 +355,13 @@ class UNet(SegmentationModel):
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        x = self.first(self.prepare(images))
+        x = self.run(self.first, self.prepare(images))
         skips = []
         for down in self.downs:
             skips.append(x)
-            x = down(x)
+            x = self.run(down, x)
         for up in self.ups:
-            x = up(x, skips.pop())
+            x = self.run(up, x, skips.pop())
         return self.in_unit(self.last(x))[..., :height, :width]
 
 
@@ -370,10 +401,10 @@ class EncoderUNet(SegmentationModel):
         height, width = images.shape[-2:]
         x = self.prepare(images)
         size = x.shape[-2:]
-        *skips, x = self.encoder(x)
+        *skips, x = self.run(self.encoder, x)
         scene = self.scene(x.mean(dim=(2, 3)))[:, :, None, None]  # (N, C, 1, 1)
         for up in self.ups:
-            x = up(x, skips.pop())
+            x = self.run(up, x, skips.pop())
         x = F.interpolate(self.last(x) + scene, size, mode="bilinear")
         return self.in_unit(x)[..., :height, :width]
 

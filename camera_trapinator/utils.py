@@ -46,6 +46,29 @@ def exit_on_bad_input() -> Iterator[None]:
         sys.exit(130)
 
 
+@contextmanager
+def enough_memory(cure: str) -> Iterator[None]:
+    """Turn torch's running out of memory, of a GPU or of the computer, into an InputError that
+    tells the cure: which knob to set."""
+    try:
+        yield
+    except RuntimeError as error:
+        import torch
+
+        message = str(error)
+        if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in message
+                or "not enough memory" in message):
+            raise
+        raise InputError(f"out of memory; {cure}") from None
+
+
+def next_predict_batch_size(config) -> str:
+    """What to try when a prediction needs too much memory; `config`: a Config."""
+    if config.predict_batch_size > 1 and not config.tile:
+        return f"try predict_batch_size: {config.predict_batch_size // 2}"
+    return f"try tile: {max(64, config.tile // 2) if config.tile else 512}"
+
+
 def find_config(path: str) -> Path:
     """The config file as given, or else below the repository's root.
 

@@ -14,6 +14,19 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
+    parser.add_argument("--out", help="folder of the report (default: see above)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
+    return parser.parse_intermixed_args()
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()  # before torch, which takes seconds to import
+
 import numpy as np
 from tqdm import tqdm
 
@@ -55,8 +68,7 @@ from camera_trapinator.utils import (
 PEOPLE = ("person", "people", "human", "man", "woman", "child", "homo sapiens")
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def main(arguments: argparse.Namespace) -> None:
     config = load_config(find_config(arguments.config), arguments.overrides)
     data_root = ROOT / config.data_root
     manifest = read_manifest(data_root / config.manifest)
@@ -275,15 +287,6 @@ def print_report(report: dict, out: Path) -> None:
     print(f"{len(report['errors'])} errors, {len(report['warnings'])} warnings; see {out}")
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
-    parser.add_argument("--out", help="folder of the report (default: see above)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
-    return parser.parse_intermixed_args()
-
-
 if __name__ == "__main__":
     with exit_on_bad_input():
-        main()
+        main(arguments)

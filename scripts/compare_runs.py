@@ -17,6 +17,24 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+AXES = {"epoch": "epoch", "seconds": "seconds of training and validation", "photos": "photos seen"}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="run", help="name of a run, or its folder")
+    parser.add_argument("--out", help="picture (default: compare.png in the folder of the runs); "
+                        "the table goes beside it, as .csv")
+    parser.add_argument("--by", choices=AXES, default="epoch", help="what goes along the x axis")
+    parser.add_argument("--group", action="store_true",
+                        help="take runs that differ only in their seed together")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()  # before torch, which takes seconds to import
+
 import numpy as np
 
 from camera_trapinator import InputError
@@ -27,7 +45,6 @@ from camera_trapinator.outputs.curves import COMPARED, Curve, read_log, write_co
 from camera_trapinator.outputs.tables import write_table
 from camera_trapinator.utils import RUNS, exit_on_bad_input
 
-AXES = {"epoch": "epoch", "seconds": "seconds of training and validation", "photos": "photos seen"}
 # Columns of the table, and how their numbers are printed.
 SCORES = {"epochs_done": ".0f", "best_epoch": ".0f", "mean_iou": ".3f", "foreground_iou": ".3f",
           "test_mean_iou": ".3f", "test_foreground_iou": ".3f", "photos_per_second": ".1f",
@@ -43,8 +60,7 @@ class Run(NamedTuple):
     scores: dict[str, float]  # those of SCORES; nan = not known
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def main(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out or RUNS / "compare.png").expanduser()
     if out.suffix.lower() != ".png":
         raise InputError(f"--out: {out} should end in .png; the table becomes a .csv beside it")
@@ -215,18 +231,6 @@ def print_table(header: list[str], lines: list[list[str]]) -> None:
         print("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="run", help="name of a run, or its folder")
-    parser.add_argument("--out", help="picture (default: compare.png in the folder of the runs); "
-                        "the table goes beside it, as .csv")
-    parser.add_argument("--by", choices=AXES, default="epoch", help="what goes along the x axis")
-    parser.add_argument("--group", action="store_true",
-                        help="take runs that differ only in their seed together")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
     with exit_on_bad_input():
-        main()
+        main(arguments)

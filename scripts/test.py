@@ -16,6 +16,24 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--run", help="name of the run (default: the newest)")
+    source.add_argument("--weights", help="checkpoint file, instead of a run")
+    parser.add_argument("--images", help="predict the photos below this folder, or one photo")
+    parser.add_argument("--out", help="folder of the results")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="predict anew what an earlier command has predicted there")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
+    return parser.parse_intermixed_args()
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()  # before torch, which takes seconds to import
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
@@ -81,14 +99,15 @@ from camera_trapinator.utils import (
     choose_device,
     choose_precision,
     describe_device,
+    enough_memory,
     exit_on_bad_input,
     here_or_below_root,
+    next_predict_batch_size,
     seed_everything,
 )
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def main(arguments: argparse.Namespace) -> None:
     weights = find_weights(arguments)
     checkpoint = load_checkpoint(weights)
     config = parse_config(checkpoint["config"], str(weights), arguments.overrides)
@@ -260,8 +279,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
             print(f"strips      {describe_strips(dataset.strips)}")
         bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False,
                    disable=None)  # no bar in a log file
-        with bar, closing(net.predict(loader, precision.dtype, config.flips,
-                                      config.tile)) as predictions:
+        with bar, enough_memory(next_predict_batch_size(config)), closing(net.predict(
+                loader, precision.dtype, config.flips, config.tile)) as predictions:
             for prediction in predictions:
                 photo = prediction.photo
                 row = manifest[photo.index]
@@ -476,20 +495,6 @@ def print_prediction(records_path: Path, out: Path) -> None:
           f"could not be read; see {out}")
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--run", help="name of the run (default: the newest)")
-    source.add_argument("--weights", help="checkpoint file, instead of a run")
-    parser.add_argument("--images", help="predict the photos below this folder, or one photo")
-    parser.add_argument("--out", help="folder of the results")
-    parser.add_argument("--overwrite", action="store_true",
-                        help="predict anew what an earlier command has predicted there")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
-    return parser.parse_intermixed_args()
-
-
 if __name__ == "__main__":
     with exit_on_bad_input():
-        main()
+        main(arguments)

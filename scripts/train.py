@@ -22,6 +22,20 @@ from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
+    parser.add_argument("--run", help="name of the run (default: the config's name)")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
+    return parser.parse_intermixed_args()
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()  # before torch, which takes seconds to import
+
 import numpy as np
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -88,9 +102,11 @@ from camera_trapinator.utils import (
     choose_device,
     choose_precision,
     describe_device,
+    enough_memory,
     exit_on_bad_input,
     find_config,
     here_or_below_root,
+    next_predict_batch_size,
     peak_memory,
     seed_everything,
 )
@@ -108,8 +124,7 @@ ALL = 99  # levels of an encoder
 DRY_BATCHES = 2  # of training and of validation
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def main(arguments: argparse.Namespace) -> None:
     config = load_config(find_config(arguments.config), arguments.overrides)
     name = arguments.run or Path(arguments.config).stem
     if config.overfit_one_batch:
@@ -168,6 +183,7 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     if state is None:
         first_weights(net, config, data)
     net = net.to(device, memory_format=torch.channels_last)
+    net.recompute = config.recompute
     criterion = build_criterion(config.loss, class_weights(config, data.shares[data.train_rows]),
                                 data.values["spread"] if data.values else 1.0).to(device)
     teacher = find_teacher(config, data.names, device)
@@ -207,8 +223,7 @@ def train(config: Config, run: Path, state: dict | None) -> None:
         train_loader, val_loader = (list(islice(loader, DRY_BATCHES))
                                     for loader in (train_loader, val_loader))
         config = dataclasses.replace(config, epochs=2)
-    if config.compile:
-        net.compile()  # in place, so that the names of the weights stay as they are
+    model = compiled(net, config, precision) if config.compile else net
 
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(config_text(config), encoding="utf-8")
@@ -247,8 +262,9 @@ def train(config: Config, run: Path, state: dict | None) -> None:
         write_curves(run / "log.csv", run / "curves.png")
         write_model_card(run, content)
 
-    fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer, scaler,
-        precision, config, len(data.classes), history, save)
+    with enough_memory(next_batch_size(config)):
+        fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer,
+            scaler, precision, config, len(data.classes), history, save)
     if config.dry_run:
         saved = load_checkpoint(run / "last.pt", device)  # what was written can be read again
         again = build_model(**saved["model_arguments"])
@@ -361,19 +377,49 @@ def plan_workers(config: Config, net, train_set: CameraTrapDataset, sampler: Cur
     return number
 
 
+def compiled(net, config: Config, precision: Precision):
+    """The network as torch.compile makes it faster; or, with a message, as it is where that does
+    not work: a copy of it is trained on a grey batch first."""
+    trial = copy.deepcopy(net).train()
+    images = torch.zeros(config.micro_batch_size or config.batch_size, 3, *config.crop_size,
+                         dtype=torch.uint8, device=net.mean.device)
+    print("compile     takes a minute or more at the first step")
+    try:
+        with torch.autocast(images.device.type, precision.dtype, enabled=precision.autocast):
+            pred = torch.compile(trial)(images)
+        pred.float().sum().backward()
+    except Exception as error:  # of any kind: compilers, drivers and Python versions differ
+        reason = str(error).strip().split("\n")[0][:100] or type(error).__name__
+        print(f"compile     does not work here ({reason}): goes on without")
+        return net
+    return torch.compile(net)
+
+
+def next_batch_size(config: Config) -> str:
+    """What to try when a training step needs too much memory."""
+    photos = min(config.micro_batch_size or config.batch_size, config.batch_size)
+    if photos > 1:
+        return (f"try micro_batch_size: {photos // 2}: the network then sees fewer photos at once, "
+                "and learns the same")
+    if not config.recompute:
+        return "try recompute: true"
+    return "try a smaller crop_size, or a narrower network (width)"
+
+
 def first_draws(sampler: CurriculumSampler) -> list[tuple[int, int]]:
     return list(chain(*islice(sampler, DRY_BATCHES)))
 
 
-def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer, scaler,
-        precision: Precision, config: Config, num_classes: int, history: list[dict], save) -> None:
+def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer,
+        scaler, precision: Precision, config: Config, num_classes: int, history: list[dict],
+        save) -> None:
     """Train from the epoch after `history` to the last one; the only training loop there is.
 
-    `net` learns, `model` is what the training step calls; `averaged` is validated and saved: the
-    running mean of the weights of `net`, or `net` itself. `teacher` is a trained network whose
-    predictions are learned too, or None.
+    `net` learns, `model` is what the training step calls (the same, or compiled); `averaged` is
+    validated and saved: the running mean of the weights of `net`, or `net` itself. `teacher` is a
+    trained network whose predictions are learned too, or None.
     """
-    model, distillation = net, Distillation(config.temperature)
+    distillation = Distillation(config.temperature)
     device = net.mean.device
     steps_per_epoch = len(train_loader)
     for epoch in range(len(history), config.epochs):
@@ -395,19 +441,27 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
             images = images.to(device, non_blocking=True)  # uint8 (N, 3, H, W)
             masks = masks.to(device, non_blocking=True)  # uint8 (N, H, W); regression: float32
 
-            # Forward: what does the network say, and how wrong is it?
-            with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
-                pred = model(images)  # (N, C, H, W)
-                advice = teacher(images).detach() if teacher else None  # no gradient goes there
-            total, weight = criterion(pred, masks)
-            loss = (total / weight).sum()
-            if teacher:  # how far is it from what a larger network says?
-                total, weight = distillation(pred, advice, masks)
-                loss = loss.lerp((total / weight).sum(), config.teacher_share)
-
-            # Backward: how does each weight have to change? (Never twice for one forward pass.)
+            # The loss of a batch is a sum over the sum of the pixels' weights. So it can be worked
+            # off in parts, one after another, which takes less memory and changes nothing.
+            weight = criterion.weigh(masks)
+            advice_weight = distillation.weigh(masks) if teacher else None
             optimizer.zero_grad()
-            scaler.scale(loss).backward()
+            for part, part_masks in zip(images.split(config.micro_batch_size or len(images)),
+                                        masks.split(config.micro_batch_size or len(images)),
+                                        strict=True):
+                # Forward: what does the network say, and how wrong is it?
+                with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
+                    pred = model(part)  # (N, C, H, W)
+                    advice = teacher(part).detach() if teacher else None  # it learns nothing
+                loss = (criterion(pred, part_masks)[0] / weight).sum()
+                if teacher:  # how far is it from what a larger network says?
+                    total, _ = distillation(pred, advice, part_masks)
+                    loss = loss.lerp((total / advice_weight).sum(), config.teacher_share)
+
+                # Backward: how does each weight have to change? (Never twice for one forward pass.)
+                scaler.scale(loss).backward()
+                train_loss += loss.detach()  # without detach() the sum would keep every graph
+
             if config.gradient_clip:
                 scaler.unscale_(optimizer)
                 torch.nn.utils.clip_grad_norm_(net.parameters(), config.gradient_clip)
@@ -416,7 +470,6 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
             if config.ema:
                 follow(averaged, net, min(config.ema, (done + 1) / (done + 10)))
 
-            train_loss += loss.detach()  # without detach() the sum would keep every graph alive
             if step % 20 == 19:  # reading the loss makes the CPU wait for the GPU: not each step
                 speed = (step + 1) * len(images) / (time.perf_counter() - start)
                 bar.set_postfix_str(f"loss {float(train_loss) / (step + 1):.3f}, "
@@ -427,8 +480,9 @@ def fit(net, averaged, teacher, train_loader, val_loader, sampler, criterion, op
             raise InputError(f"epoch {epoch + 1}: the training loss is {mean_loss}; last.pt holds "
                              "the epoch before. Lower learning_rate, or set precision: fp32")
 
-        scores, thresholds = validate(averaged, val_loader, criterion, precision, num_classes,
-                                      config.flips, config.tile)
+        with enough_memory(next_predict_batch_size(config)):
+            scores, thresholds = validate(averaged, val_loader, criterion, precision, num_classes,
+                                          config.flips, config.tile)
         history.append({
             "epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": mean_loss,
             **scores, "images_per_second": steps_per_epoch * len(images) / train_seconds,
@@ -718,16 +772,6 @@ def describe_scores(row: dict) -> list[str]:
             for name, score in row.items() if name in SCORE_NAMES]
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
-    parser.add_argument("--run", help="name of the run (default: the config's name)")
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
-    return parser.parse_intermixed_args()
-
-
 if __name__ == "__main__":
     with exit_on_bad_input():
-        main()
+        main(arguments)

@@ -1,19 +1,26 @@
 """A small data root that a U-Net learns in seconds, and a way to run the scripts as users do."""
 
+import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from camera_trapinator.config import Config
+from camera_trapinator.loss import build_criterion
 from camera_trapinator.manifest import Class, Row, write_classes, write_manifest
+from camera_trapinator.model import UNet
 from camera_trapinator.photos import write_mask
-from camera_trapinator.utils import ROOT
+from camera_trapinator.sampler import CurriculumSampler
+from camera_trapinator.utils import ROOT, Precision
 
 CLASSES = [Class("background", (0, 0, 0)), Class("fox", (230, 120, 20)),
            Class("snow hare", (80, 160, 255))]
@@ -103,3 +110,35 @@ def trained(tmp_path_factory, data_root):
                         f"data_root={data_root}", *QUICK, "epochs=15", "width=8", runs=runs)
     assert result.returncode == 0, result.stderr
     return runs
+
+
+@pytest.fixture(scope="session")
+def train():
+    """scripts/train.py as a module."""
+    spec = importlib.util.spec_from_file_location("train", ROOT / "scripts/train.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def fit_once(train, teacher=None, photos: int = 2, ignored: Callable = lambda masks: None,
+             **knobs) -> UNet:
+    """A fresh network after one training step of `train`, beside a `teacher`; `ignored` may change
+    the masks."""
+    torch.manual_seed(0)
+    student = UNet(num_classes=3, working_scale=32, width=4, depth=2,
+                   norm=knobs.get("norm", "batch"))
+    images = torch.randint(0, 256, (photos, 3, 32, 32), dtype=torch.uint8)
+    masks = torch.randint(0, 3, (photos, 32, 32), dtype=torch.uint8)
+    ignored(masks)
+    config = Config(**{"epochs": 1, "warmup_epochs": 0.0, **knobs})
+    student.recompute = config.recompute
+    scores = {"val_loss": 0.0, "mean_iou": 0.0, "foreground_iou": 0.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "validate", lambda *_: (scores, None))
+        train.fit(student, student, student, teacher, [(images, masks, None)], None,
+                  CurriculumSampler(photos, photos, 0), build_criterion(config.loss),
+                  torch.optim.SGD([{"params": student.parameters(), "rate": 1.0}], 0.1),
+                  torch.amp.GradScaler("cpu", enabled=False),
+                  Precision("fp32", torch.float32, False, False), config, 3, [], lambda *_: None)
+    return student

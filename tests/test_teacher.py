@@ -1,65 +1,34 @@
 """A small network learns from a larger one: what it says counts, and it learns nothing itself."""
 
-import importlib.util
 from shutil import copytree
 
-import pytest
 import torch
-from conftest import CLASSES, QUICK, error_line, run_script
+from conftest import CLASSES, QUICK, error_line, fit_once, run_script
 
 from camera_trapinator.checkpoint import load_checkpoint
-from camera_trapinator.config import Config
-from camera_trapinator.loss import build_criterion
 from camera_trapinator.manifest import write_classes
 from camera_trapinator.model import UNet
-from camera_trapinator.sampler import CurriculumSampler
-from camera_trapinator.utils import ROOT, Precision
+from camera_trapinator.utils import ROOT
 
 
-@pytest.fixture(scope="module")
-def train():
-    """scripts/train.py as a module."""
-    spec = importlib.util.spec_from_file_location("train", ROOT / "scripts/train.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def fit_once(train, monkeypatch, teacher, **knobs):
-    """One training step of a fresh student beside `teacher`; the student."""
-    torch.manual_seed(0)
-    student = UNet(num_classes=3, working_scale=32, width=4, depth=2)
-    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    masks = torch.randint(0, 3, (2, 32, 32), dtype=torch.uint8)
-    monkeypatch.setattr(train, "validate", lambda *_: ({
-        "val_loss": 0.0, "mean_iou": 0.0, "foreground_iou": 0.0}, None))
-    train.fit(student, student, teacher, [(images, masks, None)], None, CurriculumSampler(2, 2, 0),
-              build_criterion("cross_entropy"), torch.optim.SGD([
-                  {"params": student.parameters(), "rate": 1.0}], 0.1),
-              torch.amp.GradScaler("cpu", enabled=False),
-              Precision("fp32", torch.float32, False, False),
-              Config(**{"epochs": 1, "warmup_epochs": 0.0, **knobs}), 3, [], lambda *_: None)
-    return student
-
-
-def test_no_gradient_reaches_the_teacher(train, monkeypatch):
+def test_no_gradient_reaches_the_teacher(train):
     torch.manual_seed(1)
     teacher = UNet(num_classes=3, working_scale=32, width=8, depth=2).eval()  # not even frozen
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    student = fit_once(train, monkeypatch, teacher)
+    student = fit_once(train, teacher)
     assert all(weight.grad is not None and weight.grad.any() for weight in student.parameters())
     assert all(weight.grad is None for weight in teacher.parameters())
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
 
 
-def test_the_teacher_counts_by_its_share(train, monkeypatch):
+def test_the_teacher_counts_by_its_share(train):
     torch.manual_seed(1)
     teacher = UNet(num_classes=3, working_scale=32, width=8, depth=2).eval()
     alone, none, half = (
-        dict(fit_once(train, monkeypatch, *arguments).named_parameters())["last.weight"]
+        dict(fit_once(train, *arguments).named_parameters())["last.weight"]
         for arguments in ((None,), (teacher,), (teacher,)))
     assert torch.equal(none, half) and not torch.equal(alone, half)
-    zero = fit_once(train, monkeypatch, teacher, teacher_share=0.0)
+    zero = fit_once(train, teacher, teacher_share=0.0)
     torch.testing.assert_close(zero.last.weight, alone)
 
 

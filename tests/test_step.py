@@ -1,0 +1,117 @@
+"""The training step in parts, recomputed, compiled, and when there is too little memory."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import fit_once
+
+from camera_trapinator import IGNORE, InputError
+from camera_trapinator.config import Config
+from camera_trapinator.model import build_model
+from camera_trapinator.utils import (
+    ROOT,
+    Precision,
+    enough_memory,
+    next_predict_batch_size,
+)
+
+
+def uneven(masks: torch.Tensor) -> None:
+    """Some photos are ignored but for a few rows, one altogether."""
+    masks[0, 3:] = IGNORE
+    masks[2, :30] = IGNORE
+    masks[4] = IGNORE
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "dice", "cross_entropy_dice"])
+@pytest.mark.parametrize("with_teacher", [False, True])
+def test_a_step_in_parts_is_the_whole_step(train, loss, with_teacher):
+    teacher = fit_once(train).eval() if with_teacher else None
+    whole, *parts = (fit_once(train, teacher, photos=6, ignored=uneven, norm="none", loss=loss,
+                              micro_batch_size=size) for size in (0, 1, 4, 6, 100))
+    begun = fit_once(train, photos=6, norm="none", learning_rate=0.0)
+    for part in parts:
+        for (name, expected), got, start in zip(whole.named_parameters(), part.parameters(),
+                                                begun.parameters(), strict=True):
+            torch.testing.assert_close(got - start, expected - start, rtol=1e-4, atol=1e-7,
+                                       msg=name)
+            assert not torch.equal(expected, start)
+
+
+def test_recomputed_activations_change_no_bit(train):
+    kept, recomputed = (fit_once(train, recompute=recompute).state_dict()
+                        for recompute in (False, True))
+    for name, value in kept.items():  # weights, and the statistics of the normalisation
+        assert torch.equal(value, recomputed[name]), name
+
+
+@pytest.mark.parametrize("encoder", ["none", "efficientnet_lite0", "resnet18"])
+def test_recomputing_keeps_few_activations(encoder):
+    arguments = {"num_classes": 3, "working_scale": 64, "width": 8, "norm": "batch"}
+    net = build_model(encoder, **arguments, **({"depth": 3} if encoder == "none" else {}))
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+
+    def kept_bytes() -> int:
+        sizes = {}
+
+        def keep(tensor):
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            pred = net.train()(images)
+        pred.sum().backward()
+        weights = {weight.untyped_storage().data_ptr() for weight in net.parameters()}
+        return sum(size for pointer, size in sizes.items() if pointer not in weights)
+
+    plain = kept_bytes()
+    net.recompute = True
+    assert kept_bytes() < 0.5 * plain
+    seen = [layer.num_batches_tracked.item() for layer in net.modules()
+            if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert set(seen) == {2}  # one step each, not three
+
+
+def test_where_compiling_does_not_work_training_goes_on(train, monkeypatch, capsys):
+    def refuse(net):
+        raise OSError("no compiler found\nin many lines")
+
+    net = build_model("none", num_classes=3, working_scale=64, width=4, depth=2)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    config, precision = Config(crop_size=(32, 32)), Precision("fp32", torch.float32, False, False)
+    monkeypatch.setattr(torch, "compile", refuse)
+    assert train.compiled(net, config, precision) is net
+    assert "does not work here (no compiler found): goes on without" in capsys.readouterr().out
+    monkeypatch.setattr(torch, "compile", torch.nn.Sequential)  # a "compiler" that works
+    assert train.compiled(net, config, precision)[0] is net
+    for name, value in net.state_dict().items():  # the trial is a copy's
+        assert torch.equal(value, before[name])
+
+
+def test_too_little_memory_tells_the_next_batch_size(train):
+    for knobs, cure in [({"batch_size": 8}, "micro_batch_size: 4"),
+                        ({"batch_size": 8, "micro_batch_size": 3}, "micro_batch_size: 1"),
+                        ({"batch_size": 2, "micro_batch_size": 64}, "micro_batch_size: 1"),
+                        ({"batch_size": 1}, "recompute: true"),
+                        ({"batch_size": 1, "recompute": True}, "smaller crop_size")]:
+        with (pytest.raises(InputError, match=f"out of memory; .*{cure}"),
+              enough_memory(train.next_batch_size(Config(**knobs)))):
+            torch.empty(10**15)  # really too much
+    with (pytest.raises(InputError, match="out of memory; go"), enough_memory("go")):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    with pytest.raises(RuntimeError, match="another"), enough_memory("go"):
+        raise RuntimeError("another fault")
+    for knobs, cure in [({"predict_batch_size": 8}, "predict_batch_size: 4"),
+                        ({"predict_batch_size": 1}, "tile: 512"), ({"tile": 512}, "tile: 256")]:
+        assert cure in next_predict_batch_size(Config(**knobs))
+
+
+@pytest.mark.parametrize("name", ["train", "test", "check_data", "compare_runs", "import_labels",
+                                  "benchmark"])
+def test_help_does_not_wait_for_torch(name):
+    result = subprocess.run([sys.executable, "-X", "importtime", ROOT / f"scripts/{name}.py",
+                             "--help"], capture_output=True, text=True, check=True)
+    assert "usage: " in result.stdout
+    assert "argparse" in result.stderr and "torch" not in result.stderr
