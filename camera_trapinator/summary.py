@@ -76,11 +76,10 @@ def time_to_read(dataset: Sequence, draws: Sequence) -> float:
     return (time.perf_counter() - start) / len(draws)
 
 
-def time_to_learn(net: nn.Module, crop: tuple[int, int], precision: Precision) -> float:
-    """Seconds that the network needs to learn from a crop (height, width), roughly: three times
-    those to look at it. Changes nothing in the network."""
+def time_to_predict(net: nn.Module, size: tuple[int, int], precision: Precision) -> float:
+    """Seconds that the network needs for a photo of (height, width). Changes nothing in it."""
     device, training = net.mean.device, net.training
-    images = torch.zeros(4, 3, *crop, dtype=torch.uint8, device=device)
+    images = torch.zeros(4, 3, *size, dtype=torch.uint8, device=device)
     net.eval()
     seconds = []
     with torch.no_grad(), torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
@@ -89,17 +88,17 @@ def time_to_learn(net: nn.Module, crop: tuple[int, int], precision: Precision) -
             net(images).sum().item()  # waits for a GPU
             seconds.append(time.perf_counter() - start)
     net.train(training)
-    return 3 * min(seconds) / len(images)
+    return min(seconds) / len(images)
 
 
-def choose_workers(reading: float, learning: float, device: str) -> int:
-    """How many processes shall read photos, from the seconds that one photo takes to read and to
-    learn from. Beside a GPU as many as keep up with it. Beside a network on the same CPU some, if
-    there is much to read; else they would only be in its way."""
+def choose_workers(reading: float, computing: float, device: str) -> int:
+    """How many processes shall read photos, from the seconds that a photo takes to be read, and
+    the network to learn from it or to predict it. Beside a GPU as many as keep up with it. Beside
+    a network on the same CPU some, if there is much to read; else they would only be in its way."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if device == "cpu" and reading < 0.2 * learning:
+    if device == "cpu" and reading < 0.2 * computing:
         return 0
-    return min(max(1, cores - 1), math.ceil(1.25 * reading / learning))
+    return min(max(1, cores - 1), math.ceil(1.25 * reading / computing))
 
 
 def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,

@@ -1,11 +1,15 @@
 """Measure this project, and measure others alike.
 
+    python scripts/benchmark.py step --out ~/benchmark
     python scripts/benchmark.py accuracy --minutes 12 --seeds 0 --out ~/benchmark
     python scripts/benchmark.py accuracy --models ours-lite0 smp-lite0 --out ~/benchmark
 
 The first word is the part to measure. With --out the results go to benchmark.json and, as tables,
 to benchmark.md, after every model; a further command adds to them, and replaces what it measures
 anew.
+
+decode, loader, step: how many photos a second? Beside ours stand a plain implementation, written
+in the obvious way, and the machine's limit: decoding alone, or the rate of its matrix products.
 
 accuracy: which masks does a model learn to draw in so many minutes? Every model gets the same files
 and the same time: that of its whole training command, from the start of Python to the last weights,
@@ -336,6 +340,36 @@ def accuracy_arguments(parser: argparse.ArgumentParser) -> None:
                         help="knobs to change in our own models")
 
 
+# -------------------------------------------------------------------------------------- speed
+
+
+def speed(arguments: argparse.Namespace, results: Results) -> None:
+    """Measure one of the parts that take seconds, show and save it."""
+    from benchmark_speed import PARTS  # takes a while to import
+
+    part = arguments.part
+    results.add(row(part, line.name, line.ours, "photos/s", line.reference, line.limit)
+                for line in PARTS[part](Path(arguments.photos).expanduser().resolve()))
+    print(f"{describe_machine()}\n\n{speed_table(results.of(part))}")
+
+
+def speed_table(rows: list[dict]) -> str:
+    """Ours beside the plain way and the limit."""
+    def cell(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    return markdown_table(
+        ["", "ours (photos/s)", "plain", "ratio", "limit", "share of limit"],
+        ([line["name"], *(cell(line[column], form) for column, form in (
+            ("value", ".2f"), ("reference", ".2f"), ("ratio", ".1f"), ("limit", ".2f"),
+            ("share_of_limit", ".2f")))] for line in rows))
+
+
+def speed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--photos", default=ROOT.parent / "camera_trapinator_data/benchmark",
+                        help="folder of the generated photos (default: %(default)s)")
+
+
 # ------------------------------------------------------------------------------------- parts
 
 
@@ -348,8 +382,13 @@ class Part(NamedTuple):
     help: str
 
 
-PARTS = {"accuracy": Part(accuracy, accuracy_table, accuracy_arguments,
-                          "scores of models that were trained for the same time")}
+PARTS = {
+    "decode": Part(speed, speed_table, speed_arguments, "photos from the disk"),
+    "loader": Part(speed, speed_table, speed_arguments, "photos and masks, as training sees them"),
+    "step": Part(speed, speed_table, speed_arguments, "a training step, and the way forward"),
+    "accuracy": Part(accuracy, accuracy_table, accuracy_arguments,
+                     "scores of models that were trained for the same time"),
+}
 
 
 def main() -> None:

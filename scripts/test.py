@@ -66,7 +66,7 @@ from camera_trapinator.metrics import (
     build_report,
     build_value_report,
 )
-from camera_trapinator.model import Prediction, build_model
+from camera_trapinator.model import Prediction, build_model, fold_norm
 from camera_trapinator.outputs.camtrap_dp import Project, read_project, write_camtrap_dp
 from camera_trapinator.outputs.coco import write_coco
 from camera_trapinator.outputs.maps import (
@@ -92,9 +92,11 @@ from camera_trapinator.outputs.tables import (
 from camera_trapinator.outputs.xmp import write_xmp
 from camera_trapinator.photos import PHOTO_SUFFIXES, find_photos
 from camera_trapinator.splits import find_leaks, near_duplicates, read_splits
+from camera_trapinator.summary import choose_workers, time_to_predict, time_to_read
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
+    Precision,
     checks_of,
     choose_device,
     choose_precision,
@@ -102,9 +104,12 @@ from camera_trapinator.utils import (
     enough_memory,
     exit_on_bad_input,
     here_or_below_root,
+    in_threads,
     next_predict_batch_size,
     seed_everything,
 )
+
+TRIAL = 8  # photos that tell how long reading takes
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -254,6 +259,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     seed_everything(config.seed, config.deterministic)
     net = build_model(**checkpoint["model_arguments"])
     net.load_state_dict(checkpoint["model"])
+    net.eval()
+    fold_norm(net)
     net = net.to(device, memory_format=torch.channels_last)
     info = {
         "model": weights.parent.name, "weights": sha256(weights), "mask_size": config.mask_size,
@@ -270,37 +277,63 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     with outputs.RecordFile(records_path, info) as records:
         dataset.indices = np.array([index for index in dataset.indices
                                     if manifest[int(index)].image not in records], dtype=int)
-        num_workers = 0 if config.num_workers == "auto" else int(config.num_workers)
+        num_workers = plan_workers(config, net, dataset, precision)
         loader = DataLoader(dataset, collate_fn=group_by_shape, num_workers=num_workers,
                             batch_size=1 if config.tile else config.predict_batch_size,
                             pin_memory=device.type == "cuda")
         print(f"device      {describe_device(device, precision)}")
         if config.strips != "none":
             print(f"strips      {describe_strips(dataset.strips)}")
+
+        def record_of(prediction: Prediction) -> dict:
+            photo = prediction.photo
+            row = manifest[photo.index]
+            known = {"location": row.location, "datetime": photo.datetime}
+            if photo.failure is not None:
+                mask = None
+                record = outputs.failure_record(row.image, photo.failure, **known)
+            elif regression:
+                mask = prediction.values("network")
+                record = map_record(row.image, mask, **known, infrared=photo.infrared,
+                                    width=photo.width, height=photo.height)
+            else:
+                mask = prediction.mask(config.mask_size)
+                record = outputs.photo_record(
+                    row.image, mask, prediction.foreground(), prediction.species(), **known,
+                    infrared=photo.infrared, width=photo.width, height=photo.height,
+                    num_classes=len(info["classes"]), smallest_blob=config.smallest_blob,
+                    faint=config.faint)
+            return {**record, **facts(prediction, mask)}
+
         bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False,
                    disable=None)  # no bar in a log file
         with bar, enough_memory(next_predict_batch_size(config)), closing(net.predict(
                 loader, precision.dtype, config.flips, config.tile)) as predictions:
-            for prediction in predictions:
-                photo = prediction.photo
-                row = manifest[photo.index]
-                known = {"location": row.location, "datetime": photo.datetime}
-                if photo.failure is not None:
-                    mask = None
-                    record = outputs.failure_record(row.image, photo.failure, **known)
-                elif regression:
-                    mask = prediction.values("network")
-                    record = map_record(row.image, mask, **known, infrared=photo.infrared,
-                                        width=photo.width, height=photo.height)
-                else:
-                    mask = prediction.mask(config.mask_size)
-                    record = outputs.photo_record(
-                        row.image, mask, prediction.foreground(), prediction.species(), **known,
-                        infrared=photo.infrared, width=photo.width, height=photo.height,
-                        num_classes=len(info["classes"]), smallest_blob=config.smallest_blob,
-                        faint=config.faint)
-                records.append({**record, **facts(prediction, mask)})
+            # While the network sees the next photos, threads look for the animals in its answers.
+            # Where these are too large for one tile, only one has room in memory.
+            ahead = 0 if config.tile else outputs.AHEAD
+            for record in in_threads(record_of, predictions, ahead):
+                records.append(record)
                 bar.update()
+
+
+def plan_workers(config: Config, net, dataset: PredictionDataset, precision: Precision) -> int:
+    """How many processes shall read photos: so many as config.num_workers says; if it is auto, as
+    many as keep up with the network, which a few photos tell."""
+    if config.num_workers != "auto":
+        return int(config.num_workers)
+    if len(dataset) < TRIAL:  # done before a process has started
+        return 0
+    places = range(0, len(dataset), len(dataset) // TRIAL)[:TRIAL]
+    shapes = [image.shape[-2:] for image, _ in map(dataset.__getitem__, places)
+              if image is not None]
+    if not shapes:
+        return 0
+    if config.tile:
+        shapes = [[min(side, config.tile) for side in shape] for shape in shapes]
+    return choose_workers(time_to_read(dataset, places),
+                          time_to_predict(net, shapes[0], precision) * (1 + config.flips),
+                          net.mean.device.type)
 
 
 def project_of(config: Config, names: list[str], locations: list[str]) -> Project | None:

@@ -89,7 +89,7 @@ from camera_trapinator.summary import (
     choose_workers,
     describe_costs,
     describe_levels,
-    time_to_learn,
+    time_to_predict,
     time_to_read,
 )
 from camera_trapinator.transforms import train_transform, zoom_and_crop
@@ -370,7 +370,8 @@ def plan_workers(config: Config, net, train_set: CameraTrapDataset, sampler: Cur
     if config.num_workers != "auto":
         return int(config.num_workers)
     reading = time_to_read(train_set, first_draws(sampler))
-    learning = time_to_learn(net, config.crop_size, precision)
+    # Forward and backward take about three times as long as forward alone.
+    learning = 3 * time_to_predict(net, config.crop_size, precision)
     number = choose_workers(reading, learning, net.mean.device.type)
     print(f"workers     {number}: to read a photo takes {1000 * reading:.1f} ms, to learn from it "
           f"{1000 * learning:.1f} ms")

@@ -1,5 +1,6 @@
 """scripts/benchmark.py: the rows and tables that it writes, and that the scores are true."""
 
+import argparse
 import json
 from importlib.util import find_spec
 
@@ -9,6 +10,7 @@ from conftest import error_line, make_data, run_script
 from PIL import Image
 
 from camera_trapinator.manifest import read_manifest, write_manifest
+from camera_trapinator.utils import ROOT
 
 KEYS = {"part", "name", "value", "unit", "reference", "ratio", "limit", "share_of_limit"}
 COLUMNS = ["input size", "parameters", "photos seen", "epochs", "training", "foreground IoU",
@@ -155,3 +157,31 @@ def test_a_peer_trains_and_draws_a_mask_of_each_test_photo(split_data, tmp_path,
     masks = tmp_path / "runs" / f"{name}-seed0" / "masks"
     assert scores_of(split_data, masks) == pytest.approx(
         [values[f"{name}, seed 0: {column}"] for column in COLUMNS[-2:]], abs=1e-12)
+
+
+# ---------------------------------------------------------------------------------- speed
+
+
+def test_ours_the_plain_way_and_the_limit_are_measured_on_the_same_photos(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")  # as if benchmark.py were running
+    import benchmark
+    import benchmark_speed
+
+    monkeypatch.setattr(benchmark_speed, "SIZES", {"12 megapixels": (320, 240),
+                                                   "20 megapixels": (480, 360)})
+    monkeypatch.setattr(benchmark_speed, "PHOTOS", 3)
+    monkeypatch.setattr(benchmark_speed, "SIDE", 64)
+    monkeypatch.setattr(benchmark_speed, "CROP", (32, 32))
+    for part, ratios in {"decode": 2, "loader": 4, "step": 2}.items():
+        arguments = argparse.Namespace(part=part, photos=tmp_path / "photos")
+        results = benchmark.Results(tmp_path / "out")
+        benchmark.speed(arguments, results)
+        rows = results.of(part)
+        assert len(rows) == ratios
+        for row in rows:
+            assert row["value"] > 0 and row["unit"] == "photos/s"
+            assert row["ratio"] == row["value"] / row["reference"]
+            assert row["limit"] is None or row["share_of_limit"] > 0
+    saved = json.loads((tmp_path / "out/benchmark.json").read_text(encoding="utf-8"))
+    assert {row["part"] for row in saved} == {"decode", "loader", "step"}
+    assert (tmp_path / "out/benchmark.md").read_text(encoding="utf-8").count("| U-Net of") == 2

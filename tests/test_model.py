@@ -19,6 +19,8 @@ from camera_trapinator.model import (
     Prediction,
     SegmentationModel,
     UNet,
+    build_model,
+    fold_norm,
     largest_class,
     tile_starts,
 )
@@ -503,6 +505,40 @@ def test_largest_class_is_that_of_all_enlarged_classes(size, classes):
     mask = largest_class(logits, size)
     assert mask.dtype == torch.uint8
     assert torch.equal(mask.long(), enlarged.argmax(dim=0))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_small_animal_in_much_background_is_enlarged_as_all_would_be(seed):
+    random = np.random.default_rng(seed)
+    height, width, big_height, big_width = random.integers(1, [20, 20, 150, 150])
+    logits = torch.from_numpy(random.normal(size=(4, height, width))).float()
+    logits[0] += 3  # some pixels of animals are left, or none
+    if seed % 2:
+        logits = logits.half()
+    enlarged = F.interpolate(logits[None].float(), (big_height, big_width), mode="bilinear")[0]
+    assert torch.equal(largest_class(logits, (big_height, big_width)).long(),
+                       enlarged.argmax(dim=0))
+
+
+@pytest.mark.parametrize("encoder", ["none", "efficientnet_lite0", "resnet18"])
+def test_folding_the_normalisation_changes_no_prediction(encoder):
+    torch.manual_seed(0)
+    net = build_model(encoder, num_classes=3, working_scale=64, width=8,
+                      **({"depth": 3} if encoder == "none" else {}))
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):  # as if it had seen many photos
+            for values in (layer.running_mean, layer.bias.data):
+                values.normal_(std=0.3)
+            for values in (layer.running_var, layer.weight.data):
+                values.uniform_(0.5, 1.5)
+    images = torch.randint(0, 256, (2, 3, 50, 70), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = net.eval()(images)
+        fold_norm(net)
+        got = net(images)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+    left = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert not left or encoder == "resnet18"
 
 
 def test_equal_classes_go_to_the_first_as_in_argmax():

@@ -18,7 +18,7 @@ from PIL import Image
 from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.manifest import read_manifest, write_manifest
 from camera_trapinator.photos import read_mask
-from camera_trapinator.utils import ROOT
+from camera_trapinator.utils import ROOT, in_threads
 
 CONFIG = "configs/unet.yaml"
 LOG_HEADER = ("epoch,lr,train_loss,val_loss,mean_iou,foreground_iou,images_per_second,seconds,"
@@ -354,3 +354,52 @@ def test_the_splits_of_a_run_can_be_kept_for_the_next(own_data, tmp_path):
         assert result.returncode == 0, result.stderr
     first, second = ((tmp_path / f"runs/{name}/splits.csv").read_text() for name in "ab")
     assert first == second
+
+
+# ------------------------------------------------------------------------------ side by side
+
+
+def test_threads_keep_the_order_and_run_only_so_far_ahead():
+    begun, done = [], []
+
+    def numbers():
+        for number in range(50):
+            begun.append(number)
+            yield number
+
+    def slow_square(number):
+        time.sleep(0.002 * (number % 3))
+        return number**2
+
+    for ahead in (0, 1, 5):
+        begun.clear(), done.clear()
+        for square in in_threads(slow_square, numbers(), ahead):
+            done.append(square)
+            assert len(begun) <= len(done) + ahead
+        assert done == [number**2 for number in range(50)]
+
+
+def test_what_a_thread_raises_comes_in_its_turn_and_ends_the_rest():
+    seen = []
+
+    def inverse(number):
+        seen.append(number)
+        return 1 / (number - 7)
+
+    results = in_threads(inverse, range(1000), 4)
+    assert [next(results) for _ in range(7)] == [1 / (number - 7) for number in range(7)]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert len(seen) < 20
+
+
+def test_workers_change_no_prediction(trained, data_root, tmp_path):
+    lines = []
+    for workers in ("0", "auto", "2"):
+        out = tmp_path / workers
+        result = run_script("test.py", "--run", "shapes", "--images", data_root / "photos",
+                            "--out", out, f"num_workers={workers}", "outputs=[masks]",
+                            runs=trained)
+        assert result.returncode == 0, result.stderr
+        lines.append((out / "predictions.jsonl").read_text().splitlines())
+    assert lines[0] == lines[1] == lines[2] and len(lines[0]) == 31

@@ -40,7 +40,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -52,9 +52,11 @@ from scipy import ndimage
 
 from .. import InputError
 from ..photos import decode_rle, encode_rle, palette, read_photo, resize_mask
+from ..utils import in_threads
 
 FORMAT = "camera_trapinator predictions 2"
 MOST_FAINT = 10  # parts of a photo
+AHEAD = 8  # photos that threads work on at most, before it is their turn
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 
 Classes = Sequence[tuple[str, tuple[int, int, int]]]  # name and colour (RGB) of each class
@@ -407,24 +409,28 @@ def output_path(folder: str | Path, file: str, ending: str) -> Path:
     return path
 
 
-def photos_to_draw(records: Iterator[dict], photos_root: str | Path, folder: str | Path,
-                   long_side: int) -> Iterator[tuple[dict, np.ndarray, Path]]:
-    """The predicted photos: record, image uint8 (H, W, 3) of at most `long_side` pixels, and where
-    its picture goes, `<folder>/<photo's path>.jpg`.
+def write_pictures(records: Iterable[dict], photos_root: str | Path, folder: str | Path,
+                   long_side: int, draw: Callable[[dict, np.ndarray], Image.Image]) -> None:
+    """Write `<folder>/<photo's path>.jpg` for each predicted photo: `draw` of its record and of its
+    image, uint8 (H, W, 3), of at most `long_side` pixels.
 
-    Failed photos are left out, and those that have gone since. Raises InputError for a record
+    Failed photos get none, nor do those that have gone since. Raises InputError for a record
     whose path leads out of the folder.
     """
-    for record in records:
+    def write(record: dict) -> None:
         if record["failure"] is not None:
-            continue
+            return
         path = output_path(folder, record["file"], ".jpg")
         scale = min(long_side, max(record["width"], record["height"]))
         try:
             image = read_photo(Path(photos_root) / record["file"], scale).image
-        except InputError:  # a card taken out must not cost the other overlays
-            continue
-        yield record, image, path
+        except InputError:  # a card taken out must not cost the other pictures
+            return
+        with written_whole(path) as temporary:
+            draw(record, image).save(temporary, format="JPEG", quality=85)
+
+    for _ in in_threads(write, records, AHEAD):
+        pass
 
 
 @contextmanager

@@ -26,9 +26,9 @@ from . import (
     PAPER,
     font_of,
     output_path,
-    photos_to_draw,
     read_records,
     wrap,
+    write_pictures,
     written_whole,
 )
 from .sheets import write_sheet
@@ -111,13 +111,13 @@ def write_map_overlays(records_path: str | Path, photos_root: str | Path, folder
     """
     info, records = read_records(records_path)
     ends = colour_ends(info["values"])
-    for record, image, path in photos_to_draw(records, photos_root, folder, long_side):
+
+    def draw(record: dict, image: np.ndarray) -> Image.Image:
         values = enlarge_map(values_of(record), image.shape[1], image.shape[0])
-        picture = draw_map(image, values, ends)
         caption = f"{record['file']}    median {record['median']:.3g}"
-        with written_whole(path) as temporary:
-            _with_bar(picture, caption, ends, info["quantity"]).save(temporary, format="JPEG",
-                                                                      quality=88)
+        return _with_bar(draw_map(image, values, ends), caption, ends, info["quantity"])
+
+    write_pictures(records, photos_root, folder, long_side, draw)
 
 
 def write_worst_maps(out_path: str | Path, records: Sequence[dict], photos_root: str | Path,

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ..photos import write_mask
-from . import classes_of, mask_of, output_path, read_records, written_whole
+from ..utils import in_threads
+from . import AHEAD, classes_of, mask_of, output_path, read_records, written_whole
 
 
 def write_masks(records_path: str | Path, folder: str | Path) -> None:
@@ -13,7 +14,11 @@ def write_masks(records_path: str | Path, folder: str | Path) -> None:
     """
     info, records = read_records(records_path)
     colours = [colour for _, colour in classes_of(info)]
-    for record in records:
+
+    def write(record: dict) -> None:
         if record["failure"] is None:
             with written_whole(output_path(folder, record["file"], ".png")) as path:
                 write_mask(path, mask_of(record), colours)
+
+    for _ in in_threads(write, records, AHEAD):
+        pass

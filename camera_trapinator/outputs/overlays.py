@@ -15,10 +15,9 @@ from . import (
     font_of,
     is_empty,
     mask_of,
-    photos_to_draw,
     read_records,
     wrap,
-    written_whole,
+    write_pictures,
 )
 
 NARROWEST = 320  # pixels; narrower photos get a margin, so that the legend has room
@@ -32,10 +31,9 @@ def write_overlays(records_path: str | Path, photos_root: str | Path, folder: st
     whose path leads out of the folder.
     """
     info, records = read_records(records_path)
-    for record, image, path in photos_to_draw(records, photos_root, folder, long_side):
-        picture = overlay_with_legend(image, record, classes_of(info))
-        with written_whole(path) as temporary:
-            picture.save(temporary, format="JPEG", quality=85)
+    classes = classes_of(info)
+    write_pictures(records, photos_root, folder, long_side,
+                   lambda record, image: overlay_with_legend(image, record, classes))
 
 
 def overlay_with_legend(image: np.ndarray, record: dict, classes: Classes) -> Image.Image:
