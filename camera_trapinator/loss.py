@@ -5,7 +5,8 @@
 
 The loss of a batch that is spread over processes or parts is the sum of the totals over the sum
 of the weights; a mean of means would be wrong wherever ignored pixels are uneven. The weight is
-known before the network has said anything: `criterion.weigh(masks)`.
+known before the network has said anything: `criterion.weigh(masks)`; `criterion.total(pred, masks)`
+is the other half.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,23 @@ from torch import Tensor, nn
 from . import IGNORE
 
 
-class CrossEntropy(nn.Module):
+class Criterion(nn.Module):
+    """Base class. A criterion says how the `total` (k,) and the weight, `weigh` (k,), of its k
+    losses are computed, float32; what it is given last are the masks, or the targets."""
+
+    def forward(self, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        return self.total(*batch), self.weigh(batch[-1])
+
+
+class ClassCriterion(Criterion):
+    """Base class for masks of classes. One says how the total is computed, `judge`, from the
+    logarithms of the classes' probabilities, float32 (N, C, H, W), and the masks (N, H, W)."""
+
+    def total(self, logits: Tensor, masks: Tensor) -> Tensor:
+        return self.judge(logits.float().log_softmax(dim=1), masks)
+
+
+class CrossEntropy(ClassCriterion):
     """Pixel-wise cross entropy, as in the U-Net paper, weighted by class.
 
     forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> total (1,), weight (1,),
@@ -29,14 +46,9 @@ class CrossEntropy(nn.Module):
         weights = None if class_weights is None else torch.tensor(class_weights).float()
         self.register_buffer("class_weights", weights)
 
-    def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        return self.judge(log_probabilities(logits), masks)
-
-    def judge(self, log_p: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of logarithms of probabilities, (N, C, H, W)."""
+    def judge(self, log_p: Tensor, masks: Tensor) -> Tensor:
         # Summed by hand: the sum inside of nll_loss has no deterministic kernel on a GPU.
-        total = _entropy(log_p, masks, self.class_weights).sum()
-        return total.reshape(1), self.weigh(masks)
+        return _entropy(log_p, masks, self.class_weights).sum().reshape(1)
 
     def weigh(self, masks: Tensor) -> Tensor:
         """The sum of the weights of all pixels that are not ignored: (1,)."""
@@ -54,13 +66,13 @@ class Focal(CrossEntropy):
     float32. Source: Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv 1708.02002).
     """
 
-    def judge(self, log_p: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    def judge(self, log_p: Tensor, masks: Tensor) -> Tensor:
         doubt = 1 - torch.exp(-_entropy(log_p, masks))
         entropy = _entropy(log_p, masks, self.class_weights)
-        return (doubt.square() * entropy).sum().reshape(1), self.weigh(masks)
+        return (doubt.square() * entropy).sum().reshape(1)
 
 
-class Dice(nn.Module):
+class Dice(ClassCriterion):
     """1 - soft Dice of each class present in a photo, averaged over photos and their classes.
 
     forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> total (1,), weight (1,),
@@ -68,11 +80,7 @@ class Dice(nn.Module):
     Source: Milletari et al. 2016, "V-Net".
     """
 
-    def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        return self.judge(log_probabilities(logits), masks)
-
-    def judge(self, log_p: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of logarithms of probabilities, (N, C, H, W)."""
+    def judge(self, log_p: Tensor, masks: Tensor) -> Tensor:
         classes = log_p.shape[1]
         p = log_p.exp().permute(0, 2, 3, 1).flatten(1, 2)  # (N, H * W, C)
         # 1 at the true class; nowhere for ignored pixels, whose row 255 of the table is all 0.
@@ -83,7 +91,7 @@ class Dice(nn.Module):
         pixels = truth.sum(dim=1)  # (N, C)
         overlap = confusion.diagonal(dim1=1, dim2=2)
         dice = 2 * overlap / (pixels + confusion.sum(dim=1)).clamp(min=1e-6)
-        return ((1 - dice) * (pixels > 0)).sum().reshape(1), self.weigh(masks)
+        return ((1 - dice) * (pixels > 0)).sum().reshape(1)
 
     def weigh(self, masks: Tensor) -> Tensor:
         """How many classes the photos have, added up: (1,)."""
@@ -91,26 +99,19 @@ class Dice(nn.Module):
         return _weight(present.scatter_(1, masks.long().flatten(1), 1.0)[:, :IGNORE])
 
 
-class CrossEntropyDice(nn.Module):
+class CrossEntropyDice(ClassCriterion):
     """Cross entropy and Dice side by side: total (2,), weight (2,)."""
 
     def __init__(self, class_weights: Sequence[float] | None = None):
         super().__init__()
         self.cross_entropy, self.dice = CrossEntropy(class_weights), Dice()
 
-    def forward(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        log_p = log_probabilities(logits)
-        pairs = [self.cross_entropy.judge(log_p, masks), self.dice.judge(log_p, masks)]
-        return torch.cat([total for total, _ in pairs]), torch.cat([weight for _, weight in pairs])
+    def judge(self, log_p: Tensor, masks: Tensor) -> Tensor:
+        return torch.cat([self.cross_entropy.judge(log_p, masks), self.dice.judge(log_p, masks)])
 
     def weigh(self, masks: Tensor) -> Tensor:
         """Of both: (2,)."""
         return torch.cat([self.cross_entropy.weigh(masks), self.dice.weigh(masks)])
-
-
-def log_probabilities(logits: Tensor) -> Tensor:
-    """Of each class, float32 (N, C, H, W)."""
-    return logits.float().log_softmax(dim=1)
 
 
 def _entropy(log_p: Tensor, masks: Tensor, class_weights: Tensor | None = None) -> Tensor:
@@ -118,7 +119,7 @@ def _entropy(log_p: Tensor, masks: Tensor, class_weights: Tensor | None = None) 
     return F.nll_loss(log_p, masks.long(), class_weights, ignore_index=IGNORE, reduction="none")
 
 
-class Distillation(nn.Module):
+class Distillation(Criterion):
     """How far a student is from its teacher: the Kullback-Leibler divergence of each pixel's
     classes, both softened by `temperature`, times its square.
 
@@ -132,20 +133,18 @@ class Distillation(nn.Module):
         super().__init__()
         self.temperature = temperature
 
-    def forward(self, logits: Tensor, teacher_logits: Tensor, masks: Tensor,
-                ) -> tuple[Tensor, Tensor]:
+    def total(self, logits: Tensor, teacher_logits: Tensor, masks: Tensor) -> Tensor:
         student = (logits.float() / self.temperature).log_softmax(dim=1)
         teacher = (teacher_logits.float() / self.temperature).log_softmax(dim=1)
         distance = (teacher.exp() * (teacher - student)).sum(dim=1)  # (N, H, W)
-        total = self.temperature**2 * (distance * (masks != IGNORE)).sum()
-        return total.reshape(1), self.weigh(masks)
+        return self.temperature**2 * (distance * (masks != IGNORE)).sum().reshape(1)
 
     def weigh(self, masks: Tensor) -> Tensor:
         """How many pixels are not ignored: (1,)."""
         return _weight(masks != IGNORE)
 
 
-class LeastSquares(nn.Module):
+class LeastSquares(Criterion):
     """Squared error of a regression; NaN in the target is ignored.
 
     forward(values (N, 1, H, W), targets (N, H, W) float) -> total (1,), weight (1,), float32.
@@ -157,10 +156,10 @@ class LeastSquares(nn.Module):
         super().__init__()
         self.spread = spread
 
-    def forward(self, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def total(self, values: Tensor, targets: Tensor) -> Tensor:
         valid = ~targets.isnan()
         error = (values.float().squeeze(1) - targets.float().where(valid, 0)) / self.spread
-        return (self.cost(error) * valid).sum().reshape(1), self.weigh(targets)
+        return (self.cost(error) * valid).sum().reshape(1)
 
     def weigh(self, targets: Tensor) -> Tensor:
         """How many pixels have a number: (1,)."""

@@ -5,9 +5,7 @@ torch is imported inside the functions, so that a script's --help does not wait 
 
 import os
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -69,29 +67,6 @@ def next_predict_batch_size(config) -> str:
     if config.predict_batch_size > 1 and not config.tile:
         return f"try predict_batch_size: {config.predict_batch_size // 2}"
     return f"try tile: {max(64, config.tile // 2) if config.tile else 512}"
-
-
-def in_threads(function: Callable, items: Iterable, ahead: int) -> Iterator:
-    """`function` of each item, in their order, computed by threads up to `ahead` items early; 0 =
-    without threads. For work that does not hold Python's lock for long: Pillow, numpy, torch.
-
-    What a function raises comes up when it is its turn.
-    """
-    if not ahead:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(min(ahead, os.cpu_count() or 1)) as pool:
-        waiting = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:  # also if nobody wants the rest
-            for future in waiting:
-                future.cancel()
 
 
 def find_config(path: str) -> Path:

@@ -345,11 +345,11 @@ def accuracy_arguments(parser: argparse.ArgumentParser) -> None:
 
 def speed(arguments: argparse.Namespace, results: Results) -> None:
     """Measure one of the parts that take seconds, show and save it."""
-    from benchmark_speed import PARTS  # takes a while to import
+    import benchmark_speed  # takes a while
 
-    part = arguments.part
+    part, photos = arguments.part, Path(arguments.photos).expanduser().resolve()
     results.add(row(part, line.name, line.ours, "photos/s", line.reference, line.limit)
-                for line in PARTS[part](Path(arguments.photos).expanduser().resolve()))
+                for line in benchmark_speed.PARTS[part](photos))
     print(f"{describe_machine()}\n\n{speed_table(results.of(part))}")
 
 

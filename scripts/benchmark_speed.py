@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch.utils.flop_counter import FlopCounterMode
+from train import AUGMENTATION, fit  # scripts/train.py: the only training loop there is
 
 from camera_trapinator import IGNORE
 from camera_trapinator.cache import open_cache
@@ -126,11 +127,8 @@ def loader(root: Path) -> list[Measured]:
     """Photos and masks from the disk to tensors, in one process."""
     folder, manifest = demo_photos(root, SIZES["20 megapixels"])
     places = range(len(manifest))
-    height, width = SIDE * 3 // 4, SIDE
-    augmented = partial(train_transform, crop_size=(height, width), **{
-        name: getattr(Config(), name) for name in (
-            "scale_range", "animal_crops", "flip", "brightness", "contrast", "colour", "grayscale",
-            "noise", "blur", "infrared")})
+    config = Config(crop_size=(SIDE * 3 // 4, SIDE))
+    augmented = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
     plain = PlainDataset(folder, manifest)
     cache = open_cache("ram", np.arange(len(manifest)), SIDE, 1e9)
 
@@ -168,8 +166,6 @@ def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
 
 def step(_: Path) -> list[Measured]:
     """The U-Net of the paper: a training step, and the way forward alone."""
-    from train import fit  # scripts/train.py: the only training loop there is
-
     device = choose_device()
     precision = choose_precision(device)
     config = Config(epochs=1, batch_size=BATCH, crop_size=CROP)

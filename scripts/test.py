@@ -104,7 +104,6 @@ from camera_trapinator.utils import (
     enough_memory,
     exit_on_bad_input,
     here_or_below_root,
-    in_threads,
     next_predict_batch_size,
     seed_everything,
 )
@@ -259,7 +258,6 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     seed_everything(config.seed, config.deterministic)
     net = build_model(**checkpoint["model_arguments"])
     net.load_state_dict(checkpoint["model"])
-    net.eval()
     fold_norm(net)
     net = net.to(device, memory_format=torch.channels_last)
     info = {
@@ -312,7 +310,7 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
             # While the network sees the next photos, threads look for the animals in its answers.
             # Where these are too large for one tile, only one has room in memory.
             ahead = 0 if config.tile else outputs.AHEAD
-            for record in in_threads(record_of, predictions, ahead):
+            for record in outputs.in_threads(record_of, predictions, ahead):
                 records.append(record)
                 bar.update()
 
@@ -325,14 +323,12 @@ def plan_workers(config: Config, net, dataset: PredictionDataset, precision: Pre
     if len(dataset) < TRIAL:  # done before a process has started
         return 0
     places = range(0, len(dataset), len(dataset) // TRIAL)[:TRIAL]
-    shapes = [image.shape[-2:] for image, _ in map(dataset.__getitem__, places)
-              if image is not None]
-    if not shapes:
+    images = (image for image, _ in map(dataset.__getitem__, places) if image is not None)
+    if (image := next(images, None)) is None:
         return 0
-    if config.tile:
-        shapes = [[min(side, config.tile) for side in shape] for shape in shapes]
+    size = [min(side, config.tile or side) for side in image.shape[-2:]]
     return choose_workers(time_to_read(dataset, places),
-                          time_to_predict(net, shapes[0], precision) * (1 + config.flips),
+                          time_to_predict(net, size, precision) * (1 + config.flips),
                           net.mean.device.type)
 
 

@@ -400,8 +400,8 @@ def next_batch_size(config: Config) -> str:
     """What to try when a training step needs too much memory."""
     photos = min(config.micro_batch_size or config.batch_size, config.batch_size)
     if photos > 1:
-        return (f"try micro_batch_size: {photos // 2}: the network then sees fewer photos at once, "
-                "and learns the same")
+        return (f"try micro_batch_size: {photos // 2}: a step still learns from as many photos, "
+                "but the network, and its batch normalisation, sees fewer at once")
     if not config.recompute:
         return "try recompute: true"
     return "try a smaller crop_size, or a narrower network (width)"
@@ -442,26 +442,25 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
             images = images.to(device, non_blocking=True)  # uint8 (N, 3, H, W)
             masks = masks.to(device, non_blocking=True)  # uint8 (N, H, W); regression: float32
 
-            # The loss of a batch is a sum over the sum of the pixels' weights. So it can be worked
-            # off in parts, one after another, which takes less memory and changes nothing.
+            # The loss of a batch is a sum over the sum of the pixels' weights. So the batch can be
+            # worked off in parts, which takes less memory: the gradients of all parts add up.
             weight = criterion.weigh(masks)
             advice_weight = distillation.weigh(masks) if teacher else None
+            at_once = config.micro_batch_size or len(images)
             optimizer.zero_grad()
-            for part, part_masks in zip(images.split(config.micro_batch_size or len(images)),
-                                        masks.split(config.micro_batch_size or len(images)),
-                                        strict=True):
+            for part, part_masks in zip(images.split(at_once), masks.split(at_once), strict=True):
                 # Forward: what does the network say, and how wrong is it?
                 with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
                     pred = model(part)  # (N, C, H, W)
-                    advice = teacher(part).detach() if teacher else None  # it learns nothing
-                loss = (criterion(pred, part_masks)[0] / weight).sum()
+                    advice = teacher(part).detach() if teacher else None  # no gradient goes there
+                loss = (criterion.total(pred, part_masks) / weight).sum()
                 if teacher:  # how far is it from what a larger network says?
-                    total, _ = distillation(pred, advice, part_masks)
-                    loss = loss.lerp((total / advice_weight).sum(), config.teacher_share)
+                    distance = (distillation.total(pred, advice, part_masks) / advice_weight).sum()
+                    loss = loss.lerp(distance, config.teacher_share)
 
                 # Backward: how does each weight have to change? (Never twice for one forward pass.)
                 scaler.scale(loss).backward()
-                train_loss += loss.detach()  # without detach() the sum would keep every graph
+                train_loss += loss.detach()  # without detach() every graph would stay in memory
 
             if config.gradient_clip:
                 scaler.unscale_(optimizer)

@@ -17,8 +17,9 @@ from PIL import Image
 
 from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.manifest import read_manifest, write_manifest
+from camera_trapinator.outputs import in_threads
 from camera_trapinator.photos import read_mask
-from camera_trapinator.utils import ROOT, in_threads
+from camera_trapinator.utils import ROOT
 
 CONFIG = "configs/unet.yaml"
 LOG_HEADER = ("epoch,lr,train_loss,val_loss,mean_iou,foreground_iou,images_per_second,seconds,"

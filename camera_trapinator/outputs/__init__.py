@@ -40,7 +40,9 @@ import hashlib
 import json
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -52,7 +54,6 @@ from scipy import ndimage
 
 from .. import InputError
 from ..photos import decode_rle, encode_rle, palette, read_photo, resize_mask
-from ..utils import in_threads
 
 FORMAT = "camera_trapinator predictions 2"
 MOST_FAINT = 10  # parts of a photo
@@ -407,6 +408,29 @@ def output_path(folder: str | Path, file: str, ending: str) -> Path:
         raise InputError(f"{file}: this path leads out of {folder}; photos must lie below the "
                          "folder that is predicted")
     return path
+
+
+def in_threads(function: Callable, items: Iterable, ahead: int) -> Iterator:
+    """`function` of each item, in their order, computed by threads up to `ahead` items early; 0 =
+    without threads. For work that does not hold Python's lock for long: Pillow, numpy, torch.
+
+    What a function raises comes up when it is its turn.
+    """
+    if not ahead:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(min(ahead, os.cpu_count() or 1)) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # also if nobody wants the rest
+            for future in waiting:
+                future.cancel()
 
 
 def write_pictures(records: Iterable[dict], photos_root: str | Path, folder: str | Path,

@@ -3,8 +3,15 @@
 from pathlib import Path
 
 from ..photos import write_mask
-from ..utils import in_threads
-from . import AHEAD, classes_of, mask_of, output_path, read_records, written_whole
+from . import (
+    AHEAD,
+    classes_of,
+    in_threads,
+    mask_of,
+    output_path,
+    read_records,
+    written_whole,
+)
 
 
 def write_masks(records_path: str | Path, folder: str | Path) -> None:
