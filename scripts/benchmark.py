@@ -8,8 +8,10 @@ The first word is the part to measure. With --out the results go to benchmark.js
 to benchmark.md, after every model; a further command adds to them, and replaces what it measures
 anew.
 
-decode, loader, step: how many photos a second? Beside ours stand a plain implementation, written
-in the obvious way, and the machine's limit: decoding alone, or the rate of its matrix products.
+decode, loader, step, predict: how many photos a second? Beside ours stand a plain implementation,
+written in the obvious way, and the limit: decoding alone, the rate of the machine's matrix
+products, or the slowest stage of a prediction alone. loader also lists what each augmentation
+costs.
 
 accuracy: which masks does a model learn to draw in so many minutes? Every model gets the same files
 and the same time: that of its whole training command, from the start of Python to the last weights,
@@ -348,7 +350,7 @@ def speed(arguments: argparse.Namespace, results: Results) -> None:
     import benchmark_speed  # takes a while
 
     part, photos = arguments.part, Path(arguments.photos).expanduser().resolve()
-    results.add(row(part, line.name, line.ours, "photos/s", line.reference, line.limit)
+    results.add(row(part, line.name, line.ours, line.unit, line.reference, line.limit)
                 for line in benchmark_speed.PARTS[part](photos))
     print(f"{describe_machine()}\n\n{speed_table(results.of(part))}")
 
@@ -359,8 +361,8 @@ def speed_table(rows: list[dict]) -> str:
         return "" if value is None else format(value, form)
 
     return markdown_table(
-        ["", "ours (photos/s)", "plain", "ratio", "limit", "share of limit"],
-        ([line["name"], *(cell(line[column], form) for column, form in (
+        ["", "unit", "ours", "plain", "ratio", "limit", "share of limit"],
+        ([line["name"], line["unit"], *(cell(line[column], form) for column, form in (
             ("value", ".2f"), ("reference", ".2f"), ("ratio", ".1f"), ("limit", ".2f"),
             ("share_of_limit", ".2f")))] for line in rows))
 
@@ -386,6 +388,7 @@ PARTS = {
     "decode": Part(speed, speed_table, speed_arguments, "photos from the disk"),
     "loader": Part(speed, speed_table, speed_arguments, "photos and masks, as training sees them"),
     "step": Part(speed, speed_table, speed_arguments, "a training step, and the way forward"),
+    "predict": Part(speed, speed_table, speed_arguments, "a folder of photos, end to end"),
     "accuracy": Part(accuracy, accuracy_table, accuracy_arguments,
                      "scores of models that were trained for the same time"),
 }

@@ -1,13 +1,20 @@
-"""How fast photos are read and learned from: the parts of scripts/benchmark.py that take seconds.
+"""How fast photos are read, learned from and predicted: the parts of scripts/benchmark.py that take
+seconds.
 
 Each function measures one part and gives its rows. Beside ours stands a plain reference, written in
 the obvious way, and, where there is one, the machine's limit. All are timed in turn in one run, and
 the median counts: what else the machine does then harms all alike.
 """
 
+import argparse
+import csv
+import json
+import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
@@ -17,21 +24,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import test as prediction  # scripts/test.py
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from train import AUGMENTATION, fit  # scripts/train.py: the only training loop there is
 
 from camera_trapinator import IGNORE
 from camera_trapinator.cache import open_cache
-from camera_trapinator.config import Config
-from camera_trapinator.dataset import CameraTrapDataset, Example
+from camera_trapinator.checkpoint import load_checkpoint, save_checkpoint
+from camera_trapinator.config import Config, config_text
+from camera_trapinator.dataset import (
+    CameraTrapDataset,
+    Example,
+    PredictionDataset,
+    group_by_shape,
+)
 from camera_trapinator.loss import build_criterion
-from camera_trapinator.manifest import Manifest, read_manifest
-from camera_trapinator.model import UNet
-from camera_trapinator.photos import read_photo
+from camera_trapinator.manifest import Manifest, Row, read_manifest
+from camera_trapinator.model import SegmentationModel, UNet, build_model, fold_norm
+from camera_trapinator.photos import find_photos, read_photo
 from camera_trapinator.sampler import CurriculumSampler
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import ROOT, choose_device, choose_precision, seed_everything
@@ -41,15 +56,18 @@ SIZES = {"12 megapixels": (4032, 3024), "20 megapixels": (5184, 3888)}
 PHOTOS = 12  # of each size
 CROP = (192, 320)  # height and width of the photos that a step learns from
 BATCH = 4
+NETWORKS = {"U-Net of width 64": {}, "EfficientNet-Lite0": {"encoder": "efficientnet_lite0"}}
+ROUNDS = 3  # in which each way predicts all photos
 
 
 class Measured(NamedTuple):
-    """One line of the results: how many photos a second."""
+    """One line of the results."""
 
     name: str
     ours: float
     reference: float | None = None
     limit: float | None = None
+    unit: str = "photos/s"
 
 
 def in_turn(functions: Sequence[Callable[[object], object]], items: Iterable) -> list[float]:
@@ -148,20 +166,50 @@ def loader(root: Path) -> list[Measured]:
     seeded = [lambda place, dataset=dataset: dataset[place, place] for dataset in ours]
     *speeds, reference, limit = in_turn([*seeded, plain.__getitem__, decoding], places)
     names = ["as they are", "augmented", "as they are, second epoch", "augmented, second epoch"]
-    return [Measured(f"20 megapixels to {SIDE} px, {name}", speed, reference,
-                     limit if "second" not in name else None)
-            for name, speed in zip(names, speeds, strict=True)]
+    lines = [Measured(f"20 megapixels to {SIDE} px, {name}", speed, reference,
+                      limit if "second" not in name else None)
+             for name, speed in zip(names, speeds, strict=True)]
+    return lines + augmentations(*ours[0][0][:2], config)
+
+
+def augmentations(image: Tensor, mask: Tensor, config: Config) -> list[Measured]:
+    """What each augmentation costs where it happens: milliseconds a photo, on one thread, beside
+    a crop alone."""
+    nothing = {name: 0.0 for name in AUGMENTATION} | {
+        "crop_size": tuple(mask.shape), "scale_range": (1.0, 1.0)}
+    size = f"{mask.shape[0]} x {mask.shape[1]}"
+    changes = {"zoom": {"scale_range": (1.25, 1.25)}, "flip": {"flip": 1.0},
+               "animal crops": {"animal_crops": 1.0},
+               "light and colours": {name: getattr(config, name) for name in (
+                   "brightness", "contrast", "colour", "grayscale")},
+               "noise": {"noise": config.noise}, "blur": {"blur": 1.0},
+               "infrared": {"infrared": 1.0},
+               "all, as by default": {name: getattr(config, name) for name in AUGMENTATION[1:]}}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in a worker
+    crop, *speeds = in_turn(
+        [lambda _, knobs=nothing | change: train_transform(image, mask, **knobs)
+         for change in ({}, *changes.values())], range(50))
+    torch.set_num_threads(threads)
+    costs = {"crop": 1 / crop} | {name: 1 / speed - 1 / crop
+                                  for name, speed in zip(changes, speeds, strict=True)}
+    return [Measured(f"{name} at {size}", 1000 * seconds, unit="ms")
+            for name, seconds in costs.items()]
 
 
 # ------------------------------------------------------------------------------------ learning
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
-    """Floating-point operations a second of large matrix products."""
-    size = 8192 if device.type == "cuda" else 2048
+    """Floating-point operations a second of large matrix products, at their best."""
+    size = 8192 if device.type == "cuda" else 4096
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    speeds = in_turn([lambda _: (a @ b)[0, 0].item()], range(6))
-    return speeds[0] * 2 * size**3
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        (a @ b)[0, 0].item()  # waits for a GPU
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds)
 
 
 def step(_: Path) -> list[Measured]:
@@ -222,5 +270,97 @@ def step(_: Path) -> list[Measured]:
             Measured(f"{size}, forward", *(BATCH * speed for speed in forwards), limit)]
 
 
-PARTS = {"decode": decode, "loader": loader, "step": step}
+# ---------------------------------------------------------------------------------- predicting
+
+
+def some_animals(net: SegmentationModel, photo: Path) -> None:
+    """Let an untrained network find something in 3 % of a photo's pixels, as there is in others."""
+    with torch.inference_mode():
+        image = read_photo(photo, SIDE).image
+        logits = net.eval()(torch.from_numpy(image).permute(2, 0, 1)[None])[0]
+        lead = logits[1:].amax(dim=0) - logits[0]
+        net.last.bias[0] += lead.flatten().quantile(0.97)
+
+
+def plain_prediction(net: nn.Module, folder: Path, out: Path) -> None:
+    """Photo by photo: decode, predict in fp32, enlarge, save the mask; then a table and a file."""
+    out.mkdir(parents=True, exist_ok=True)
+    device, found = next(net.parameters()).device, {}
+    for file in find_photos(folder):
+        path = folder / file
+        photo = plain_photo(path)
+        with Image.open(path) as image:
+            size = image.height, image.width
+        image = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None]
+        with torch.inference_mode():
+            logits = F.interpolate(net(image.to(device)), size, mode="bilinear")
+            mask = logits.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
+        Image.fromarray(mask).save(out / f"{file.replace('/', '_')}.png")
+        found[file] = np.unique(mask, return_counts=True)
+    with open(out / "classes.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([name, *classes] for name, (classes, _) in found.items())
+    counts = {name: dict(zip(classes.tolist(), pixels.tolist(), strict=True))
+              for name, (classes, pixels) in found.items()}
+    (out / "pixels.json").write_text(json.dumps(counts), encoding="utf-8")
+
+
+def predict(root: Path) -> list[Measured]:
+    """A folder of photos, from the disk to masks, CSV and JSON."""
+    folder = demo_photos(root, SIZES["20 megapixels"])[0] / "photos"
+    lines = []
+    for name, arguments in NETWORKS.items():
+        seed_everything(0)
+        net = build_model(num_classes=5, working_scale=SIDE, **arguments)
+        with tempfile.TemporaryDirectory() as out:
+            speeds = predict_with(net, folder, Path(out))
+        lines.append(Measured(f"{name}, 20 megapixels at {SIDE} px", *speeds))
+    return lines
+
+
+def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[float, float, float]:
+    """Photos a second with this network, by `predict_folder` of test.py and the plain way; and
+    those of the slowest stage alone with all cores: reading, the network, or the files."""
+    manifest = Manifest(map(Row, find_photos(folder)))
+    device = choose_device()
+    precision = choose_precision(device)
+    some_animals(plain, folder / manifest[0].image)
+    config = Config(working_scale=SIDE, outputs=("masks", "csv", "megadetector"))
+    weights, records = out / "best.pt", out / "ours/predictions.jsonl"
+    save_checkpoint(weights, {
+        "model": plain.state_dict(), "model_arguments": plain.arguments, "thresholds": None,
+        "classes": [(f"class {index}", [index, 0, 0]) for index in range(5)],
+        "config": config_text(config)})
+    plain = plain.to(device)
+    ours = build_model(**plain.arguments)
+    ours.load_state_dict(plain.state_dict())
+    fold_norm(ours)
+    ours = ours.to(device, memory_format=torch.channels_last)
+    loader = partial(DataLoader, PredictionDataset(manifest, folder, SIDE),
+                     config.predict_batch_size, collate_fn=group_by_shape)
+    batches = list(loader())
+
+    def whole(_) -> None:
+        shutil.rmtree(records.parent, ignore_errors=True)
+        with redirect_stdout(StringIO()):
+            prediction.predict_folder(folder, weights, load_checkpoint(weights), config,
+                                      argparse.Namespace(out=records.parent, overwrite=False))
+
+    def reading(_) -> None:
+        for _ in loader(num_workers=os.cpu_count()):
+            pass
+
+    def network(_) -> None:
+        for found in ours.predict(batches, precision.dtype):
+            found.logits.sum().item()  # waits for a GPU
+
+    def files(_) -> None:
+        prediction.write_outputs(records, folder, out / "files", config, None, "")
+
+    speeds = in_turn([whole, lambda _: plain_prediction(plain, folder, out / "plain"), reading,
+                      network, files], range(ROUNDS))
+    whole, reference, *stages = (len(manifest) * speed for speed in speeds)
+    return whole, reference, min(stages)
+
+
+PARTS = {"decode": decode, "loader": loader, "step": step, "predict": predict}
 

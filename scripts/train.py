@@ -116,9 +116,9 @@ AUGMENTATION = ("crop_size", "scale_range", "animal_crops", "flip", "brightness"
 SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae": "MAE",
                "rmse": "RMSE", "r2": "R2", "bias": "bias"}
 # What may change on --resume, because the result does not depend on it.
-MACHINE = ("device", "num_workers", "cache", "cache_gb", "compile", "predict_batch_size", "tile",
-           "flips", "mask_size", "smallest_blob", "faint", "event_minutes", "outputs",
-           "deployments_file", "project_file", "data_root")
+MACHINE = ("device", "num_workers", "cache", "cache_gb", "compile", "recompute",
+           "predict_batch_size", "tile", "flips", "mask_size", "smallest_blob", "faint",
+           "event_minutes", "outputs", "deployments_file", "project_file", "data_root")
 OVERFIT_STEPS = 20  # of an epoch that sees one batch again and again
 ALL = 99  # levels of an encoder
 DRY_BATCHES = 2  # of training and of validation
