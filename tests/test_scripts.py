@@ -17,6 +17,8 @@ from PIL import Image
 
 from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.manifest import read_manifest, write_manifest
+from camera_trapinator.metrics import ConfusionMatrix
+from camera_trapinator.model import build_model
 from camera_trapinator.outputs import in_threads
 from camera_trapinator.photos import read_mask
 from camera_trapinator.utils import ROOT
@@ -87,7 +89,8 @@ def test_a_killed_run_resumes_to_the_same_bits_whatever_the_workers(data_root, t
     process.wait()
     assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 6
 
-    resumed = run_script("train.py", *arguments, "--run", "broken", "--resume", runs=tmp_path)
+    resumed = run_script("train.py", *arguments, "--run", "broken", "--resume", "recompute=true",
+                         runs=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     expected, got = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "broken"))
     assert len(got["history"]) == 6
@@ -237,6 +240,26 @@ def test_other_classes_than_the_models_are_refused(trained, own_data):
         "index,name,colour\n0,background,#000000\n1,badger,#ff0000\n2,otter,#00ff00\n")
     line = error_line(run_script("test.py", f"data_root={own_data}", runs=trained))
     assert "fox" in line and "classes.csv" in line
+
+
+def test_decoding_a_large_photo_small_shifts_no_score(trained, tmp_path):
+    """12 megapixels, with the grain of a sensor: decoded small; decoded in full, then reduced."""
+    checkpoint = load_checkpoint(trained / "shapes/best.pt")
+    net = build_model(**checkpoint["model_arguments"])
+    net.load_state_dict(checkpoint["model"])
+    small, full = ConfusionMatrix(3), ConfusionMatrix(3)
+    for number in range(6):
+        random = np.random.default_rng([9, number])
+        image, mask = draw_photo(random, number % 3)
+        image = Image.fromarray(image).resize((4032, 3024), Image.Resampling.BICUBIC)
+        grain = random.integers(-30, 31, (3024, 4032, 1), dtype=np.int16)
+        image = Image.fromarray((np.asarray(image) + grain).clip(0, 255).astype(np.uint8))
+        image.save(tmp_path / "photo.jpg", quality=90)
+        small.update(mask, net.predict(tmp_path / "photo.jpg").mask("network"))
+        with Image.open(tmp_path / "photo.jpg") as photo:
+            full.update(mask, net.predict(photo.convert("RGB")).mask("network"))
+    assert full.mean_iou() > 0.5  # of an idle network nothing could shift
+    assert abs(full.mean_iou() - small.mean_iou()) < 0.002
 
 
 # ------------------------------------------------------------------------- folder prediction
