@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils.checkpoint import checkpoint
 
@@ -595,6 +596,9 @@ def build_model(encoder: str = "none", **arguments) -> SegmentationModel:
 def fold_norm(net: nn.Module) -> None:
     """Put the batch normalisation that follows a convolution into its weights, in place: the same
     predictions but for rounding, in fewer passes. No network to be trained any further."""
+    for encoder in list(net.modules()):
+        if isinstance(encoder, TorchvisionEncoder):  # its graph tells what follows what
+            encoder.network = fuse(encoder.network.eval(), inplace=True)
     for block in net.modules():
         layers = list(block.named_children()) if isinstance(block, nn.Sequential) else []
         for (_, layer), (name, norm) in pairwise(layers):
