@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from . import InputError
+from . import InputError, written_whole
 from .utils import ROOT
 
 LOG_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "mean_iou", "foreground_iou",
@@ -22,13 +22,11 @@ VALUE_LOG_COLUMNS = (*LOG_COLUMNS[:4], "mae", "rmse", "r2", "bias", *LOG_COLUMNS
 
 
 def save_checkpoint(path: str | Path, content: dict) -> None:
-    """Write a checkpoint whole or not at all."""
-    temporary = Path(f"{path}.tmp")
-    with open(temporary, "wb") as file:
+    """Write a checkpoint whole or not at all. Raises OSError, with the path, if it cannot."""
+    with written_whole(path) as temporary, open(temporary, "wb") as file:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict:
@@ -50,15 +48,14 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
 
 def write_log(path: str | Path, history: list[dict]) -> None:
     """Write log.csv, one row an epoch. Scores that are not defined (None) are empty cells."""
-    temporary = Path(f"{path}.tmp")
     columns = VALUE_LOG_COLUMNS if history and "rmse" in history[0] else LOG_COLUMNS
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
+    with written_whole(path) as temporary, open(temporary, "w", newline="",
+                                                encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         for row in history:
             writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value
                              for name, value in row.items()})
-    os.replace(temporary, path)
 
 
 def git_state() -> str:

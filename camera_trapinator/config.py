@@ -167,6 +167,10 @@ class Config:
                       "(for later runs too) or none; photos of their own size are not kept",
                       choices=("ram", "disk", "none"))
     cache_gb: float = knob(8.0, "most gigabytes that this takes", 0.01, 1e6)
+    checkpoint_minutes: float = knob(10.0, "so often last.pt is also written within an epoch; 0 = "
+                                     "only after each epoch, and when the run is stopped", 0, 1e6)
+    skip_bad_steps: int = knob(0, "so many steps of an epoch whose loss is no finite number may be "
+                               "left out; one more stops the run", 0, 10**9)
 
     # prototyping
     limit: int = knob(0, "train and validate on so many photos each, spread over locations and "

@@ -5,7 +5,6 @@
 """
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from . import IGNORE, InputError, photos
+from . import IGNORE, InputError, photos, written_whole
 from .cache import Cache
 from .difficulty import FORMULA, SIZE, photo_difficulty
 from .manifest import BACKGROUND, Manifest, Row
@@ -363,11 +362,9 @@ def _read_memory(path: Path, parse: Callable[[list[str]], tuple]) -> dict:
 
 def _write_memory(path: Path, lines: Iterable[list]) -> None:
     """The key stands last in a line: one that was cut off matches no file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # two trainings may write at once
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
+    with written_whole(path, by_many=True) as temporary, open(temporary, "w", newline="",
+                                                              encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(lines)
-    os.replace(temporary, path)
 
 
 def _parse_shares(cells: list[str]) -> tuple[tuple, dict[int, float]]:
@@ -625,13 +622,11 @@ def write_strips(path: Path, strips: Strips) -> None:
     photos in pixels, shares of the height that the strips take at the top and the bottom."""
     if not strips.found:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
+    with written_whole(path, by_many=True) as temporary, open(temporary, "w", newline="",
+                                                              encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(STRIP_COLUMNS)
         writer.writerows([*key, *strip] for key, strip in strips.found.items())
-    os.replace(temporary, path)
 
 
 def read_strips(path: Path) -> dict[tuple[str, int, int], tuple[float, float]]:

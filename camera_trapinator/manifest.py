@@ -5,7 +5,6 @@ is needed. `classes.csv` (index, name, colour) stands beside it; class 0 is the 
 """
 
 import csv
-import os
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from . import InputError
+from . import InputError, written_whole
 
 COLUMNS = ("image", "mask", "location", "datetime", "sequence", "split", "difficulty",
            "focus")
@@ -277,10 +276,8 @@ def read_rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 def write_rows(path: str | Path, header: list[str], rows: Iterable[list]) -> None:
     """Write a CSV file with a header row whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
+    with written_whole(path) as temporary, open(temporary, "w", newline="",
+                                                encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
-    os.replace(temporary, path)

@@ -42,7 +42,8 @@ class CurriculumSampler(Sampler[list[tuple[int, int]]]):
                  focus: np.ndarray | None = None, start_fraction: float = 1,
                  curriculum_epochs: int = 10, rank: int = 0, world_size: int = 1):
         self.num_photos, self.batch_size, self.seed = num_photos, min(batch_size, num_photos), seed
-        self.rank, self.world_size, self.epoch = rank, world_size, 0
+        self.rank, self.world_size = rank, world_size
+        self.set_epoch(0)
         if self.batch_size < world_size:
             raise InputError(f"batch_size: {self.batch_size} photos are too few for {world_size} "
                              "processes; each needs one")
@@ -78,16 +79,17 @@ class CurriculumSampler(Sampler[list[tuple[int, int]]]):
         entry[there[ranks]] = np.searchsorted(sizes, np.arange(len(there)), side="right")
         return entry
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, from 0, whose batches the next iteration gives."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, first_step: int = 0) -> None:
+        """Choose the epoch, from 0, whose batches the next iteration gives, from `first_step` on;
+        its length stays that of the whole epoch."""
+        self.epoch, self.first_step = epoch, first_step
 
     def __len__(self) -> int:
         return self.num_photos // self.batch_size
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         photos, seeds = self.draws()
-        for step in range(len(self)):
+        for step in range(self.first_step, len(self)):
             # Part of a batch: the parts of all processes make the batch, none is empty.
             start, end = (step * self.batch_size + self.batch_size * rank // self.world_size
                           for rank in (self.rank, self.rank + 1))

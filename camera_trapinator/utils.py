@@ -3,8 +3,14 @@
 torch is imported inside the functions, so that a script's --help does not wait for it.
 """
 
+import atexit
+import errno
+import multiprocessing
 import os
+import platform
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +28,12 @@ ROOT = Path(__file__).resolve().parents[1]  # the repository; scripts run from a
 RUNS = Path(os.environ.get("CAMERA_TRAPINATOR_RUNS", ROOT / "cnn_states")).resolve()
 
 
+STOPPED = 75  # exit code of a run that was stopped and can go on (EX_TEMPFAIL of sysexits.h)
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+FAR = 2**30  # a place in a file that is locked, behind all that is written there
+
+
 class Precision(NamedTuple):
     """How the forward pass computes; chosen once, before the loop."""
 
@@ -33,13 +45,21 @@ class Precision(NamedTuple):
 
 @contextmanager
 def exit_on_bad_input() -> Iterator[None]:
-    """Turn an InputError into one line on stderr and exit code 2; Ctrl-C into exit code 130."""
+    """Turn an InputError, or a disk that takes no more, into one line on stderr and exit code 2;
+    Ctrl-C into exit code 130."""
     try:
         yield
     except InputError as error:
         # A DataLoader worker wraps the message in its traceback; the last line is the message.
         message = str(error).strip().splitlines()[-1].removeprefix("camera_trapinator.InputError: ")
         print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"error: {error.filename or 'a file'}: cannot be written ({error.strerror}); make "
+              "room there, or name another folder. What is done is kept: the same command goes on "
+              "(train.py: with --resume)", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -56,10 +76,119 @@ def enough_memory(cure: str) -> Iterator[None]:
         import torch
 
         message = str(error)
+        if message.startswith("DataLoader worker"):
+            reason = message.split(") ", 1)[-1].split(". ")[0].rstrip(".")
+            raise InputError(f"a process that reads photos {reason}, perhaps for lack of memory; "
+                             "try a smaller num_workers or cache_gb") from None
         if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in message
                 or "not enough memory" in message):
             raise
         raise InputError(f"out of memory; {cure}") from None
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Let no other process write to a folder meanwhile: a second one is refused with an InputError.
+
+    The lock goes with the process, however that ends. File systems that know none give none.
+    """
+    path = RUNS / ".locks" / f"{folder.name}-{crc32(str(folder.resolve()).encode()):08x}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            _lock(file)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                file.seek(0)
+                raise InputError(f"{folder}: {file.read() or 'another process'} is writing there; "
+                                 "wait for it, or choose another name") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        yield
+
+
+def _lock(file) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        file.seek(FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:  # a lock that the processes which read photos do not inherit
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, FAR)
+
+
+class Stopped(Exception):
+    """Somebody wants the run to stop."""
+
+
+class Stop:
+    """Notes, while it is entered, when somebody wants the run to stop: Ctrl-C, or SIGTERM or
+    SIGUSR1, with which clusters announce that they take the machine away. What runs goes on until
+    it asks; a second Ctrl-C stops it all the same. Signals reach the main thread only.
+    """
+
+    SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
+               if hasattr(signal, name)]  # Windows has no SIGUSR1
+
+    def __init__(self, minutes: float = 0):
+        self.asked, self.minutes = False, minutes  # between two checkpoints; 0 = none in between
+        self._impatient, self._saved = False, time.monotonic()
+
+    def __enter__(self) -> "Stop":
+        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        atexit.register(end_readers)
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = True
+        if self._impatient:
+            raise Stopped
+
+    def due(self) -> bool:
+        """Whether it is time to write a checkpoint."""
+        return self.asked or 0 < 60 * self.minutes <= time.monotonic() - self._saved
+
+    def saved(self) -> None:
+        """A checkpoint is written: leave with the exit code STOPPED if somebody wants that."""
+        self._saved = time.monotonic()
+        if self.asked:
+            print("stopped; the same command with --resume goes on", file=sys.stderr)
+            sys.exit(STOPPED)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a wish to stop raises Stopped: for work that leaves nothing half-done."""
+        self._impatient = True
+        try:
+            if self.asked:
+                raise Stopped
+            yield
+        finally:
+            self._impatient = False
+
+
+def ignore_stop(_: int = 0) -> None:
+    """For the processes that read photos: they go when the main process does. A signal to all of
+    them, by Ctrl-C or a cluster, must not take the photos of the last step away."""
+    for number in Stop.SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def end_readers() -> None:
+    """End the processes that read photos. Python itself would ask them by SIGTERM, and wait."""
+    for child in multiprocessing.active_children():
+        if hasattr(signal, "SIGCHLD"):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch calls it an error
+        child.kill()
 
 
 def next_predict_batch_size(config) -> str:

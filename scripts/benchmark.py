@@ -40,8 +40,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from camera_trapinator import InputError
-from camera_trapinator.outputs import written_whole
+from camera_trapinator import InputError, written_whole
 from camera_trapinator.utils import ROOT, exit_on_bad_input
 
 # ----------------------------------------------------------------------------------- results

@@ -6,7 +6,6 @@ the obvious way, and, where there is one, the machine's limit. All are timed in 
 the median counts: what else the machine does then harms all alike.
 """
 
-import argparse
 import csv
 import json
 import os
@@ -31,7 +30,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
-from train import AUGMENTATION, fit  # scripts/train.py: the only training loop there is
+from train import AUGMENTATION, Progress, fit  # the only training loop there is
 
 from camera_trapinator import IGNORE
 from camera_trapinator.cache import open_cache
@@ -49,7 +48,13 @@ from camera_trapinator.model import SegmentationModel, UNet, build_model, fold_n
 from camera_trapinator.photos import find_photos, read_photo
 from camera_trapinator.sampler import CurriculumSampler
 from camera_trapinator.transforms import train_transform
-from camera_trapinator.utils import ROOT, choose_device, choose_precision, seed_everything
+from camera_trapinator.utils import (
+    ROOT,
+    Stop,
+    choose_device,
+    choose_precision,
+    seed_everything,
+)
 
 SIDE = 640  # long side, in pixels, at which photos are read here
 SIZES = {"12 megapixels": (4032, 3024), "20 megapixels": (5184, 3888)}
@@ -233,13 +238,13 @@ def step(_: Path) -> list[Measured]:
     speeds = []
 
     def ours_learns(_) -> None:
-        history = []
+        progress = Progress()
         with redirect_stdout(StringIO()):
             fit(net, net, net, None, [(images, masks, None)] * 2, validation,
                 CurriculumSampler(BATCH, BATCH, 0), criterion, optimizer,
-                torch.amp.GradScaler(device.type, enabled=precision.scaler), precision, config, 5,
-                history, lambda *_: None)
-        speeds.append(history[0]["images_per_second"])
+                torch.amp.GradScaler(device.type, enabled=precision.scaler), precision, config,
+                progress, lambda: None, Stop())
+        speeds.append(progress.history[0]["images_per_second"])
 
     def plain_learns(_) -> None:
         for _ in range(2):
@@ -343,7 +348,7 @@ def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[flo
         shutil.rmtree(records.parent, ignore_errors=True)
         with redirect_stdout(StringIO()):
             prediction.predict_folder(folder, weights, load_checkpoint(weights), config,
-                                      argparse.Namespace(out=records.parent, overwrite=False))
+                                      records.parent)
 
     def reading(_) -> None:
         for _ in loader(num_workers=os.cpu_count()):

@@ -30,7 +30,7 @@ if __name__ == "__main__":
 import numpy as np
 from tqdm import tqdm
 
-from camera_trapinator import IGNORE, InputError
+from camera_trapinator import IGNORE, InputError, written_whole
 from camera_trapinator.config import Config, load_config
 from camera_trapinator.dataset import (
     PhotoFacts,
@@ -45,7 +45,7 @@ from camera_trapinator.dataset import (
 )
 from camera_trapinator.labels.roboflow import COPY
 from camera_trapinator.manifest import BACKGROUND, Class, Manifest, read_classes, read_manifest
-from camera_trapinator.outputs import draw_overlay, written_whole
+from camera_trapinator.outputs import draw_overlay
 from camera_trapinator.outputs.maps import colour_bar, colour_ends, draw_map
 from camera_trapinator.outputs.sheets import write_sheet
 from camera_trapinator.photos import read_mask, read_photo, resize_mask

@@ -105,6 +105,7 @@ from camera_trapinator.utils import (
     exit_on_bad_input,
     here_or_below_root,
     next_predict_batch_size,
+    only_one,
     seed_everything,
 )
 
@@ -117,13 +118,26 @@ def main(arguments: argparse.Namespace) -> None:
     config = parse_config(checkpoint["config"], str(weights), arguments.overrides)
     if not arguments.images:  # scores are taken at the photos' own size
         config = dataclasses.replace(config, mask_size="photo")
-    if arguments.images:
-        predict_folder(Path(arguments.images), weights, checkpoint, config, arguments)
-    else:
-        evaluate(weights, checkpoint, config, arguments)
+    out = results_folder(weights, arguments)
+    with only_one(out):
+        if arguments.images:
+            predict_folder(Path(arguments.images), weights, checkpoint, config, out,
+                           arguments.overwrite)
+        else:
+            evaluate(weights, checkpoint, config, out)
 
 
-def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None:
+def results_folder(weights: Path, arguments: argparse.Namespace) -> Path:
+    if arguments.out:
+        return Path(arguments.out)
+    if not arguments.images:
+        return weights.parent / "test"
+    folder = Path(arguments.images)
+    folder = folder.parent if folder.is_file() else folder
+    return weights.parent / "predict" / folder.resolve().name
+
+
+def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path) -> None:
     """Predict the test photos at their own size and compare them with their masks (or maps)."""
     data_root = ROOT / config.data_root
     regression = config.task == "regression"
@@ -146,7 +160,6 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
                if split == "train"}
     seen_only = config.split_by != "location"  # then locations were not kept apart
 
-    out = Path(arguments.out or weights.parent / "test")
     records_path = out / "predictions.jsonl"
     records_path.unlink(missing_ok=True)  # masks and manifest may have changed: never resumed
 
@@ -212,8 +225,8 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, arguments) -> None
         warn_if_blind(records_path)
 
 
-def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config,
-                   arguments) -> None:
+def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config, out: Path,
+                   overwrite: bool = False) -> None:
     """Predict all photos below a folder; one unreadable photo stops nothing."""
     if folder.is_file():
         folder, files = folder.parent, [folder.name]
@@ -227,9 +240,8 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     places = [location_of(file) for file in files]  # "." = in the folder itself
     manifest = Manifest(Row(file, location=name if place == "." else place)
                         for file, place in zip(files, places, strict=True))
-    out = Path(arguments.out or weights.parent / "predict" / name)
     records_path = out / "predictions.jsonl"
-    if arguments.overwrite:
+    if overwrite:
         records_path.unlink(missing_ok=True)
     strips = strips_for(config.strips, manifest, folder, known=out / "strips.csv")
     write_strips(out / "strips.csv", strips)

@@ -15,8 +15,8 @@ import copy
 import dataclasses
 import math
 import time
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -42,7 +42,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from camera_trapinator import IGNORE, InputError
+from camera_trapinator import IGNORE, InputError, written_whole
 from camera_trapinator.cache import Cache, open_cache
 from camera_trapinator.checkpoint import git_state, load_checkpoint, save_checkpoint, write_log
 from camera_trapinator.config import Config, config_text, load_config
@@ -97,6 +97,8 @@ from camera_trapinator.utils import (
     ROOT,
     RUNS,
     Precision,
+    Stop,
+    Stopped,
     cache_path,
     checks_of,
     choose_device,
@@ -106,7 +108,9 @@ from camera_trapinator.utils import (
     exit_on_bad_input,
     find_config,
     here_or_below_root,
+    ignore_stop,
     next_predict_batch_size,
+    only_one,
     peak_memory,
     seed_everything,
 )
@@ -116,9 +120,10 @@ AUGMENTATION = ("crop_size", "scale_range", "animal_crops", "flip", "brightness"
 SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae": "MAE",
                "rmse": "RMSE", "r2": "R2", "bias": "bias"}
 # What may change on --resume, because the result does not depend on it.
-MACHINE = ("device", "num_workers", "cache", "cache_gb", "compile", "recompute",
-           "predict_batch_size", "tile", "flips", "mask_size", "smallest_blob", "faint",
-           "event_minutes", "outputs", "deployments_file", "project_file", "data_root")
+MACHINE = ("device", "num_workers", "cache", "cache_gb", "checkpoint_minutes", "compile",
+           "recompute", "skip_bad_steps", "predict_batch_size", "tile", "flips", "mask_size",
+           "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
+           "project_file", "data_root")
 OVERFIT_STEPS = 20  # of an epoch that sees one batch again and again
 ALL = 99  # levels of an encoder
 DRY_BATCHES = 2  # of training and of validation
@@ -137,7 +142,8 @@ def main(arguments: argparse.Namespace) -> None:
         with TemporaryDirectory(prefix=".dry_run_", dir=RUNS) as folder:
             train(config, Path(folder) / name, state=None)
         return
-    train(config, RUNS / name, find_state(RUNS / name, config, arguments.resume))
+    with only_one(RUNS / name):
+        train(config, RUNS / name, find_state(RUNS / name, config, arguments.resume))
 
 
 @dataclass
@@ -158,6 +164,16 @@ class Data:
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.classes]
+
+
+@dataclass
+class Progress:
+    """How far a run has come; in the middle of an epoch, too."""
+
+    history: list[dict] = field(default_factory=list)  # the row of log.csv of each whole epoch
+    thresholds: dict | None = None  # of the last of them, see `validate`
+    within_epoch: dict = field(default_factory=dict)  # of the next one; empty where it begins:
+    # `step` (how many are done), `loss` (their sum), `bad_steps` (left out) and `seconds`
 
 
 def train(config: Config, run: Path, state: dict | None) -> None:
@@ -189,12 +205,12 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     teacher = find_teacher(config, data.names, device)
     optimizer = build_optimizer(config, net)
     scaler = torch.amp.GradScaler(device.type, enabled=precision.scaler)
-    history = []
+    progress = Progress()
     if state is not None:
         net.load_state_dict(state.get("training") or state["model"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
-        history = state["history"]
+        progress = Progress(state["history"], state["thresholds"], state.get("within_epoch", {}))
     averaged = net  # what is validated and saved to predict with
     if config.ema:
         averaged = copy.deepcopy(net).requires_grad_(False)
@@ -206,7 +222,8 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     num_workers = plan_workers(config, net, train_set, sampler, precision)
     # A generator of their own keeps the loaders from drawing on the global one.
     workers = {"num_workers": num_workers, "pin_memory": device.type == "cuda",
-               "persistent_workers": num_workers > 0, "generator": torch.Generator()}
+               "persistent_workers": num_workers > 0, "generator": torch.Generator(),
+               "worker_init_fn": ignore_stop}
     train_loader = DataLoader(train_set, batch_sampler=sampler, **workers)
     val_loader = DataLoader(val_set, batch_size=config.predict_batch_size,
                             collate_fn=group_by_shape, **workers)
@@ -226,8 +243,9 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     model = compiled(net, config, precision) if config.compile else net
 
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(config_text(config), encoding="utf-8")
-    (run / "git.txt").write_text(git_state(), encoding="utf-8")
+    for name, text in (("config.yaml", config_text(config)), ("git.txt", git_state())):
+        with written_whole(run / name) as path:
+            path.write_text(text, encoding="utf-8")
     write_splits(run / "splits.csv", data.manifest, data.splits)
     write_strips(run / "strips.csv", data.strips)
     print(f"device      {describe_device(device, precision)}")
@@ -242,43 +260,48 @@ def train(config: Config, run: Path, state: dict | None) -> None:
               f"from epoch {config.curriculum_epochs + 1} on; see difficulty.jpg in the run")
     parameters = sum(parameter.numel() for parameter in net.parameters())
     print(f"model       {describe_model(config)}, {parameters / 1e6:.1f} million parameters")
-    print(f"run         {run}")
 
-    def save(history: list[dict], thresholds: dict | None) -> None:
-        """Write all that a run is after an epoch: last.pt, best.pt, log.csv, curves, the card."""
+    def save() -> None:
+        """Write all that a run is: last.pt; after an epoch best.pt, log.csv, curves, the card."""
         content = {
             "model_arguments": net.arguments, "model": averaged.state_dict(),
             "training": net.state_dict() if config.ema else None,
             "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
-            "history": history, "thresholds": thresholds, "config": config_text(config),
+            **asdict(progress), "config": config_text(config),
             "classes": [[name, list(colour)] for name, colour in data.classes],
             "values": data.values,
         }
-        scores = [merit(row, config) for row in history]
-        if scores[-1] > max(scores[:-1], default=-math.inf):
-            save_checkpoint(run / "best.pt", content)
+        if not progress.within_epoch:
+            scores = [merit(row, config) for row in progress.history]
+            if scores[-1] > max(scores[:-1], default=-math.inf):
+                save_checkpoint(run / "best.pt", content)
         save_checkpoint(run / "last.pt", content)
-        write_log(run / "log.csv", history)
-        write_curves(run / "log.csv", run / "curves.png")
-        write_model_card(run, content)
+        if not progress.within_epoch:
+            publish(run, content)
 
-    with enough_memory(next_batch_size(config)):
+    if progress.history:  # a kill may have come between last.pt and these
+        publish(run, state)
+    # What learns one batch by heart, or tries everything once, is done in a minute.
+    short = config.overfit_one_batch or config.dry_run
+    stop = Stop(0 if short else config.checkpoint_minutes)
+    with enough_memory(next_batch_size(config)), nullcontext() if short else stop:
+        print(f"run         {run}")
         fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer,
-            scaler, precision, config, len(data.classes), history, save)
+            scaler, precision, config, progress, save, stop)
     if config.dry_run:
         saved = load_checkpoint(run / "last.pt", device)  # what was written can be read again
         again = build_model(**saved["model_arguments"])
         again.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         print(describe_levels(again, config.crop_size, val_loader[0][0][0].shape[-2:]))
-        print(costs(history[-1], batch=len(train_loader[0][0]), dry_steps=DRY_BATCHES,
+        print(costs(progress.history[-1], batch=len(train_loader[0][0]), dry_steps=DRY_BATCHES,
                     dry_photos=sum(len(group) for batch in val_loader for _, group in batch),
                     peak=peak_memory(device)))
         return
     if config.overfit_one_batch:
-        print(f"verdict     {verdict(history, len(data.train_rows))}")
+        print(f"verdict     {verdict(progress.history, len(data.train_rows))}")
         return
-    best = max(history, key=lambda row: merit(row, config))
+    best = max(progress.history, key=lambda row: merit(row, config))
     print(f"best        epoch {best['epoch']}, {', '.join(describe_scores(best))} on the "
           "validation photos at network size")
     print(f"next        python scripts/test.py --run {run.name}")
@@ -412,27 +435,33 @@ def first_draws(sampler: CurriculumSampler) -> list[tuple[int, int]]:
 
 
 def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer,
-        scaler, precision: Precision, config: Config, num_classes: int, history: list[dict],
-        save) -> None:
-    """Train from the epoch after `history` to the last one; the only training loop there is.
+        scaler, precision: Precision, config: Config, progress: Progress, save, stop: Stop) -> None:
+    """Train from where `progress` is to the last epoch; the only training loop there is.
 
     `net` learns, `model` is what the training step calls (the same, or compiled); `averaged` is
     validated and saved: the running mean of the weights of `net`, or `net` itself. `teacher` is a
-    trained network whose predictions are learned too, or None.
+    trained network whose predictions are learned too, or None. `save` is called after each epoch,
+    and when `stop` wants it.
     """
     distillation = Distillation(config.temperature)
     device = net.mean.device
     steps_per_epoch = len(train_loader)
-    for epoch in range(len(history), config.epochs):
-        start, train_loss = time.perf_counter(), torch.zeros((), device=device)
-        sampler.set_epoch(epoch)
+    for epoch in range(len(progress.history), config.epochs):
+        # A resumed run begins where it was stopped, maybe in the middle of an epoch.
+        first = {"step": 0, "loss": 0.0, "bad_steps": 0, "seconds": 0.0, **progress.within_epoch}
+        start = time.perf_counter() - first["seconds"]
+        train_loss = torch.tensor(first["loss"], device=device)
+        bad_steps = torch.tensor(first["bad_steps"], device=device)
+        last_bad = torch.tensor(-1, device=device)  # the step that it was
+        sampler.set_epoch(epoch, first["step"])
         model.train()
         if config.encoder != "none":
             frozen = epoch < config.freeze_encoder
             net.hold_encoder(ALL if frozen else config.freeze_levels, config.freeze_norm)
         bar = tqdm(train_loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch",
-                   leave=False, dynamic_ncols=True, disable=None)  # no bar in a log file
-        for step, (images, masks, _) in enumerate(bar):
+                   initial=first["step"], total=steps_per_epoch, leave=False, dynamic_ncols=True,
+                   disable=None)  # no bar in a log file
+        for step, (images, masks, _) in enumerate(bar, start=first["step"]):
             # The learning rate depends on the time alone.
             done = epoch * steps_per_epoch + step
             for group in optimizer.param_groups:
@@ -447,6 +476,8 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
             weight = criterion.weigh(masks)
             advice_weight = distillation.weigh(masks) if teacher else None
             at_once = config.micro_batch_size or len(images)
+            statistics = [values.clone() for values in net.buffers()]
+            step_loss = torch.zeros((), device=device)
             optimizer.zero_grad()
             for part, part_masks in zip(images.split(at_once), masks.split(at_once), strict=True):
                 # Forward: what does the network say, and how wrong is it?
@@ -460,45 +491,91 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
 
                 # Backward: how does each weight have to change? (Never twice for one forward pass.)
                 scaler.scale(loss).backward()
-                train_loss += loss.detach()  # without detach() every graph would stay in memory
+                step_loss += loss.detach()  # without detach() every graph would stay in memory
 
+            norm = step_loss
             if config.gradient_clip:
                 scaler.unscale_(optimizer)
-                torch.nn.utils.clip_grad_norm_(net.parameters(), config.gradient_clip)
+                norm = torch.nn.utils.clip_grad_norm_(net.parameters(), config.gradient_clip)
+            # A loss, or a gradient, that is no finite number would spoil all weights. The optimizer
+            # leaves such a step out by itself, on the device: the CPU hears of it later.
+            bad = ~(step_loss if precision.scaler else step_loss + norm).isfinite()
+            if not precision.scaler:  # which does the same
+                optimizer.found_inf = bad.float()
             scaler.step(optimizer)
             scaler.update()
+            for values, before in zip(net.buffers(), statistics, strict=True):
+                values.copy_(before.where(bad, values))
             if config.ema:
                 follow(averaged, net, min(config.ema, (done + 1) / (done + 10)))
+            train_loss += step_loss.where(~bad, 0)
+            bad_steps += bad
+            last_bad = torch.where(bad, step, last_bad)
 
-            if step % 20 == 19:  # reading the loss makes the CPU wait for the GPU: not each step
-                speed = (step + 1) * len(images) / (time.perf_counter() - start)
+            # Reading a number makes the CPU wait for the GPU: not each step.
+            if step % 20 == 19:
+                check_loss(bad_steps, last_bad, epoch, sampler, train_loader, config)
+                speed = (step + 1) * sampler.batch_size / (time.perf_counter() - start)
                 bar.set_postfix_str(f"loss {float(train_loss) / (step + 1):.3f}, "
                                     f"{speed:.0f} images/s")
-        mean_loss = float(train_loss) / steps_per_epoch
-        train_seconds = time.perf_counter() - start
-        if not math.isfinite(mean_loss):
-            raise InputError(f"epoch {epoch + 1}: the training loss is {mean_loss}; last.pt holds "
-                             "the epoch before. Lower learning_rate, or set precision: fp32")
+            if (due := stop.due()) or step + 1 == steps_per_epoch:
+                check_loss(bad_steps, last_bad, epoch, sampler, train_loader, config)
+                progress.within_epoch = {
+                    "step": step + 1, "loss": float(train_loss), "bad_steps": int(bad_steps),
+                    "seconds": time.perf_counter() - start}
+            if due:
+                save()
+                stop.saved()
 
-        with enough_memory(next_predict_batch_size(config)):
-            scores, thresholds = validate(averaged, val_loader, criterion, precision, num_classes,
-                                          config.flips, config.tile)
-        history.append({
+        epoch_done = progress.within_epoch
+        speed = steps_per_epoch * sampler.batch_size / epoch_done["seconds"]
+        mean_loss = epoch_done["loss"] / max(1, steps_per_epoch - epoch_done["bad_steps"])
+        if epoch_done["bad_steps"]:
+            print(f"warning     {epoch_done['bad_steps']} steps of epoch {epoch + 1} were left "
+                  "out: their loss was no finite number")
+        try:
+            with enough_memory(next_predict_batch_size(config)), stop.at_once():
+                scores, progress.thresholds = validate(averaged, val_loader, criterion, precision,
+                                                       config.flips, config.tile)
+        except Stopped:  # the validation begins anew with --resume
+            save()
+            stop.saved()
+        progress.history.append({
             "epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": mean_loss,
-            **scores, "images_per_second": steps_per_epoch * len(images) / train_seconds,
-            "seconds": time.perf_counter() - start, **sampler.statistics()})
-        save(history, thresholds)
+            **scores, "images_per_second": speed, "seconds": time.perf_counter() - start,
+            **sampler.statistics()})
+        progress.within_epoch = {}
+        save()
         print(f"epoch {epoch + 1}/{config.epochs}  train loss {mean_loss:.3f}  val loss "
               f"{scores['val_loss']:.3f}  {'  '.join(describe_scores(scores))}  "
-              f"{history[-1]['images_per_second']:.0f} images/s")
+              f"{speed:.0f} images/s")
+        stop.saved()
+
+
+def check_loss(bad_steps, last_bad, epoch: int, sampler, train_loader, config: Config) -> None:
+    """Stop where more steps of the epoch had to be left out than may be, and name the photos."""
+    if int(bad_steps) <= config.skip_bad_steps:
+        return
+    step, photos = int(last_bad), ""
+    if not config.overfit_one_batch:
+        places = sampler.draws()[0][step * sampler.batch_size:][:sampler.batch_size]
+        dataset = train_loader.dataset
+        names = [dataset.manifest[int(dataset.indices[place])].image for place in places]
+        photos = (f" The photos of this step: {', '.join(names[:8])}"
+                  + (f" and {len(names) - 8} more." if len(names) > 8 else "."))
+    raise InputError(
+        f"epoch {epoch + 1}, step {step + 1}: the loss or its gradient is no finite number; the "
+        f"weights were kept as they were.{photos} Lower learning_rate, set precision: fp32, or "
+        f"leave out a few such steps of an epoch with skip_bad_steps: {int(bad_steps)} and "
+        "--resume")
 
 
 @torch.no_grad()
-def validate(net, loader, criterion, precision: Precision, num_classes: int, flips: bool,
-             tile: int) -> tuple[dict, dict | None]:
+def validate(net, loader, criterion, precision: Precision, flips: bool, tile: int,
+             ) -> tuple[dict, dict | None]:
     """Loss and scores on the validation photos, whole, at network size; and thresholds of the
     confidence, see metrics.recall_thresholds. One class: a regression."""
-    device = net.mean.device
+    device, num_classes = net.mean.device, net.arguments["num_classes"]
     matrix, total, weight = ConfusionMatrix(num_classes, device), 0.0, 0.0
     errors = RegressionErrors()
     confidences = []  # of the photos with an animal
@@ -571,6 +648,13 @@ def losses_of(config: Config, data: Data, rows: np.ndarray, device: torch.device
                                       prediction.photo.target[None].to(device))
             losses[index] = float((total / weight).sum())
     return np.array([losses[row] for row in rows.tolist()])
+
+
+def publish(run: Path, content: dict) -> None:
+    """Write for people what a checkpoint tells: log.csv, curves.png, the model's card."""
+    write_log(run / "log.csv", content["history"])
+    write_curves(run / "log.csv", run / "curves.png")
+    write_model_card(run, content)
 
 
 def show_difficulty(run: Path, data: Data, difficulty: np.ndarray, sampler: CurriculumSampler,

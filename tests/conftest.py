@@ -20,7 +20,7 @@ from camera_trapinator.manifest import Class, Row, write_classes, write_manifest
 from camera_trapinator.model import UNet
 from camera_trapinator.photos import write_mask
 from camera_trapinator.sampler import CurriculumSampler
-from camera_trapinator.utils import ROOT, Precision
+from camera_trapinator.utils import ROOT, Precision, Stop
 
 CLASSES = [Class("background", (0, 0, 0)), Class("fox", (230, 120, 20)),
            Class("snow hare", (80, 160, 255))]
@@ -138,7 +138,9 @@ def fit_once(train, teacher=None, photos: int = 2, ignored: Callable = lambda ma
         patch.setattr(train, "validate", lambda *_: (scores, None))
         train.fit(student, student, student, teacher, [(images, masks, None)], None,
                   CurriculumSampler(photos, photos, 0), build_criterion(config.loss),
-                  torch.optim.SGD([{"params": student.parameters(), "rate": 1.0}], 0.1),
+                  torch.optim.SGD([{"params": student.parameters(), "rate": 1.0}], 0.1,
+                                  fused=True),
                   torch.amp.GradScaler("cpu", enabled=False),
-                  Precision("fp32", torch.float32, False, False), config, 3, [], lambda *_: None)
+                  Precision("fp32", torch.float32, False, False), config, train.Progress(),
+                  lambda: None, Stop())
     return student

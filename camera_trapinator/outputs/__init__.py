@@ -36,6 +36,7 @@ has no blob. Faint parts decide neither. A photo that could not be predicted is 
 not.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -43,7 +44,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -52,7 +52,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from .. import InputError
+from .. import InputError, written_whole
 from ..photos import decode_rle, encode_rle, palette, read_photo, resize_mask
 
 FORMAT = "camera_trapinator predictions 2"
@@ -277,7 +277,7 @@ class RecordFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             end = self._read(path, info)
-        self._file = open(path, "ab")  # noqa: SIM115 (closed by `close`)
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
         self._file.truncate(end)
         if not end:
             self._write(info)
@@ -305,8 +305,13 @@ class RecordFile:
         self._write(record)
 
     def _write(self, content: dict) -> None:
-        self._file.write(_as_line(content))
-        self._file.flush()
+        line = _as_line(content)
+        try:
+            if self._file.write(line) < len(line):  # the rest does not fit; a torn line is cut off
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            error.filename = self._file.name
+            raise
 
     def close(self) -> None:
         self._file.close()
@@ -455,23 +460,6 @@ def write_pictures(records: Iterable[dict], photos_root: str | Path, folder: str
 
     for _ in in_threads(write, records, AHEAD):
         pass
-
-
-@contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved there when the block ends without an error.
-
-    So nobody ever takes half a file for a whole one. Missing folders are made.
-    """
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.unlink(missing_ok=True)  # left by a kill, or a link to somewhere else
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # ------------------------------------------------------- drawing, for overlays and sheets

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import written_whole
 from ..photos import encode_rle, resize_mask
-from . import mask_of, parts_of, read_records, written_whole
+from . import mask_of, parts_of, read_records
 
 
 def write_coco(records_path: str | Path, path: str | Path, results_path: str | Path) -> None:

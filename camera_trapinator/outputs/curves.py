@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import InputError
-from . import written_whole
+from .. import InputError, written_whole
 
 PANELS = [  # title, ends of the y axis (None: as the numbers are), column and label of each line
     ("loss", None, [("train_loss", "training"), ("val_loss", "validation")]),

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from . import read_records, written_whole
+from .. import written_whole
+from . import read_records
 from .coco import blob_masks
 
 DETECTOR = ("animal", "person", "human", "vehicle")  # what detectors call their classes

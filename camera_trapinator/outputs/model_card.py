@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from . import written_whole
+from .. import written_whole
 
 CITE = """Please cite Camera Trapinator (`CITATION.cff`) and Ronneberger, Fischer and Brox 2015,
 U-Net: Convolutional Networks for Biomedical Image Segmentation,

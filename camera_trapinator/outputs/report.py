@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .. import IGNORE, InputError
+from .. import IGNORE, InputError, written_whole
 from ..manifest import BACKGROUND
 from ..photos import palette, read_mask, read_photo, resize_mask
-from . import classes_of, is_empty, mask_of, presence, read_records, visible, written_whole
+from . import classes_of, is_empty, mask_of, presence, read_records, visible
 
 GALLERY = 5000  # photos at most: a page of some 40 MB
 THUMBNAIL = 240  # pixels of its long side

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from . import is_empty, presence, read_records, written_whole
+from .. import written_whole
+from . import is_empty, presence, read_records
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell that is run begins with (OWASP)
 

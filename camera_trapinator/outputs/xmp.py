@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from . import is_empty, output_path, presence, read_records, written_whole
+from .. import written_whole
+from . import is_empty, output_path, presence, read_records
 
 ROOT_KEYWORD = "camera trap"  # above the species in the tree of keywords
 EMPTY = "empty"
