@@ -154,7 +154,7 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
         return mask
     rows, columns = (_between(found.any(dim=1 - axis), size[axis]) for axis in (0, 1))
     part = mask[rows.pixels, columns.pixels]
-    strip = max(1, 2**22 // max(1, part.shape[1]))  # rows at a time
+    strip = max(1, 2**20 // max(1, part.shape[1]))  # rows at a time
     for top in range(0, len(part), strip):
         here, best = slice(top, top + strip), None
         for index, plane in enumerate(logits):

@@ -11,8 +11,10 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -30,7 +32,10 @@ RUNS = Path(os.environ.get("CAMERA_TRAPINATOR_RUNS", ROOT / "cnn_states")).resol
 
 STOPPED = 75  # exit code of a run that was stopped and can go on (EX_TEMPFAIL of sysexits.h)
 
+CONNECTION_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe",
+                   "remote process exited")  # what torch.distributed says
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+ASK_EACH_OTHER = 10  # steps after which processes agree on whether to stop
 FAR = 2**30  # a place in a file that is locked, behind all that is written there
 
 
@@ -60,6 +65,12 @@ def exit_on_bad_input() -> Iterator[None]:
         print(f"error: {error.filename or 'a file'}: cannot be written ({error.strerror}); make "
               "room there, or name another folder. What is done is kept: the same command goes on "
               "(train.py: with --resume)", file=sys.stderr)
+        sys.exit(2)
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in CONNECTION_LOST):
+            raise
+        print("error: another process of this training has ended; see its message",
+              file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -133,8 +144,9 @@ class Stop:
     SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
                if hasattr(signal, name)]  # Windows has no SIGUSR1
 
-    def __init__(self, minutes: float = 0):
+    def __init__(self, minutes: float = 0, processes: "Processes | None" = None):
         self.asked, self.minutes = False, minutes  # between two checkpoints; 0 = none in between
+        self.processes = processes or Processes()
         self._impatient, self._saved = False, time.monotonic()
 
     def __enter__(self) -> "Stop":
@@ -153,15 +165,21 @@ class Stop:
         if self._impatient:
             raise Stopped
 
-    def due(self) -> bool:
-        """Whether it is time to write a checkpoint."""
-        return self.asked or 0 < 60 * self.minutes <= time.monotonic() - self._saved
+    def due(self, step: int = 0) -> bool:
+        """Whether it is time to write a checkpoint: after the same step in all processes, which
+        therefore ask each other now and then."""
+        if self.processes.size > 1 and step % ASK_EACH_OTHER:
+            return False
+        over = 0 < 60 * self.minutes <= time.monotonic() - self._saved
+        self.asked, over = self.processes.any(self.asked, over)
+        return self.asked or over
 
     def saved(self) -> None:
         """A checkpoint is written: leave with the exit code STOPPED if somebody wants that."""
         self._saved = time.monotonic()
         if self.asked:
-            print("stopped; the same command with --resume goes on", file=sys.stderr)
+            if self.processes.leads:
+                print("stopped; the same command with --resume goes on", file=sys.stderr)
             sys.exit(STOPPED)
 
     @contextmanager
@@ -189,6 +207,100 @@ def end_readers() -> None:
         if hasattr(signal, "SIGCHLD"):
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch calls it an error
         child.kill()
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes that train one network, each on its part of every batch; one alone as well.
+    torchrun starts them and tells each its `rank` among them."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes and prints."""
+        return self.rank == 0
+
+    def sum(self, values: "torch.Tensor") -> "torch.Tensor":
+        """A tensor summed over all processes; of any shape, the same in all of them."""
+        if self.size == 1:
+            return values
+        from torch import distributed
+
+        summed = values.to(self._device(), copy=True)
+        distributed.all_reduce(summed)
+        return summed.to(values.device)
+
+    def any(self, *wishes: bool) -> list[bool]:
+        """For each wish, whether any process has it. Waits for all of them."""
+        if self.size == 1:
+            return list(wishes)
+        import torch
+
+        return (self.sum(torch.tensor(wishes, dtype=torch.int32)) > 0).tolist()
+
+    def gathered(self, items: list) -> list:
+        """The items of all processes: plain Python values."""
+        if self.size == 1:
+            return items
+        from torch import distributed
+
+        lists = [None] * self.size
+        distributed.all_gather_object(lists, items)
+        return [item for part in lists for item in part]
+
+    def as_first(self, tensors: "Iterable[torch.Tensor]") -> None:
+        """Give tensors the values that they have in the first process."""
+        if self.size > 1:
+            from torch import distributed
+
+            for tensor in tensors:
+                first = tensor.to(self._device(), copy=True)
+                distributed.broadcast(first, src=0)
+                tensor.copy_(first)
+
+    def shared(self, net: "torch.nn.Module") -> "torch.nn.Module":
+        """What a training step calls so that all processes get the sum of their gradients, divided
+        by their number. Made anew when other weights learn."""
+        if self.size == 1:
+            return net
+        from torch.nn.parallel import DistributedDataParallel
+
+        return DistributedDataParallel(net, gradient_as_bucket_view=True)
+
+    def _device(self) -> str:
+        """Where the processes can exchange tensors."""
+        from torch import distributed
+
+        return "cuda" if distributed.get_backend() == "nccl" else "cpu"
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """The first process does what is inside, then the others, who find its files; none leaves
+        before all have."""
+        if not self.leads:
+            self.any()
+        yield
+        if self.leads:
+            self.any()
+        self.any()
+
+
+def join_processes(device: "torch.device") -> Processes:
+    """The processes that torchrun has started; or this one alone."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return Processes()
+    from torch import distributed
+
+    # Long, because the first process may check millions of photos while the others wait; torchrun
+    # ends them all if one fails.
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo",
+                                   timeout=timedelta(hours=6))
+    processes = Processes(distributed.get_rank(), distributed.get_world_size())
+    if not processes.leads:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
+    return processes
 
 
 def next_predict_batch_size(config) -> str:
@@ -234,9 +346,13 @@ def choose_device(name: str = "auto") -> "torch.device":
     if name == "auto":
         name = ("cuda" if torch.cuda.is_available()
                 else "mps" if torch.backends.mps.is_available() else "cpu")
+    if name == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun: a GPU for each process
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)  # a device that is named but not there fails here
+        if device.index is not None and device.type == "cuda":
+            torch.cuda.set_device(device)
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"device: {name} cannot be used here ({reason}); take auto") from None

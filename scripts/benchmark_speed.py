@@ -50,6 +50,7 @@ from camera_trapinator.sampler import CurriculumSampler
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import (
     ROOT,
+    Processes,
     Stop,
     choose_device,
     choose_precision,
@@ -243,7 +244,7 @@ def step(_: Path) -> list[Measured]:
             fit(net, net, net, None, [(images, masks, None)] * 2, validation,
                 CurriculumSampler(BATCH, BATCH, 0), criterion, optimizer,
                 torch.amp.GradScaler(device.type, enabled=precision.scaler), precision, config,
-                progress, lambda: None, Stop())
+                progress, lambda: None, Stop(), Processes())
         speeds.append(progress.history[0]["images_per_second"])
 
     def plain_learns(_) -> None:

@@ -97,6 +97,7 @@ from camera_trapinator.utils import (
     ROOT,
     RUNS,
     Precision,
+    Processes,
     Stop,
     Stopped,
     cache_path,
@@ -109,10 +110,12 @@ from camera_trapinator.utils import (
     find_config,
     here_or_below_root,
     ignore_stop,
+    join_processes,
     next_predict_batch_size,
     only_one,
     peak_memory,
     seed_everything,
+    to_numpy,
 )
 
 AUGMENTATION = ("crop_size", "scale_range", "animal_crops", "flip", "brightness", "contrast",
@@ -140,10 +143,14 @@ def main(arguments: argparse.Namespace) -> None:
         config = dataclasses.replace(config, cache="none")  # every photo is read once
         RUNS.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".dry_run_", dir=RUNS) as folder:
-            train(config, Path(folder) / name, state=None)
+            train(config, Path(folder) / name, None, choose_device(config.device), Processes())
         return
-    with only_one(RUNS / name):
-        train(config, RUNS / name, find_state(RUNS / name, config, arguments.resume))
+    device = choose_device(config.device)
+    processes = join_processes(device)
+    with only_one(RUNS / name) if processes.leads else nullcontext():
+        with processes.first_alone():
+            state = find_state(RUNS / name, config, arguments.resume)
+        train(config, RUNS / name, state, device, processes)
 
 
 @dataclass
@@ -176,21 +183,24 @@ class Progress:
     # `step` (how many are done), `loss` (their sum), `bad_steps` (left out) and `seconds`
 
 
-def train(config: Config, run: Path, state: dict | None) -> None:
+def train(config: Config, run: Path, state: dict | None, device: torch.device,
+          processes: Processes) -> None:
     """From the config to a trained network in the folder `run`; `state` is what it goes on from."""
-    data = read_data(config, run)
+    with processes.first_alone():
+        data = read_data(config, run)
 
-    # The device, and the precision that it computes fastest in.
-    device = choose_device(config.device)
+    # The precision that the device computes fastest in.
     precision = choose_precision(device, config.precision)
     seed_everything(config.seed, config.deterministic)
 
     # How hard the training photos are, if the easy ones come first; a resumed run knows it.
     difficulty = None
     if config.start_fraction < 1:
-        difficulty = (find_difficulty(config, data, device, precision) if state is None else
-                      read_difficulty(run / "difficulty.csv", [data.manifest[row].image
-                                                               for row in data.train_rows]))
+        with processes.first_alone():
+            difficulty = (find_difficulty(config, data, device, precision) if state is None else
+                          read_difficulty(run / "difficulty.csv", [data.manifest[row].image
+                                                                   for row in data.train_rows]))
+        processes.as_first([torch.from_numpy(difficulty)])
 
     # The model, the criterion and the optimizer.
     net = build_model(**model_arguments(config, len(data.classes)))
@@ -218,7 +228,7 @@ def train(config: Config, run: Path, state: dict | None) -> None:
             averaged.load_state_dict(state["model"])
 
     # The data loaders: training photos at random and augmented, validation photos as they are.
-    train_set, val_set, sampler = make_sets(config, data, difficulty)
+    train_set, val_set, sampler = make_sets(config, data, difficulty, processes)
     num_workers = plan_workers(config, net, train_set, sampler, precision)
     # A generator of their own keeps the loaders from drawing on the global one.
     workers = {"num_workers": num_workers, "pin_memory": device.type == "cuda",
@@ -242,12 +252,12 @@ def train(config: Config, run: Path, state: dict | None) -> None:
         config = dataclasses.replace(config, epochs=2)
     model = compiled(net, config, precision) if config.compile else net
 
-    run.mkdir(parents=True, exist_ok=True)
-    for name, text in (("config.yaml", config_text(config)), ("git.txt", git_state())):
-        with written_whole(run / name) as path:
-            path.write_text(text, encoding="utf-8")
-    write_splits(run / "splits.csv", data.manifest, data.splits)
-    write_strips(run / "strips.csv", data.strips)
+    if processes.leads:
+        for name, text in (("config.yaml", config_text(config)), ("git.txt", git_state())):
+            with written_whole(run / name) as path:
+                path.write_text(text, encoding="utf-8")
+        write_splits(run / "splits.csv", data.manifest, data.splits)
+        write_strips(run / "strips.csv", data.strips)
     print(f"device      {describe_device(device, precision)}")
     print(f"photos      {describe_splits(config, data)}")
     if config.strips != "none":
@@ -255,7 +265,8 @@ def train(config: Config, run: Path, state: dict | None) -> None:
     print(f"classes     {', '.join(data.names)}" if not data.values else
           f"quantity    {config.quantity}: {describe_values(data.values)}")
     if difficulty is not None:
-        show_difficulty(run, data, difficulty, sampler)
+        if processes.leads:
+            show_difficulty(run, data, difficulty, sampler)
         print(f"curriculum  {(sampler.entry == 0).sum()} photos in epoch 1, all "
               f"from epoch {config.curriculum_epochs + 1} on; see difficulty.jpg in the run")
     parameters = sum(parameter.numel() for parameter in net.parameters())
@@ -263,6 +274,8 @@ def train(config: Config, run: Path, state: dict | None) -> None:
 
     def save() -> None:
         """Write all that a run is: last.pt; after an epoch best.pt, log.csv, curves, the card."""
+        if not processes.leads:
+            return
         content = {
             "model_arguments": net.arguments, "model": averaged.state_dict(),
             "training": net.state_dict() if config.ema else None,
@@ -279,15 +292,15 @@ def train(config: Config, run: Path, state: dict | None) -> None:
         if not progress.within_epoch:
             publish(run, content)
 
-    if progress.history:  # a kill may have come between last.pt and these
+    if progress.history and processes.leads:  # a kill may have come between last.pt and these
         publish(run, state)
     # What learns one batch by heart, or tries everything once, is done in a minute.
     short = config.overfit_one_batch or config.dry_run
-    stop = Stop(0 if short else config.checkpoint_minutes)
+    stop = Stop(0 if short else config.checkpoint_minutes, processes)
     with enough_memory(next_batch_size(config)), nullcontext() if short else stop:
         print(f"run         {run}")
         fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer,
-            scaler, precision, config, progress, save, stop)
+            scaler, precision, config, progress, save, stop, processes)
     if config.dry_run:
         saved = load_checkpoint(run / "last.pt", device)  # what was written can be read again
         again = build_model(**saved["model_arguments"])
@@ -348,7 +361,7 @@ def read_data(config: Config, run: Path) -> Data:
     return data
 
 
-def make_sets(config: Config, data: Data, difficulty: np.ndarray | None,
+def make_sets(config: Config, data: Data, difficulty: np.ndarray | None, processes: Processes,
               ) -> tuple[CameraTrapDataset, PredictionDataset, CurriculumSampler]:
     """The photos to learn from and to validate on, and which of the former come when."""
     transform = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
@@ -356,10 +369,12 @@ def make_sets(config: Config, data: Data, difficulty: np.ndarray | None,
         transform = partial(zoom_and_crop, crop_size=config.crop_size, zoom=1.0, centred=True)
     how = {"working_scale": config.working_scale, "strips": data.strips,
            "target_scale": config.target_scale if data.values else None,
-           "cache": make_cache(config, data)}
+           "cache": make_cache(config, data, processes.size)}
     train_set = CameraTrapDataset(data.manifest, data.root, transform=transform,
                                   indices=data.train_rows, **how)
-    val_set = PredictionDataset(data.manifest, data.root, indices=data.val_rows, **how)
+    # Each photo is validated by one process, so that none counts twice.
+    val_set = PredictionDataset(data.manifest, data.root,
+                                indices=data.val_rows[processes.rank::processes.size], **how)
     shares = data.shares[data.train_rows]
     focus = np.array([FOCUS[word.lower()] for word in data.manifest.column("focus")])
     sampler = CurriculumSampler(
@@ -367,18 +382,20 @@ def make_sets(config: Config, data: Data, difficulty: np.ndarray | None,
         weights=balanced_weights(shares, config.balance), empty=~shares[:, 1:].any(axis=1),
         empty_fraction=config.empty_fraction, difficulty=difficulty,
         focus=focus[data.train_rows], start_fraction=config.start_fraction,
-        curriculum_epochs=config.curriculum_epochs)
+        curriculum_epochs=config.curriculum_epochs, rank=processes.rank,
+        world_size=processes.size)
     return train_set, val_set, sampler
 
 
-def make_cache(config: Config, data: Data) -> Cache | None:
+def make_cache(config: Config, data: Data, processes: int) -> Cache | None:
     """Where decoded photos are kept, as the knobs `cache` and `cache_gb` want it."""
     rows = np.union1d(data.train_rows, data.val_rows)
     path = None
     if config.cache == "disk":  # other runs may train on other rows
         rows = np.arange(len(data.manifest))
         path = cache_path(data.root, f"{config.manifest} {config.working_scale}")
-    cache = open_cache(config.cache, rows, config.working_scale, 1e9 * config.cache_gb,
+    most = 1e9 * config.cache_gb / (processes if config.cache == "ram" else 1)  # to each its own
+    cache = open_cache(config.cache, rows, config.working_scale, most,
                        target_bytes=4 if data.values else 1, path=path)
     if cache is not None and len(cache) < len(rows):
         print(f"cache       room for {len(cache)} of {len(rows)} photos; cache_gb: "
@@ -435,13 +452,14 @@ def first_draws(sampler: CurriculumSampler) -> list[tuple[int, int]]:
 
 
 def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criterion, optimizer,
-        scaler, precision: Precision, config: Config, progress: Progress, save, stop: Stop) -> None:
+        scaler, precision: Precision, config: Config, progress: Progress, save, stop: Stop,
+        processes: Processes) -> None:
     """Train from where `progress` is to the last epoch; the only training loop there is.
 
     `net` learns, `model` is what the training step calls (the same, or compiled); `averaged` is
     validated and saved: the running mean of the weights of `net`, or `net` itself. `teacher` is a
     trained network whose predictions are learned too, or None. `save` is called after each epoch,
-    and when `stop` wants it.
+    and when `stop` wants it. Of each batch, these `processes` learn a part each.
     """
     distillation = Distillation(config.temperature)
     device = net.mean.device
@@ -458,6 +476,8 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
         if config.encoder != "none":
             frozen = epoch < config.freeze_encoder
             net.hold_encoder(ALL if frozen else config.freeze_levels, config.freeze_norm)
+        if epoch in (len(progress.history), config.freeze_encoder):
+            learner = processes.shared(model)
         bar = tqdm(train_loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch",
                    initial=first["step"], total=steps_per_epoch, leave=False, dynamic_ncols=True,
                    disable=None)  # no bar in a log file
@@ -473,16 +493,20 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
 
             # The loss of a batch is a sum over the sum of the pixels' weights. So the batch can be
             # worked off in parts, which takes less memory: the gradients of all parts add up.
-            weight = criterion.weigh(masks)
-            advice_weight = distillation.weigh(masks) if teacher else None
+            # So it can be shared among processes: what is summed is summed over all of them.
+            weight = processes.sum(criterion.weigh(masks))
+            advice_weight = processes.sum(distillation.weigh(masks)) if teacher else None
             at_once = config.micro_batch_size or len(images)
             statistics = [values.clone() for values in net.buffers()]
             step_loss = torch.zeros((), device=device)
             optimizer.zero_grad()
-            for part, part_masks in zip(images.split(at_once), masks.split(at_once), strict=True):
+            parts = list(zip(images.split(at_once), masks.split(at_once), strict=True))
+            for number, (part, part_masks) in enumerate(parts, start=1):
+                if processes.size > 1:  # gradients are exchanged once, with the last part
+                    learner.require_backward_grad_sync = number == len(parts)
                 # Forward: what does the network say, and how wrong is it?
                 with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
-                    pred = model(part)  # (N, C, H, W)
+                    pred = learner(part)  # (N, C, H, W)
                     advice = teacher(part).detach() if teacher else None  # no gradient goes there
                 loss = (criterion.total(pred, part_masks) / weight).sum()
                 if teacher:  # how far is it from what a larger network says?
@@ -490,10 +514,10 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
                     loss = loss.lerp(distance, config.teacher_share)
 
                 # Backward: how does each weight have to change? (Never twice for one forward pass.)
-                scaler.scale(loss).backward()
+                scaler.scale(loss * processes.size).backward()
                 step_loss += loss.detach()  # without detach() every graph would stay in memory
 
-            norm = step_loss
+            norm = step_loss = processes.sum(step_loss)
             if config.gradient_clip:
                 scaler.unscale_(optimizer)
                 norm = torch.nn.utils.clip_grad_norm_(net.parameters(), config.gradient_clip)
@@ -518,7 +542,7 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
                 speed = (step + 1) * sampler.batch_size / (time.perf_counter() - start)
                 bar.set_postfix_str(f"loss {float(train_loss) / (step + 1):.3f}, "
                                     f"{speed:.0f} images/s")
-            if (due := stop.due()) or step + 1 == steps_per_epoch:
+            if (due := stop.due(step)) or step + 1 == steps_per_epoch:
                 check_loss(bad_steps, last_bad, epoch, sampler, train_loader, config)
                 progress.within_epoch = {
                     "step": step + 1, "loss": float(train_loss), "bad_steps": int(bad_steps),
@@ -535,8 +559,9 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
                   "out: their loss was no finite number")
         try:
             with enough_memory(next_predict_batch_size(config)), stop.at_once():
+                processes.as_first(averaged.buffers())  # each has normalised its own photos
                 scores, progress.thresholds = validate(averaged, val_loader, criterion, precision,
-                                                       config.flips, config.tile)
+                                                       config.flips, config.tile, processes)
         except Stopped:  # the validation begins anew with --resume
             save()
             stop.saved()
@@ -572,11 +597,12 @@ def check_loss(bad_steps, last_bad, epoch: int, sampler, train_loader, config: C
 
 @torch.no_grad()
 def validate(net, loader, criterion, precision: Precision, flips: bool, tile: int,
-             ) -> tuple[dict, dict | None]:
+             processes: Processes) -> tuple[dict, dict | None]:
     """Loss and scores on the validation photos, whole, at network size; and thresholds of the
     confidence, see metrics.recall_thresholds. One class: a regression."""
     device, num_classes = net.mean.device, net.arguments["num_classes"]
-    matrix, total, weight = ConfusionMatrix(num_classes, device), 0.0, 0.0
+    matrix = ConfusionMatrix(num_classes, device)
+    sums = torch.zeros(2, 2, device=device)  # of the loss and its weight; for up to two losses
     errors = RegressionErrors()
     confidences = []  # of the photos with an animal
     with closing(net.predict(loader, precision.dtype, flips, tile)) as predictions:
@@ -585,17 +611,24 @@ def validate(net, loader, criterion, precision: Precision, flips: bool, tile: in
                 raise InputError(f"{loader.dataset.manifest[prediction.photo.index].image}: "
                                  f"{prediction.photo.failure}")
             truth = prediction.photo.target.to(device)
-            photo_total, photo_weight = criterion(prediction.logits[None], truth[None])
-            total, weight = total + photo_total, weight + photo_weight
+            for row, value in zip(sums, criterion(prediction.logits[None], truth[None]),
+                                  strict=True):
+                row[:len(value)] += value
             if num_classes == 1:
                 errors.update(truth, prediction.logits[0])
                 continue
             matrix.update(truth, prediction.logits.argmax(dim=0))
             if ((truth > 0) & (truth != IGNORE)).any():
-                confidences.append(smoothed(prediction.foreground()).max())
+                confidences.append(float(smoothed(prediction.foreground()).max()))
+    # Exact sums over all processes, whose photos are all different.
+    total, weight = processes.sum(sums)
+    matrix.counts = processes.sum(matrix.counts)
+    errors.sums = to_numpy(processes.sum(torch.from_numpy(errors.sums)))
+    confidences = processes.gathered(confidences)
     scores = errors.scores() if num_classes == 1 else {
         "mean_iou": matrix.mean_iou(), "foreground_iou": matrix.foreground_iou()}
-    return {"val_loss": float((total / weight).sum()), **scores}, recall_thresholds(confidences)
+    loss = float((total / weight.clamp(min=1e-6)).sum())
+    return {"val_loss": loss, **scores}, recall_thresholds(confidences)
 
 
 def find_difficulty(config: Config, data: Data, device: torch.device,

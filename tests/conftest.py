@@ -20,7 +20,7 @@ from camera_trapinator.manifest import Class, Row, write_classes, write_manifest
 from camera_trapinator.model import UNet
 from camera_trapinator.photos import write_mask
 from camera_trapinator.sampler import CurriculumSampler
-from camera_trapinator.utils import ROOT, Precision, Stop
+from camera_trapinator.utils import ROOT, Precision, Processes, Stop
 
 CLASSES = [Class("background", (0, 0, 0)), Class("fox", (230, 120, 20)),
            Class("snow hare", (80, 160, 255))]
@@ -142,5 +142,5 @@ def fit_once(train, teacher=None, photos: int = 2, ignored: Callable = lambda ma
                                   fused=True),
                   torch.amp.GradScaler("cpu", enabled=False),
                   Precision("fp32", torch.float32, False, False), config, train.Progress(),
-                  lambda: None, Stop())
+                  lambda: None, Stop(), Processes())
     return student

@@ -45,8 +45,8 @@ def photos_of(run, split):
 
 
 def run_folders(runs):
-    """What is in the folder of runs, but for the memory of checked masks."""
-    return {path.name for path in runs.iterdir()} - {".checked"} if runs.exists() else set()
+    """The runs: not the memory of checked masks, nor locks."""
+    return {path.name for path in runs.glob("[!.]*")}
 
 
 # ----------------------------------------------------------------------------------- workers

@@ -102,7 +102,8 @@ def failure_record(file: str, failure: str, *, location: str = "", datetime: str
 
 def smoothed(foreground: np.ndarray) -> np.ndarray:
     """Mean of the 5 x 5 pixels around each one: a lonely pixel is no animal. float32 (h, w)."""
-    return ndimage.uniform_filter(np.asarray(foreground, np.float32), 5, mode="nearest")
+    copy = np.array(foreground, np.float32)  # is written over: of a large photo two are too many
+    return ndimage.uniform_filter(copy, 5, output=copy, mode="nearest")
 
 
 class Maps(NamedTuple):

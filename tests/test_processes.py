@@ -1,0 +1,106 @@
+"""Several processes, started by torchrun, train one network as one process does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CLASSES, QUICK, make_data
+from test_interruptions import all_of
+
+from camera_trapinator.checkpoint import load_checkpoint
+from camera_trapinator.photos import read_mask, write_mask
+from camera_trapinator.utils import ROOT
+
+KNOBS = [*QUICK, "epochs=3", "norm=none", "precision=fp32", "loss=cross_entropy_dice"]
+
+
+def torchrun(number, data_root, runs, run, *knobs, wait=True):
+    """train.py with so many processes of one thread each; the result, or the process."""
+    runs.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(number),
+               "--standalone", "--", "scripts/train.py", "--config", "configs/unet.yaml", "--run",
+               run, f"data_root={data_root}", *KNOBS, *knobs]
+    with open(runs / f"{run}.txt", "w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(runs), CUDA_VISIBLE_DEVICES="",
+                     PYTHONUNBUFFERED="1", OMP_NUM_THREADS="1"))
+    if not wait:
+        return process
+    assert process.wait(150) == 0, (runs / f"{run}.txt").read_text()
+    return load_checkpoint(runs / run / "last.pt")
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """A data root of an odd number of photos, in which large parts of some masks are ignored."""
+    root = make_data(tmp_path_factory.mktemp("uneven"), locations=5, photos=5)
+    for number, path in enumerate(sorted((root / "masks").rglob("*.png"))):
+        mask = read_mask(path)
+        mask[:, :[0, 40, 60][number % 3]] = 255
+        write_mask(path, mask, [colour for _, colour in CLASSES])
+    return root
+
+
+@pytest.mark.parametrize("knobs", [[], ["micro_batch_size=1", "optimizer=adamw", "ema=0.5",
+                                        "learning_rate=0.002", "gradient_clip=0"]])
+def test_one_two_and_four_processes_learn_the_same(uneven, tmp_path, knobs):
+    one, two, four = (torchrun(number, uneven, tmp_path, f"of{number}", *knobs)
+                      for number in (1, 2, 4))
+    for other in (two, four):
+        for row, same in zip(one["history"], other["history"], strict=True):
+            assert same["train_loss"] == pytest.approx(row["train_loss"], rel=1e-4)
+            assert same["val_loss"] == pytest.approx(row["val_loss"], rel=1e-4)
+            assert same["distinct"] == row["distinct"]
+        for name, weights in one["model"].items():
+            assert np.allclose(weights, other["model"][name], rtol=1e-2, atol=1e-4), name
+    assert one["history"][0]["train_loss"] > one["history"][-1]["train_loss"] > 0
+
+
+def test_the_scores_of_one_checkpoint_are_the_same_to_the_last_pixel(uneven, tmp_path):
+    rows = [torchrun(number, uneven, tmp_path, f"of{number}", "learning_rate=0", "epochs=1",
+                     "weight_decay=0", "val_fraction=0.5")["history"][-1] for number in (1, 2, 4)]
+    for name in ("mean_iou", "foreground_iou"):
+        assert rows[0][name] == rows[1][name] == rows[2][name] is not None
+
+
+def test_a_process_that_dies_ends_them_all(uneven, tmp_path):
+    process = torchrun(2, uneven, tmp_path, "run", "epochs=5000", wait=False)
+    log, deadline = tmp_path / "run" / "log.csv", time.monotonic() + 120
+    while not log.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = [int(number) for number in Path(
+        f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        if b"scripts/train.py" in Path(f"/proc/{number}/cmdline").read_bytes()]
+    os.kill(workers[-1], signal.SIGKILL)
+    assert process.wait(90) != 0
+    assert load_checkpoint(tmp_path / "run" / "last.pt")["history"]  # and no run is lost
+
+
+def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, tmp_path):
+    torchrun(2, uneven, tmp_path, "whole", "epochs=24", "norm=batch")
+    process = torchrun(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", wait=False)
+    text, deadline = tmp_path / "broken.txt", time.monotonic() + 120
+    while "epoch 3/" not in text.read_text():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.terminate()  # torchrun hands it on to all
+    assert process.wait(90) != 0
+    assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 24, text.read_text()
+    torchrun(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", "--resume")
+    expected, got = (all_of(tmp_path / run / "last.pt") for run in ("whole", "broken"))
+    assert got == expected
+
+
+def test_a_mistake_is_told_and_no_process_hangs(tmp_path):
+    process = torchrun(2, tmp_path / "nowhere", tmp_path, "run", wait=False)
+    assert process.wait(90) != 0
+    text = (tmp_path / "run.txt").read_text()
+    assert "error: data_root: " in text and "nowhere is no folder" in text
+    assert 'scripts/train.py", line' not in text  # the traceback there is torchrun's own
