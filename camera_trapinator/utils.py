@@ -175,12 +175,17 @@ class Stop:
         return self.asked or over
 
     def saved(self) -> None:
-        """A checkpoint is written: leave with the exit code STOPPED if somebody wants that."""
+        """A checkpoint is written: leave if somebody wants that, in all processes or in none."""
         self._saved = time.monotonic()
+        [self.asked] = self.processes.any(self.asked)
         if self.asked:
-            if self.processes.leads:
-                print("stopped; the same command with --resume goes on", file=sys.stderr)
-            sys.exit(STOPPED)
+            self.leave()
+
+    def leave(self) -> None:
+        """End this process with the exit code STOPPED."""
+        if self.processes.leads:
+            print("stopped; the same command with --resume goes on", file=sys.stderr)
+        sys.exit(STOPPED)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -464,7 +464,8 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
     distillation = Distillation(config.temperature)
     device = net.mean.device
     steps_per_epoch = len(train_loader)
-    for epoch in range(len(progress.history), config.epochs):
+    first_epoch = len(progress.history)
+    for epoch in range(first_epoch, config.epochs):
         # A resumed run begins where it was stopped, maybe in the middle of an epoch.
         first = {"step": 0, "loss": 0.0, "bad_steps": 0, "seconds": 0.0, **progress.within_epoch}
         start = time.perf_counter() - first["seconds"]
@@ -476,7 +477,7 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
         if config.encoder != "none":
             frozen = epoch < config.freeze_encoder
             net.hold_encoder(ALL if frozen else config.freeze_levels, config.freeze_norm)
-        if epoch in (len(progress.history), config.freeze_encoder):
+        if epoch in (first_epoch, config.freeze_encoder):
             learner = processes.shared(model)
         bar = tqdm(train_loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch",
                    initial=first["step"], total=steps_per_epoch, leave=False, dynamic_ncols=True,
@@ -564,7 +565,7 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
                                                        config.flips, config.tile, processes)
         except Stopped:  # the validation begins anew with --resume
             save()
-            stop.saved()
+            stop.leave()
         progress.history.append({
             "epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": mean_loss,
             **scores, "images_per_second": speed, "seconds": time.perf_counter() - start,
