@@ -9,8 +9,12 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import accumulate, islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+import numpy as np
 
 from . import InputError, written_whole
 
@@ -20,6 +24,13 @@ SPLITS = ("train", "val", "test", "test_seen")
 FOCUS = {"yes": True, "1": True, "true": True,  # the focus column, in any case of letters
          "": False, "no": False, "0": False, "false": False}
 BACKGROUND = "background"  # in the mask column: checked, nothing there
+
+# Where this finds nothing, in paths of a line each, all are fine; else they are looked at singly.
+DOUBTFUL_PATH = re.compile(r"\\|\.\.|^[/~]|^.:", re.MULTILINE)
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+# Rows that are read together: one by one takes three times as long, and so do thousands, for then
+# Python's garbage collection looks through all objects again and again.
+AT_ONCE = 300
 
 # Folders that a camera makes by itself on its card; the location is the folder above them.
 # Source: MegaDetector ct_utils.image_file_to_camera_folder, and the DCF standard (DCIM/100CANON).
@@ -56,20 +67,20 @@ class TextColumn(Sequence):
     """
 
     def __init__(self, texts: Iterable[str] = ()):
-        self._bytes, self._ends = bytearray(), array("q")
-        for text in texts:
-            self.append(text)
+        self._bytes, self._ends = bytearray(), array("q", [0])
+        self.extend(texts)
 
-    def append(self, text: str) -> None:
-        self._bytes += text.encode()
-        self._ends.append(len(self._bytes))
+    def extend(self, texts: Iterable[str]) -> None:
+        encoded = [text.encode() for text in texts]
+        self._bytes += b"".join(encoded)
+        ends = accumulate(map(len, encoded), initial=self._ends.pop())
+        self._ends.extend(ends)
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._ends) - 1
 
     def __getitem__(self, index: int) -> str:
-        start = self._ends[index - 1] if index else 0
-        return self._bytes[start:self._ends[index]].decode()
+        return self._bytes[self._ends[index]:self._ends[index + 1]].decode()
 
 
 class Manifest(Sequence):
@@ -109,22 +120,55 @@ def read_manifest(path: str | Path) -> Manifest:
     a datetime, difficulty or focus of another form.
     """
     path = Path(path)
-    columns = {name: TextColumn() for name in COLUMNS}
-    seen = set()
-    for line, cells in read_rows(path, "image"):
-        unknown = set(cells) - set(COLUMNS)  # columns of the user's own are welcome
-        row = Row(**{name: (cells[name] or "").strip() for name in cells.keys() - unknown})
-        _check_row(row, f"{path}, line {line}")
-        if row.image in seen:
-            raise InputError(f"{path}, line {line}: image {row.image} stands in the manifest "
-                             "twice; delete one of the rows")
-        seen.add(row.image)
-        row = row._replace(location=row.location or location_of(row.image))
-        for name, text in zip(COLUMNS, row, strict=True):
-            columns[name].append(text)
-    if not seen:
+    rows = read_cells(path, "image")
+    _, header = next(rows)  # columns of the user's own are welcome
+    columns = {name: TextColumn() for name in COLUMNS if name in header or name == "location"}
+    hashes = array("q")  # of the image paths: all paths in a set would cost gigabytes
+    while some := list(islice(rows, AT_ONCE)):
+        lines, cells = zip(*some, strict=True)
+        texts = dict.fromkeys(COLUMNS, [""] * len(some))
+        texts |= {name: list(map(str.strip, column)) for name, column in zip(
+            header, zip(*cells, strict=True), strict=True) if name in COLUMNS}
+        if not _all_fine(texts):
+            for line, row in zip(lines, zip(*texts.values(), strict=True), strict=True):
+                _check_row(Row(*row), f"{path}, line {line}")
+        texts["location"] = [place or location_of(image) for place, image in zip(
+            texts["location"], texts["image"], strict=True)]
+        hashes.extend(map(hash, texts["image"]))
+        for name, column in columns.items():
+            column.extend(texts[name])
+    if not hashes:
         raise InputError(f"{path}: the manifest lists no photo")
+    _refuse_doubles(path, np.array(hashes))
     return Manifest(columns={name: column for name, column in columns.items() if column._bytes})
+
+
+def _all_fine(texts: dict[str, Sequence[str]]) -> bool:
+    """Whether `_check_row` would pass all rows, by a quicker look at whole columns."""
+    try:
+        return (all(texts["image"])
+                and not DOUBTFUL_PATH.search("\n".join([*texts["image"], *set(texts["mask"])]))
+                and set(texts["split"]) <= {"", *SPLITS}
+                and all(TIME.fullmatch(text) and datetime.fromisoformat(text)
+                        for text in texts["datetime"] if text)
+                and all(0 <= float(text) <= 1 for text in set(texts["difficulty"]) if text)
+                and all(text.lower() in FOCUS for text in set(texts["focus"])))
+    except ValueError:
+        return False
+
+
+def _refuse_doubles(path: Path, hashes: np.ndarray) -> None:
+    """Raise InputError if an image stands in the manifest twice."""
+    ordered = np.sort(hashes)
+    doubled = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    seen = set()
+    for line, cells in read_rows(path, "image") if doubled else ():
+        image = cells["image"].strip()
+        if image in seen:
+            raise InputError(f"{path}, line {line}: image {image} stands in the manifest "
+                             "twice; delete one of the rows")
+        if hash(image) in doubled:  # nearly surely a double: others rarely share a hash
+            seen.add(image)
 
 
 def write_manifest(path: str | Path, rows: Iterable[Row]) -> None:
@@ -212,7 +256,12 @@ def location_of(image: str) -> str:
     `ridge/cam3/DCIM/100RECNX/IMG_0001.JPG` -> `ridge/cam3`. A photo in the data root itself, or
     in nothing but camera folders, has the location ".".
     """
-    folders = list(PurePosixPath(image).parent.parts)
+    return _location_of_folder(image.rpartition("/")[0])
+
+
+@lru_cache(maxsize=1000)  # photos of one folder follow each other
+def _location_of_folder(folder: str) -> str:
+    folders = list(PurePosixPath(folder).parts)
     while folders and CAMERA_FOLDER.fullmatch(folders[-1]):
         folders.pop()
     return "/".join(folders) or "."
@@ -245,21 +294,33 @@ def assign_sequences(locations: Sequence[str], datetimes: Sequence[str],
 
 def read_rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, {column: text}) for each row of a CSV file with a header row."""
+    rows = read_cells(path, *needed)
+    _, header = next(rows)
+    for line, cells in rows:
+        yield line, dict(zip(header, cells, strict=True))
+
+
+def read_cells(path: Path, *needed: str) -> Iterator[tuple[int, list[str]]]:
+    """(line number, texts) for each row of a CSV file; the first one is the header, in which the
+    columns `needed` must be."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM
-            reader = csv.DictReader(file, strict=True)
-            header = [name.strip() for name in reader.fieldnames or []]  # `image, mask` happens
-            reader.fieldnames = header
+            reader = csv.reader(file, strict=True)
+            header = [name.strip() for name in next(reader, [])]  # `image, mask` happens
             for name in needed:
                 if name not in header:
                     hint = "; save it with commas, not semicolons" if ";" in "".join(header) else ""
                     raise InputError(f"{path}: no column {name!r} in the header "
-                                     f"({','.join(map(str, header)) or 'empty file'}){hint}")
+                                     f"({','.join(header) or 'empty file'}){hint}")
+            yield reader.line_num, header
+            width = len(header)
             for cells in reader:
-                if None in cells or None in cells.values():
+                if len(cells) != width:
+                    if not cells:  # an empty line
+                        continue
                     raise InputError(f"{path}, line {reader.line_num}: the row has more or fewer "
-                                     f"cells than the header ({len(header)})")
-                if "\0" in "".join(cells.values()):
+                                     f"cells than the header ({width})")
+                if "\0" in "".join(cells):
                     raise InputError(f"{path}, line {reader.line_num}: the row holds NUL bytes; "
                                      "the file is damaged or not UTF-8 text")
                 yield reader.line_num, cells

@@ -98,7 +98,9 @@ def choose_workers(reading: float, computing: float, device: str) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if device == "cpu" and reading < 0.2 * computing:
         return 0
-    return min(max(1, cores - 1), math.ceil(1.25 * reading / computing))
+    # A GPU may be faster than a short trial tells, and photos also have to be handed over to it.
+    margin = 1.25 if device == "cpu" else 2
+    return min(max(1, cores - 1), math.ceil(margin * reading / computing))
 
 
 def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,

@@ -11,7 +11,10 @@ anew.
 decode, loader, step, predict: how many photos a second? Beside ours stand a plain implementation,
 written in the obvious way, and the limit: decoding alone, the rate of the machine's matrix
 products, or the slowest stage of a prediction alone. loader also lists what each augmentation
-costs.
+costs; step measures the networks of other libraries too, where they are installed, and on a GPU
+how much it waits for photos.
+
+index: how long does a manifest of ten million photos take to read, and how much memory?
 
 accuracy: which masks does a model learn to draw in so many minutes? Every model gets the same files
 and the same time: that of its whole training command, from the start of Python to the last weights,
@@ -388,6 +391,7 @@ PARTS = {
     "loader": Part(speed, speed_table, speed_arguments, "photos and masks, as training sees them"),
     "step": Part(speed, speed_table, speed_arguments, "a training step, and the way forward"),
     "predict": Part(speed, speed_table, speed_arguments, "a folder of photos, end to end"),
+    "index": Part(speed, speed_table, speed_arguments, "a manifest of ten million photos"),
     "accuracy": Part(accuracy, accuracy_table, accuracy_arguments,
                      "scores of models that were trained for the same time"),
 }

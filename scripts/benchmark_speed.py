@@ -7,7 +7,10 @@ the median counts: what else the machine does then harms all alike.
 """
 
 import csv
+import dataclasses
 import json
+import math
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -16,7 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stdout
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout, suppress
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -32,7 +36,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from train import AUGMENTATION, Progress, fit  # the only training loop there is
 
-from camera_trapinator import IGNORE
+from camera_trapinator import IGNORE, written_whole
 from camera_trapinator.cache import open_cache
 from camera_trapinator.checkpoint import load_checkpoint, save_checkpoint
 from camera_trapinator.config import Config, config_text
@@ -47,23 +51,27 @@ from camera_trapinator.manifest import Manifest, Row, read_manifest
 from camera_trapinator.model import SegmentationModel, UNet, build_model, fold_norm
 from camera_trapinator.photos import find_photos, read_photo
 from camera_trapinator.sampler import CurriculumSampler
+from camera_trapinator.summary import choose_workers, time_to_read
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import (
     ROOT,
+    Precision,
     Processes,
     Stop,
     choose_device,
     choose_precision,
+    peak_memory,
     seed_everything,
 )
 
 SIDE = 640  # long side, in pixels, at which photos are read here
 SIZES = {"12 megapixels": (4032, 3024), "20 megapixels": (5184, 3888)}
 PHOTOS = 12  # of each size
-CROP = (192, 320)  # height and width of the photos that a step learns from
-BATCH = 4
+CROP, BATCH = (192, 320), 4  # height and width, and number, of the photos of a training step
+GPU_CROP, GPU_BATCH = (512, 512), 16  # the same on a GPU
 NETWORKS = {"U-Net of width 64": {}, "EfficientNet-Lite0": {"encoder": "efficientnet_lite0"}}
 ROUNDS = 3  # in which each way predicts all photos
+ROWS = 10_000_000  # of a large manifest
 
 
 class Measured(NamedTuple):
@@ -218,62 +226,164 @@ def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
     return 2 * size**3 / min(seconds)
 
 
-def step(_: Path) -> list[Measured]:
-    """The U-Net of the paper: a training step, and the way forward alone."""
-    device = choose_device()
-    precision = choose_precision(device)
-    config = Config(epochs=1, batch_size=BATCH, crop_size=CROP)
-    seed_everything(0)
-    images = torch.randint(0, 256, (BATCH, 3, *CROP), dtype=torch.uint8)
-    masks = torch.randint(0, 5, (BATCH, *CROP), dtype=torch.uint8)
-    masks[:, :20] = IGNORE
-    net, plain = (UNet(num_classes=5, working_scale=SIDE, width=64).to(device) for _ in range(2))
-    net.to(memory_format=torch.channels_last)
-    small = Example(0, masks[0, :32, :32], 32, 32, "", False, None)
-    validation = [[(images[:1, :, :32, :32], [small])]]
-    criterion = build_criterion(config.loss).to(device)
-    optimizer = torch.optim.SGD([{"params": net.parameters(), "rate": 1.0}], 0.01, momentum=0.9,
-                                fused=True)
-    plain_optimizer = torch.optim.SGD(plain.parameters(), 0.01, momentum=0.9)
-    plain_criterion = nn.CrossEntropyLoss(ignore_index=IGNORE)
-    speeds = []
+class Ours:
+    """What train.py trains with by default on this device; compiled on a GPU."""
 
-    def ours_learns(_) -> None:
+    def __init__(self, net: UNet, device: torch.device, precision: Precision, batch: int):
+        self.net, self.precision = net, precision
+        self.config = Config(batch_size=batch)
+        self.criterion = build_criterion(self.config.loss).to(device)
+        self.optimizer = torch.optim.SGD([{"params": net.parameters(), "rate": 1.0}], 0.01,
+                                         momentum=0.9, fused=True)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision.scaler)
+        self.model = torch.compile(net) if device.type == "cuda" else net
+        small = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+        self.validation = [[(small, [Example(0, small[0, 0], 32, 32, "", False, None)])]]
+
+    def photos_per_second(self, loader: Iterable, sampler: CurriculumSampler, epochs: int = 1,
+                          ) -> float:
+        """Of the last of so many epochs, by train.py's own training loop."""
         progress = Progress()
         with redirect_stdout(StringIO()):
-            fit(net, net, net, None, [(images, masks, None)] * 2, validation,
-                CurriculumSampler(BATCH, BATCH, 0), criterion, optimizer,
-                torch.amp.GradScaler(device.type, enabled=precision.scaler), precision, config,
-                progress, lambda: None, Stop(), Processes())
-        speeds.append(progress.history[0]["images_per_second"])
+            fit(self.net, self.model, self.net, None, loader, self.validation, sampler,
+                self.criterion, self.optimizer, self.scaler, self.precision,
+                dataclasses.replace(self.config, epochs=epochs), progress, lambda: None, Stop(),
+                Processes())
+        return progress.history[-1]["images_per_second"]
 
-    def plain_learns(_) -> None:
-        for _ in range(2):
-            pred = plain(images.to(device))
-            loss = plain_criterion(pred, masks.to(device).long())
-            plain_optimizer.zero_grad()
+
+def plain_training(net: nn.Module, images: Tensor, masks: Tensor, precision: Precision,
+                   steps: int) -> Callable[[object], None]:
+    """Some training steps as everybody writes them first."""
+    device = next(net.parameters()).device
+    optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
+    criterion = nn.CrossEntropyLoss(ignore_index=IGNORE)
+
+    def train(_) -> None:
+        net.train()
+        for _ in range(steps):
+            with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
+                pred = net(images.to(device))
+                loss = criterion(pred, masks.to(device).long())
+            optimizer.zero_grad()
             loss.backward()
-            plain_optimizer.step()
+            optimizer.step()
         loss.item()  # waits for a GPU
 
-    _, reference = in_turn([ours_learns, plain_learns], range(5))
-    ours, reference = statistics.median(speeds), reference * 2 * BATCH
+    return train
+
+
+def plain_forward(net: nn.Module, images: Tensor, precision: Precision) -> Callable[[object], None]:
+    """The way forward alone."""
+    device = next(net.parameters()).device
 
     @torch.inference_mode()
-    def forward(model: nn.Module, name: str, _) -> None:
-        chosen = choose_precision(device, name)
-        with torch.autocast(device.type, chosen.dtype, enabled=chosen.autocast):
-            model(images.to(device))[0, 0, 0, 0].item()
+    def forward(_) -> None:
+        net.eval()
+        with torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
+            net(images.to(device))[0, 0, 0, 0].item()  # waits for a GPU
 
-    net.eval(), plain.eval()
+    return forward
+
+
+class Scaled(nn.Sequential):
+    """Networks of others want floats from 0 to 1."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images.float() / 255)
+
+
+def peers() -> dict[str, nn.Module]:
+    """The U-Nets that people would take instead, where they are installed."""
+    found = {}
+    with suppress(ImportError):
+        from monai.networks.nets import BasicUNet
+
+        found["MONAI's BasicUNet of width 64"] = Scaled(BasicUNet(
+            spatial_dims=2, in_channels=3, out_channels=5, features=(64, 128, 256, 512, 1024, 64)))
+    with suppress(ImportError):
+        import segmentation_models_pytorch as smp
+
+        found["smp's U-Net on ResNet-34"] = Scaled(smp.Unet("resnet34", encoder_weights=None,
+                                                            classes=5))
+    return found
+
+
+def step(root: Path) -> list[Measured]:
+    """The U-Net of the paper: a training step, and the way forward alone."""
+    device = choose_device()
+    precision, full = choose_precision(device), choose_precision(device, "fp32")
+    crop, batch, steps = ((GPU_CROP, GPU_BATCH, 10) if device.type == "cuda"  # timed together
+                          else (CROP, BATCH, 2))
+    seed_everything(0)
+    images = torch.randint(0, 256, (batch, 3, *crop), dtype=torch.uint8)
+    masks = torch.randint(0, 5, (batch, *crop), dtype=torch.uint8)
+    masks[:, :20] = IGNORE
+    net, plain = (UNet(num_classes=5, working_scale=SIDE, width=64).to(device) for _ in range(2))
+    others = {"plain": plain} | {name: peer.to(device) for name, peer in peers().items()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         plain(images[:1].to(device))
     limit = matrix_rate(precision.dtype, device) / counter.get_total_flops()
-    forwards = in_turn([partial(forward, net, precision.name), partial(forward, plain, "fp32")],
-                       range(7))
-    size = f"U-Net of width 64 at {CROP[0]} x {CROP[1]}"
-    return [Measured(f"{size}, training step", ours, reference),
-            Measured(f"{size}, forward", *(BATCH * speed for speed in forwards), limit)]
+    ours = Ours(net.to(memory_format=torch.channels_last), device, precision, batch)
+
+    speeds, sampler = [], CurriculumSampler(batch, batch, 0)
+
+    def ours_learns(_) -> None:
+        speeds.append(ours.photos_per_second([(images, masks, None)] * steps, sampler))
+
+    plain_learns, *others_learn = (
+        plain_training(other, images, masks, how, steps)
+        for other, how in [(plain, full), *((other, precision) for other in others.values())])
+    _, reference, *trained = in_turn([ours_learns, plain_learns, *others_learn], range(5))
+    size = f"{crop[0]} x {crop[1]}"
+    learned, reference = statistics.median(speeds), reference * steps * batch
+    # Backward takes two products where forward takes one.
+    lines = [Measured(f"U-Net of width 64 at {size}, training step", learned, reference, limit / 3)]
+    lines += [Measured(f"{name} in {precision.name} at {size}, training step",
+                       speed * steps * batch, reference)
+              for name, speed in zip(others, trained, strict=True)]
+    if device.type == "cuda":
+        lines += [Measured(f"U-Net of width 64 at {size}, learning from JPEG files, cached",
+                           from_disk(root, ours, crop, 1 / learned), limit=learned),
+                  Measured("the same, memory of a training step", *(
+                      gpu_memory(learn, device) for learn in (ours_learns, plain_learns)),
+                      unit="MB")]
+
+    fold_norm(net)
+    predicted, reference, *forwards = in_turn(
+        [plain_forward(torch.compile(net) if device.type == "cuda" else net, images, precision),
+         plain_forward(plain, images, full),
+         *(plain_forward(other, images, precision) for other in others.values())], range(7))
+    lines.append(Measured(f"U-Net of width 64 at {size}, forward", batch * predicted,
+                          batch * reference, limit))
+    return lines + [Measured(f"{name} in {precision.name} at {size}, forward", batch * speed,
+                             batch * reference)
+                    for name, speed in zip(others, forwards, strict=True)]
+
+
+def gpu_memory(function: Callable[[object], None], device: torch.device) -> float:
+    """The most megabytes of tensors meanwhile, those of other networks left out."""
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    function(None)
+    return (peak_memory(device) - before) / 1e6
+
+
+def from_disk(root: Path, ours: Ours, crop: tuple[int, int], learning: float) -> float:
+    """Photos a second that are learned from when JPEG files are read, augmented and kept: of the
+    third epoch. `learning`: seconds a photo without reading; the GPU waits for the rest."""
+    folder, manifest = demo_photos(root, SIZES["12 megapixels"])
+    scale, config = crop[1] * 3 // 2, Config(crop_size=crop)
+    transform = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
+    rows = np.tile(np.arange(len(manifest)), 100)  # an epoch of more than a few steps
+    dataset = CameraTrapDataset(manifest, folder, scale, transform, rows,
+                                cache=open_cache("ram", np.unique(rows), scale, 1e9))
+    draws = [(place, place) for place in range(len(manifest))]
+    workers = choose_workers(time_to_read(dataset, draws), learning, "cuda")
+    sampler = CurriculumSampler(len(dataset), ours.config.batch_size, 0)
+    loader = DataLoader(dataset, batch_sampler=sampler, num_workers=workers, pin_memory=True,
+                        persistent_workers=True)
+    return ours.photos_per_second(loader, sampler, epochs=3)
 
 
 # ---------------------------------------------------------------------------------- predicting
@@ -368,5 +478,88 @@ def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[flo
     return whole, reference, min(stages)
 
 
-PARTS = {"decode": decode, "loader": loader, "step": step, "predict": predict}
+# ------------------------------------------------------------------------------------ manifest
+
+
+class Names(Dataset):
+    """Nothing but the image column of a manifest, row by row."""
+
+    def __init__(self, manifest: Sequence):
+        self.manifest = manifest
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    def __getitem__(self, index: int) -> int:
+        row = self.manifest[index]
+        return len(row["image"] if isinstance(row, dict) else row.image)
+
+
+def plain_manifest(path: Path) -> list[dict[str, str]]:
+    """All rows, in the obvious way."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def held_memory() -> int:
+    """Bytes of this process and of those that it has started; what they share counts once. Linux
+    tells."""
+    numbers = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
+    return sum(1024 * int(Path(f"/proc/{number}/smaps_rollup").read_text().split("Pss:")[1].split()[
+        0]) for number in numbers)
+
+
+def read_and_hold(read: Callable[[Path], Sequence], path: Path, workers: int) -> dict[str, float]:
+    """Rows a second, and bytes a row: at most while they are read, and after workers have worked
+    with them."""
+    before = held_memory()
+    start = time.perf_counter()
+    manifest = read(path)
+    seconds = time.perf_counter() - start
+    peak = peak_memory(torch.device("cpu")) - before
+    draws = np.random.default_rng(0).integers(len(manifest), size=len(manifest) // 5).tolist()
+    loader = DataLoader(Names(manifest), 1000, sampler=draws, num_workers=workers,
+                        multiprocessing_context="fork" if workers else None,  # as by default
+                        persistent_workers=workers > 0)
+    for _ in loader:
+        pass
+    return {"rows/s": len(manifest) / seconds, "bytes/row, at most": peak / len(manifest),
+            f"bytes/row, with {workers} workers": (held_memory() - before) / len(manifest)}
+
+
+def index(root: Path) -> list[Measured]:
+    """A manifest of ten million photos, and what workers make of its memory. The plain way reads a
+    tenth of it, which is enough for a rate."""
+    if not Path("/proc/self/smaps_rollup").exists():
+        print("index is left out: only Linux tells the memory of processes that share some")
+        return []
+    paths = [root / f"manifest_{rows}.csv" for rows in (ROWS, ROWS // 10)]
+    root.mkdir(parents=True, exist_ok=True)
+    for path, rows in zip(paths, (ROWS, ROWS // 10), strict=True):
+        if not path.exists():
+            write_manifest_of(path, rows)
+    found = []
+    for read, path in zip((read_manifest, plain_manifest), paths, strict=True):
+        facts = {}
+        for workers in (0, 4):  # each in a process that has read nothing before
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+                facts |= fresh.submit(read_and_hold, read, path, workers).result()
+        found.append(facts)
+    return [Measured(f"manifest of {ROWS:,} rows, {name}", value, found[1][name],
+                     unit=name.partition(",")[0]) for name, value in found[0].items()]
+
+
+def write_manifest_of(path: Path, rows: int) -> None:
+    """A manifest of so many photos of 1,000 locations, a tenth of them with a mask."""
+    with written_whole(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write("image,mask,location,datetime,sequence\n")
+        for row in range(rows):
+            site, number = divmod(row, math.ceil(rows / 1000))
+            name = f"site{site:04}/100RECNX/IMG_{number:05}"
+            mask = f"masks/{name}.png" if row % 10 == 0 else ""
+            file.write(f"photos/{name}.JPG,{mask},site{site:04},2024-{1 + number % 12:02}-"
+                       f"{1 + number % 28:02} 10:{number % 60:02}:00,site{site:04}#{number // 3}\n")
+
+
+PARTS = {"decode": decode, "loader": loader, "step": step, "predict": predict, "index": index}
 

@@ -208,7 +208,8 @@ def test_text_column_is_like_a_list():
 
 def test_manifest_is_compact(tmp_path):
     """Ten million photos must fit: a fraction of the memory that lists of texts would take."""
-    rows = [Row(f"site{n % 50}/IMG_{n:06}.JPG", "background", f"site{n % 50}") for n in range(5000)]
+    rows = [Row(f"site{n % 50}/IMG_{n:06}.JPG", "background", f"site{n % 50}")
+            for n in range(20000)]
     write_manifest(tmp_path / "manifest.csv", rows)
     read_manifest(tmp_path / "manifest.csv")  # what is allocated once and for all does not count
     tracemalloc.start()
