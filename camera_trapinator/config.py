@@ -99,6 +99,9 @@ class Config:
     norm: str = knob("batch", "normalisation after each convolution (paper: none)",
                      choices=("batch", "none"))
 
+    sync_norm: bool = knob(False, "in a training on several GPUs: normalise over the photos of all "
+                           "of them, not of each (for few photos a GPU; slower)")
+
     # which photos are drawn
     balance: float = knob(0.0, "0 = photos as they come; 1 = each species equally often; 0.5 = in "
                           "between (a photo's weight: share of photos with its rarest species, to "

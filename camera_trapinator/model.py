@@ -26,6 +26,8 @@ from torch.utils.checkpoint import checkpoint
 
 from . import InputError, photos
 
+BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)  # of one process, and of several
+
 
 class DoubleConv(nn.Sequential):
     """Two 3x3 convolutions, each with ReLU: a level of the U-Net. Padded, so the size stays."""
@@ -121,7 +123,7 @@ class Prediction:
 def unseen_by_norm(block: nn.Module) -> Iterator[None]:
     """Meanwhile the layers of normalisation do not count what they see in their statistics."""
     layers = [layer for layer in block.modules()
-              if isinstance(layer, nn.BatchNorm2d) and layer.training]
+              if isinstance(layer, BATCH_NORMS) and layer.training]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
@@ -462,7 +464,7 @@ class EncoderUNet(SegmentationModel):
             own = list(layer.parameters(recurse=False))
             if own and all(id(weight) in held for weight in own):
                 layer.eval().requires_grad_(False)
-            elif hold_norm and isinstance(layer, nn.BatchNorm2d):
+            elif hold_norm and isinstance(layer, BATCH_NORMS):
                 layer.eval()
 
 

@@ -147,6 +147,8 @@ def main(arguments: argparse.Namespace) -> None:
         return
     device = choose_device(config.device)
     processes = join_processes(device)
+    if config.sync_norm and processes.size > 1 and device.type != "cuda":
+        raise InputError("sync_norm: works between GPUs only; set it to false")
     with only_one(RUNS / name) if processes.leads else nullcontext():
         with processes.first_alone():
             state = find_state(RUNS / name, config, arguments.resume)
@@ -210,6 +212,8 @@ def train(config: Config, run: Path, state: dict | None, device: torch.device,
         first_weights(net, config, data)
     net = net.to(device, memory_format=torch.channels_last)
     net.recompute = config.recompute
+    if config.sync_norm and processes.size > 1:
+        net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
     criterion = build_criterion(config.loss, class_weights(config, data.shares[data.train_rows]),
                                 data.values["spread"] if data.values else 1.0).to(device)
     teacher = find_teacher(config, data.names, device)

@@ -1,0 +1,65 @@
+"""The examples for Slurm clusters, with stand-ins for Slurm's own commands."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import QUICK
+from test_interruptions import all_of
+
+from camera_trapinator.utils import ROOT
+
+STANDINS = {
+    "srun": 'exec "$@"',
+    "scontrol": 'echo "$*" >> "$CALLS"; echo localhost',
+    "torchrun": f'exec "{sys.executable}" -m torch.distributed.run "$@"',
+}
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The environment of a job on a node with one "GPU"."""
+    (tmp_path / "bin").mkdir()
+    for name, text in STANDINS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    return dict(os.environ, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}", OMP_NUM_THREADS="1",
+                CALLS=str(tmp_path / "calls"), CUDA_VISIBLE_DEVICES="", PYTHONUNBUFFERED="1",
+                CAMERA_TRAPINATOR_RUNS=str(tmp_path / "runs"), SLURM_SUBMIT_DIR=str(ROOT),
+                SLURM_JOB_ID="7", SLURM_JOB_NODELIST="node1", SLURM_JOB_NUM_NODES="1",
+                SLURM_GPUS_ON_NODE="1")
+
+
+def test_a_training_job_that_must_go_queues_again_and_goes_on(data_root, cluster, tmp_path):
+    def job(run, output, restarts):
+        return subprocess.Popen(
+            ["bash", "scripts/slurm_train.sh", "--config", "configs/unet.yaml", "--run", run,
+             f"data_root={data_root}", *QUICK, "epochs=30"], cwd=ROOT, stdout=output,
+            stderr=subprocess.STDOUT, env=cluster | {"SLURM_RESTART_COUNT": str(restarts)})
+
+    text = tmp_path / "broken.txt"
+    with open(text, "w") as output:
+        process = job("broken", output, 0)
+        deadline = time.monotonic() + 120
+        while "epoch 2/" not in text.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, text.read_text()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGUSR1)
+        assert process.wait(90) != 0
+        assert (tmp_path / "calls").read_text().splitlines()[-1] == "requeue 7"
+        assert "epoch 30/30" not in text.read_text()
+        for run, restarts in [("broken", 1), ("whole", 0)]:
+            assert job(run, output, restarts).wait(150) == 0, text.read_text()
+    assert (tmp_path / "calls").read_text().count("requeue") == 1
+    expected, got = (all_of(tmp_path / "runs" / run / "last.pt") for run in ("whole", "broken"))
+    assert got == expected
+
+
+def test_a_training_job_that_fails_does_not_queue_again(cluster, tmp_path):
+    result = subprocess.run(["bash", "scripts/slurm_train.sh", "--config", "nowhere.yaml"],
+                            cwd=ROOT, env=cluster, capture_output=True, text=True, timeout=90)
+    assert result.returncode != 0 and "no such config file" in result.stderr
+    assert "requeue" not in (tmp_path / "calls").read_text()
