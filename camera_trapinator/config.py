@@ -98,7 +98,6 @@ class Config:
     depth: int = knob(4, "number of poolings of the paper's U-Net (paper: 4)", 1, 8)
     norm: str = knob("batch", "normalisation after each convolution (paper: none)",
                      choices=("batch", "none"))
-
     sync_norm: bool = knob(False, "in a training on several GPUs: normalise over the photos of all "
                            "of them, not of each (for few photos a GPU; slower)")
 

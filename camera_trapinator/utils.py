@@ -147,7 +147,7 @@ class Stop:
     def __init__(self, minutes: float = 0, processes: "Processes | None" = None):
         self.asked, self.minutes = False, minutes  # between two checkpoints; 0 = none in between
         self.processes = processes or Processes()
-        self._impatient, self._saved = False, time.monotonic()
+        self._saved = time.monotonic()
 
     def __enter__(self) -> "Stop":
         self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
@@ -162,8 +162,6 @@ class Stop:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
-        if self._impatient:
-            raise Stopped
 
     def due(self, step: int = 0) -> bool:
         """Whether it is time to write a checkpoint: after the same step in all processes, which
@@ -177,9 +175,13 @@ class Stop:
     def saved(self) -> None:
         """A checkpoint is written: leave if somebody wants that, in all processes or in none."""
         self._saved = time.monotonic()
-        [self.asked] = self.processes.any(self.asked)
-        if self.asked:
+        if self.agreed():
             self.leave()
+
+    def agreed(self) -> bool:
+        """Whether somebody wants the run to stop; the same answer in all processes."""
+        [self.asked] = self.processes.any(self.asked)
+        return self.asked
 
     def leave(self) -> None:
         """End this process with the exit code STOPPED."""
@@ -187,23 +189,15 @@ class Stop:
             print("stopped; the same command with --resume goes on", file=sys.stderr)
         sys.exit(STOPPED)
 
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Inside, a wish to stop raises Stopped: for work that leaves nothing half-done."""
-        self._impatient = True
-        try:
-            if self.asked:
-                raise Stopped
-            yield
-        finally:
-            self._impatient = False
 
-
-def ignore_stop(_: int = 0) -> None:
+def follow_main_process(_: int = 0) -> None:
     """For the processes that read photos: they go when the main process does. A signal to all of
     them, by Ctrl-C or a cluster, must not take the photos of the last step away."""
     for number in Stop.SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    # Their errors reach the main process with the photos. What is left for Python to print are
+    # connections that broke because the main process went while photos were on their way to it.
+    sys.excepthook = lambda *_: None
 
 
 def end_readers() -> None:

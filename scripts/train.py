@@ -108,8 +108,8 @@ from camera_trapinator.utils import (
     enough_memory,
     exit_on_bad_input,
     find_config,
+    follow_main_process,
     here_or_below_root,
-    ignore_stop,
     join_processes,
     next_predict_batch_size,
     only_one,
@@ -237,7 +237,7 @@ def train(config: Config, run: Path, state: dict | None, device: torch.device,
     # A generator of their own keeps the loaders from drawing on the global one.
     workers = {"num_workers": num_workers, "pin_memory": device.type == "cuda",
                "persistent_workers": num_workers > 0, "generator": torch.Generator(),
-               "worker_init_fn": ignore_stop}
+               "worker_init_fn": follow_main_process}
     train_loader = DataLoader(train_set, batch_sampler=sampler, **workers)
     val_loader = DataLoader(val_set, batch_size=config.predict_batch_size,
                             collate_fn=group_by_shape, **workers)
@@ -563,10 +563,10 @@ def fit(net, model, averaged, teacher, train_loader, val_loader, sampler, criter
             print(f"warning     {epoch_done['bad_steps']} steps of epoch {epoch + 1} were left "
                   "out: their loss was no finite number")
         try:
-            with enough_memory(next_predict_batch_size(config)), stop.at_once():
+            with enough_memory(next_predict_batch_size(config)):
                 processes.as_first(averaged.buffers())  # each has normalised its own photos
                 scores, progress.thresholds = validate(averaged, val_loader, criterion, precision,
-                                                       config.flips, config.tile, processes)
+                                                       config.flips, config.tile, processes, stop)
         except Stopped:  # the validation begins anew with --resume
             save()
             stop.leave()
@@ -602,9 +602,10 @@ def check_loss(bad_steps, last_bad, epoch: int, sampler, train_loader, config: C
 
 @torch.no_grad()
 def validate(net, loader, criterion, precision: Precision, flips: bool, tile: int,
-             processes: Processes) -> tuple[dict, dict | None]:
+             processes: Processes, stop: Stop) -> tuple[dict, dict | None]:
     """Loss and scores on the validation photos, whole, at network size; and thresholds of the
-    confidence, see metrics.recall_thresholds. One class: a regression."""
+    confidence, see metrics.recall_thresholds. One class: a regression. Raises Stopped, in all
+    processes, when `stop` wants it."""
     device, num_classes = net.mean.device, net.arguments["num_classes"]
     matrix = ConfusionMatrix(num_classes, device)
     sums = torch.zeros(2, 2, device=device)  # of the loss and its weight; for up to two losses
@@ -612,6 +613,8 @@ def validate(net, loader, criterion, precision: Precision, flips: bool, tile: in
     confidences = []  # of the photos with an animal
     with closing(net.predict(loader, precision.dtype, flips, tile)) as predictions:
         for prediction in predictions:
+            if stop.asked:
+                break
             if prediction.photo.failure:
                 raise InputError(f"{loader.dataset.manifest[prediction.photo.index].image}: "
                                  f"{prediction.photo.failure}")
@@ -625,6 +628,8 @@ def validate(net, loader, criterion, precision: Precision, flips: bool, tile: in
             matrix.update(truth, prediction.logits.argmax(dim=0))
             if ((truth > 0) & (truth != IGNORE)).any():
                 confidences.append(float(smoothed(prediction.foreground()).max()))
+    if stop.agreed():
+        raise Stopped
     # Exact sums over all processes, whose photos are all different.
     total, weight = processes.sum(sums)
     matrix.counts = processes.sum(matrix.counts)
