@@ -1,11 +1,14 @@
 """A small data root that a U-Net learns in seconds, and a way to run the scripts as users do."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 import pytest
@@ -84,14 +87,30 @@ def own_data(tmp_path) -> Path:
     return make_data(tmp_path / "own data", photos=3)
 
 
+@cache
+def script_server() -> subprocess.Popen:
+    """The process that runs scripts; see tests/script_server.py."""
+    return subprocess.Popen([sys.executable, ROOT / "tests/script_server.py"], text=True,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            env=dict(os.environ, CUDA_VISIBLE_DEVICES=""))
+
+
 def run_script(name: str, *arguments: object, runs: Path | None = None, cwd: Path = ROOT,
                ) -> subprocess.CompletedProcess:
     """Run scripts/<name> as a user does; its runs go to the folder `runs`."""
+    command = [str(ROOT / "scripts" / name), *map(str, arguments)]
     environment = dict(os.environ, CUDA_VISIBLE_DEVICES="")
     if runs is not None:
         environment["CAMERA_TRAPINATOR_RUNS"] = str(runs)
-    return subprocess.run([sys.executable, str(ROOT / "scripts" / name), *map(str, arguments)],
-                          cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    if sys.platform != "linux":  # where PyTorch may not live through a fork
+        return subprocess.run([sys.executable, *command], cwd=cwd, env=environment, text=True,
+                              capture_output=True, timeout=300)
+    with NamedTemporaryFile("r") as stdout, NamedTemporaryFile("r") as stderr:
+        job = {"command": command, "cwd": str(cwd), "environment": environment,
+               "stdout": stdout.name, "stderr": stderr.name}
+        print(json.dumps(job), file=script_server().stdin, flush=True)
+        code = int(script_server().stdout.readline())
+        return subprocess.CompletedProcess(command, code, stdout.read(), stderr.read())
 
 
 def error_line(result: subprocess.CompletedProcess) -> str:

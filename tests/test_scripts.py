@@ -70,9 +70,9 @@ def test_a_typo_in_a_knob_names_the_right_one():
     assert "did you mean learning_rate?" in error_line(result)
 
 
-@pytest.mark.parametrize("knobs", [[], ["optimizer=adamw", "learning_rate=0.002", "ema=0.9"]])
-def test_a_killed_run_resumes_to_the_same_bits_whatever_the_workers(data_root, tmp_path, knobs):
-    arguments = ["--config", CONFIG, f"data_root={data_root}", *QUICK, "epochs=6", *knobs]
+def test_a_killed_run_resumes_to_the_same_bits_whatever_the_workers(data_root, tmp_path):
+    arguments = ["--config", CONFIG, f"data_root={data_root}", *QUICK, "epochs=6",
+                 "optimizer=adamw", "learning_rate=0.002"]
     whole = run_script("train.py", *arguments, "--run", "whole", runs=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
@@ -313,7 +313,7 @@ def test_an_interrupted_prediction_goes_on_and_ends_alike(trained, folder, tmp_p
     for cut in (len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:cut])  # a kill in mid-line
         assert run_script(*command, runs=trained).returncode == 0
-        assert sorted(path.read_bytes().splitlines()) == sorted(whole.splitlines())
+        assert path.read_bytes() == whole
 
 
 def test_predictions_of_two_models_are_never_mixed(trained, folder, tmp_path):
