@@ -171,6 +171,13 @@ class Config:
     cache_gb: float = knob(8.0, "most gigabytes that this takes", 0.01, 1e6)
     checkpoint_minutes: float = knob(10.0, "so often last.pt is also written within an epoch; 0 = "
                                      "only after each epoch, and when the run is stopped", 0, 1e6)
+    broken_photos: str = knob("stop", "if a photo with a mask, or that mask, cannot be read: stop, "
+                              "or skip = train, validate and test without it (reads all photos "
+                              "with a mask before the first training)",
+                              choices=("stop", "skip"))
+    read_timeout: float = knob(0.0, "seconds after which a batch of photos that does not come, "
+                               "from a drive that has stalled, ends the script; 0 = never (needs "
+                               "num_workers: 1 or more)", 0, 1e6)
     skip_bad_steps: int = knob(0, "so many steps of an epoch whose loss is no finite number may be "
                                "left out; one more stops the run", 0, 10**9)
 
@@ -196,8 +203,9 @@ class Config:
     event_minutes: float = knob(30.0, "photos of a species at a location further apart than this "
                                 "are independent events", 0, 100000)
     outputs: tuple[str, ...] = knob(("masks", "overlays", "csv", "report"), "what test.py writes",
-                                    choices=("masks", "overlays", "csv", "megadetector", "coco",
-                                             "xmp", "camtrap_dp", "report"))
+                                    choices=("masks", "masks_zip", "overlays", "csv",
+                                             "megadetector", "coco", "xmp", "camtrap_dp",
+                                             "report"))
     deployments_file: str = knob("", "for camtrap_dp: CSV of where and when the cameras stood; "
                                  "empty = none")
     project_file: str = knob("", "for camtrap_dp: YAML about the project; empty = none")
@@ -249,6 +257,9 @@ def check_config(config: Config) -> Config:
     if config.fold and config.fold >= config.folds:
         raise InputError(f"fold: {config.fold} of {config.folds} folds; they count from 0 to "
                          f"{max(0, config.folds - 1)}")
+    if config.read_timeout and config.num_workers == "0":
+        raise InputError("read_timeout: only processes of their own can be waited for; set "
+                         "num_workers: 1 or more, or auto")
     if config.folds == 1 or (config.folds and config.test_from):
         raise InputError("folds: at least 2 are needed, and they exclude test_from")
     try:

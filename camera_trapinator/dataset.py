@@ -264,6 +264,7 @@ def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,
 
 
 def _stop_at(faults: list[str]) -> None:
+    faults = list(filter(None, faults))
     if faults:
         more = f" (and {len(faults) - 1} more faults like it or others)" if len(faults) > 1 else ""
         raise InputError(faults[0] + more)
@@ -271,8 +272,9 @@ def _stop_at(faults: list[str]) -> None:
 
 def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, memory: str | Path,
                 ) -> tuple[np.ndarray, list[str], list[dict[int, float]]]:
-    """What `check_photos` checks, with all faults: class shares, faults, and for each mask file
-    the share of each value in it ({} where there is none, or a fault)."""
+    """What `check_photos` checks, to the end: class shares, faults, and the share of each value in
+    the mask file. For each row: a fault is "" where there is none, the shares are {} where there is
+    no file, or a fault."""
     data_root = Path(data_root)
     if not data_root.is_dir():
         raise InputError(f"data_root: {data_root} is no folder; make the demo photos with "
@@ -285,18 +287,18 @@ def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, mem
     _write_memory(Path(memory), ([" ".join(f"{value}:{share}" for value, share in values.items()),
                                   *key] for key, values in known.items()))
     return (np.stack([shares for _, shares, _ in checked]),
-            [fault for _, _, fault in checked if fault],
+            [fault for _, _, fault in checked],
             [stamp[1] if stamp else {} for stamp, _, _ in checked])
 
 
 def _check_row(row: Row, data_root: Path, num_classes: int, known: dict) -> tuple:
-    """(stamp for the memory, class shares, fault) of one row."""
+    """(stamp for the memory, class shares, fault or "") of one row."""
     shares = np.zeros(num_classes, np.float32)
     try:
         key = _file_stamp(data_root / row.image, "photo")
         if row.mask in ("", BACKGROUND):
             shares[0] = row.mask == BACKGROUND
-            return None, shares, None
+            return None, shares, ""
         key += _file_stamp(data_root / row.mask, "mask")
         values = known.get(key)
         if values is None:
@@ -307,7 +309,7 @@ def _check_row(row: Row, data_root: Path, num_classes: int, known: dict) -> tupl
         for value, share in values.items():
             if value != IGNORE:
                 shares[value] = share
-        return (key, values), shares, None
+        return (key, values), shares, ""
     except InputError as error:
         return None, shares, str(error)
 
@@ -395,18 +397,19 @@ def check_maps(manifest: Manifest, data_root: str | Path, memory: str | Path) ->
 
 def find_map_faults(manifest: Manifest, data_root: str | Path, memory: str | Path,
                     ) -> tuple[list[MapFacts], list[str]]:
-    """What `check_maps` checks, with all faults; the share is 0 where there is one."""
+    """What `check_maps` checks, to the end. For each row: what its map holds, and its fault, ""
+    where there is none; where there is one the share is 0."""
     data_root = Path(data_root)
     known = _read_memory(Path(memory), _parse_map_facts)
 
-    def check(row: Row) -> tuple[tuple | None, MapFacts, str | None]:
+    def check(row: Row) -> tuple[tuple | None, MapFacts, str]:
         try:
             key = _file_stamp(data_root / row.image, "photo")
             if row.mask in ("", BACKGROUND):
-                return None, MapFacts(float(row.mask == BACKGROUND)), None
+                return None, MapFacts(float(row.mask == BACKGROUND)), ""
             key += _file_stamp(data_root / row.mask, "map")
             facts = known.get(key) or _map_facts(data_root / row.image, data_root / row.mask)
-            return key, facts, None
+            return key, facts, ""
         except InputError as error:
             return None, MapFacts(0.0), str(error)
 
@@ -415,7 +418,7 @@ def find_map_faults(manifest: Manifest, data_root: str | Path, memory: str | Pat
     known |= {key: facts for key, facts, _ in checked if key}
     _write_memory(Path(memory), ([*facts[:-1], int(facts.whole), *key]
                                  for key, facts in known.items()))
-    return [facts for _, facts, _ in checked], [fault for _, _, fault in checked if fault]
+    return [facts for _, facts, _ in checked], [fault for _, _, fault in checked]
 
 
 def _map_facts(image: Path, path: Path) -> MapFacts:
@@ -489,6 +492,20 @@ def examine_photos(manifest: Manifest, data_root: Path, memory: Path,
                             int(facts.infrared), int(facts.position), *key]
                            for key, facts in known.items()))
     return [facts for _, facts in examined]
+
+
+def without_broken(manifest: Manifest, data_root: Path, faults: Sequence[str], memory: Path,
+                   progress: Callable = iter) -> tuple[Manifest, list[str]]:
+    """A manifest without the rows that have a fault (see `find_faults`), or a label but a photo
+    that cannot be read; and what is wrong with each of these. Reads the labelled photos in full
+    (see `examine_photos`)."""
+    labelled = Manifest(row for row in manifest if row.mask)
+    facts = examine_photos(labelled, data_root, memory, progress)
+    unreadable = {row.image: fact.failure for row, fact in zip(labelled, facts, strict=True)}
+    reasons = [fault or unreadable.get(row.image, "")
+               for row, fault in zip(manifest, faults, strict=True)]
+    return (Manifest(row for row, reason in zip(manifest, reasons, strict=True) if not reason),
+            list(filter(None, reasons)))
 
 
 def known_fingerprints(manifest: Manifest, data_root: Path, memory: Path) -> list[int | None]:

@@ -76,11 +76,12 @@ def find_photos(folder: str | Path) -> list[str]:
     """The photos below a folder, in any case of .jpg .jpeg .png .tif .tiff.
 
     Returns sorted paths relative to the folder, with forward slashes. Links to folders are not
-    followed; macOS's `._` shadows are no photos.
+    followed; macOS's `._` shadows are no photos. A folder with the name of a photo is taken for a
+    damaged one, so that it is told, and searched as well.
     """
     found = []
-    for parent, _, names in os.walk(folder):
-        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in names
+    for parent, folders, names in os.walk(folder):
+        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in folders + names
                   if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("._")]
     return sorted(found)
 
@@ -348,10 +349,15 @@ def read_mask(path: str | Path) -> np.ndarray:
 
 def write_mask(path: str | Path, mask: np.ndarray, colours: list[tuple[int, int, int]]) -> None:
     """Write class indices, uint8 (height, width), as a palette PNG with the classes' colours."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    mask_image(mask, colours).save(path, format="PNG")
+
+
+def mask_image(mask: np.ndarray, colours: list[tuple[int, int, int]]) -> Image.Image:
+    """Class indices, uint8 (height, width), as a palette image with the classes' colours."""
     image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).convert("P")
     image.putpalette(palette(colours).tobytes())
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, format="PNG")
+    return image
 
 
 def palette(colours: list[tuple[int, int, int]]) -> np.ndarray:

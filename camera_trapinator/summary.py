@@ -96,6 +96,7 @@ def choose_workers(reading: float, computing: float, device: str) -> int:
     the network to learn from it or to predict it. Beside a GPU as many as keep up with it. Beside
     a network on the same CPU some, if there is much to read; else they would only be in its way."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's processes share them
     if device == "cpu" and reading < 0.2 * computing:
         return 0
     # A GPU may be faster than a short trial tells, and photos also have to be handed over to it.

@@ -80,7 +80,7 @@ def exit_on_bad_input() -> Iterator[None]:
 @contextmanager
 def enough_memory(cure: str) -> Iterator[None]:
     """Turn torch's running out of memory, of a GPU or of the computer, into an InputError that
-    tells the cure: which knob to set."""
+    tells the cure: which knob to set; likewise readers of photos that die or come to a halt."""
     try:
         yield
     except RuntimeError as error:
@@ -91,6 +91,11 @@ def enough_memory(cure: str) -> Iterator[None]:
             reason = message.split(") ", 1)[-1].split(". ")[0].rstrip(".")
             raise InputError(f"a process that reads photos {reason}, perhaps for lack of memory; "
                              "try a smaller num_workers or cache_gb") from None
+        if message.startswith("DataLoader timed out"):
+            seconds = float(message.split()[4])
+            raise InputError(f"no photo came for {seconds:g} seconds (read_timeout); does the "
+                             "drive that they lie on still answer? What is done is kept: the same "
+                             "command goes on (train.py: with --resume)") from None
         if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in message
                 or "not enough memory" in message):
             raise
@@ -279,11 +284,15 @@ class Processes:
         """The first process does what is inside, then the others, who find its files; none leaves
         before all have."""
         if not self.leads:
-            self.any()
+            self.wait()
         yield
         if self.leads:
-            self.any()
-        self.any()
+            self.wait()
+        self.wait()
+
+    def wait(self) -> None:
+        """Until all processes have come here."""
+        self.any(False)  # nothing to sum would be no reason to wait
 
 
 def join_processes(device: "torch.device") -> Processes:

@@ -459,7 +459,7 @@ def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[flo
         shutil.rmtree(records.parent, ignore_errors=True)
         with redirect_stdout(StringIO()):
             prediction.predict_folder(folder, weights, load_checkpoint(weights), config,
-                                      records.parent)
+                                      records.parent, device, Processes())
 
     def reading(_) -> None:
         for _ in loader(num_workers=os.cpu_count()):
@@ -470,7 +470,8 @@ def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[flo
             found.logits.sum().item()  # waits for a GPU
 
     def files(_) -> None:
-        prediction.write_outputs(records, folder, out / "files", config, None, "")
+        prediction.write_pictures(records, folder, out / "files", config, Processes())
+        prediction.write_tables(records, folder, out / "files", config, None, "")
 
     speeds = in_turn([whole, lambda _: plain_prediction(plain, folder, out / "plain"), reading,
                       network, files], range(ROUNDS))

@@ -75,9 +75,10 @@ def main(arguments: argparse.Namespace) -> None:
     numbers = None  # of a regression: what pool_maps tells of its maps
 
     # What is wrong with single files.
+    errors = []
     if config.task == "regression":  # one "class" that is a number
         classes, values = [Class(config.quantity, (0, 0, 0))], []
-        maps, errors = find_map_faults(manifest, data_root, checks_of(data_root, "maps"))
+        maps, faults = find_map_faults(manifest, data_root, checks_of(data_root, "maps"))
         shares = np.array([[facts.share] for facts in maps])
         if shares.any():
             try:
@@ -86,8 +87,9 @@ def main(arguments: argparse.Namespace) -> None:
                 errors.append(str(error))
     else:
         classes = read_classes(data_root / "classes.csv")
-        shares, errors, values = find_faults(manifest, data_root, len(classes),
+        shares, faults, values = find_faults(manifest, data_root, len(classes),
                                              checks_of(data_root))
+    errors = [*filter(None, faults), *errors]
     bar = partial(tqdm, total=len(manifest), unit="photo", dynamic_ncols=True, disable=None)
     facts = examine_photos(manifest, data_root, checks_of(data_root, "photos"), bar)
     missing = {error.split(": no such")[0] for error in errors}  # told once

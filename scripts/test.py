@@ -3,17 +3,24 @@
     python scripts/test.py                                   # the newest run, its test photos
     python scripts/test.py --run unet --images ~/sd_card     # masks and tables for a folder
     python scripts/test.py --weights best.pt --images ~/sd_card --out ~/results
+    torchrun --nproc_per_node 4 -- scripts/test.py --images ~/sd_card    # on 4 GPUs
+    python scripts/test.py --images ~/sd_card --shard 2/5    # the second of 5 machines
 
 Results go to cnn_states/<run>/test/ or cnn_states/<run>/predict/<folder>/. A prediction that was
-stopped goes on where it was when the same command is given again. Knobs can follow as key=value.
+stopped goes on where it was when the same command is given again, by as many processes as you
+like. When all shards are done and their files lie in one folder, the command without --shard
+writes the results. Knobs can follow as key=value.
 """
 
 import argparse
+import atexit
 import dataclasses
 import hashlib
 import json
+import os
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 
 
@@ -27,6 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", help="folder of the results")
     parser.add_argument("--overwrite", action="store_true",
                         help="predict anew what an earlier command has predicted there")
+    parser.add_argument("--shard", metavar="i/n", help="predict the i-th of n equal parts only")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
     return parser.parse_intermixed_args()
 
@@ -76,7 +84,7 @@ from camera_trapinator.outputs.maps import (
     write_values_csv,
     write_worst_maps,
 )
-from camera_trapinator.outputs.masks import write_masks
+from camera_trapinator.outputs.masks import write_masks, write_masks_zip
 from camera_trapinator.outputs.megadetector import write_megadetector
 from camera_trapinator.outputs.model_card import write_model_card
 from camera_trapinator.outputs.overlays import write_overlays
@@ -97,19 +105,24 @@ from camera_trapinator.utils import (
     ROOT,
     RUNS,
     Precision,
+    Processes,
     checks_of,
     choose_device,
     choose_precision,
     describe_device,
+    end_readers,
     enough_memory,
     exit_on_bad_input,
+    follow_main_process,
     here_or_below_root,
+    join_processes,
     next_predict_batch_size,
     only_one,
     seed_everything,
 )
 
 TRIAL = 8  # photos that tell how long reading takes
+TELL_EACH = 60  # seconds between two lines on the progress, where there is no terminal
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -119,12 +132,31 @@ def main(arguments: argparse.Namespace) -> None:
     if not arguments.images:  # scores are taken at the photos' own size
         config = dataclasses.replace(config, mask_size="photo")
     out = results_folder(weights, arguments)
-    with only_one(out):
+    shard = shard_of(arguments)
+    device = choose_device(config.device)
+    processes = join_processes(device)
+    with only_one(out) if processes.leads and not shard else nullcontext():
         if arguments.images:
-            predict_folder(Path(arguments.images), weights, checkpoint, config, out,
-                           arguments.overwrite)
+            predict_folder(Path(arguments.images), weights, checkpoint, config, out, device,
+                           processes, shard, arguments.overwrite)
         else:
-            evaluate(weights, checkpoint, config, out)
+            evaluate(weights, checkpoint, config, out, device, processes)
+
+
+def shard_of(arguments: argparse.Namespace) -> tuple[int, int] | None:
+    """--shard as (number from 1 on, of how many)."""
+    if not arguments.shard:
+        return None
+    number, _, total = arguments.shard.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+        raise InputError(f"--shard {arguments.shard}: must be i/n with i from 1 to n, such as 2/5")
+    if not arguments.images or "TORCHELASTIC_RUN_ID" in os.environ:
+        raise InputError("--shard: parts a folder of --images among machines; torchrun parts it "
+                         "by itself")
+    if arguments.overwrite:
+        raise InputError("--shard: other shards may be at work; delete the folder of the results "
+                         "yourself, instead of --overwrite")
+    return int(number), int(total)
 
 
 def results_folder(weights: Path, arguments: argparse.Namespace) -> Path:
@@ -137,7 +169,8 @@ def results_folder(weights: Path, arguments: argparse.Namespace) -> Path:
     return weights.parent / "predict" / folder.resolve().name
 
 
-def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path) -> None:
+def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path, device: torch.device,
+             processes: Processes) -> None:
     """Predict the test photos at their own size and compare them with their masks (or maps)."""
     data_root = ROOT / config.data_root
     regression = config.task == "regression"
@@ -152,16 +185,19 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path) -> None
         raise InputError(f"{weights.parent / 'splits.csv'}: no photo of the manifest is a test "
                          "photo; set test_fraction, or predict a folder with --images")
     tested = Manifest(manifest[index] for index in indices)
-    if regression:  # masks and maps may have changed since the training
-        check_maps(tested, data_root, checks_of(data_root, "maps"))
-    else:
-        check_photos(tested, data_root, len(names), checks_of(data_root))
+    records_path = out / "predictions.jsonl"
+    with processes.first_alone():  # masks and manifest may have changed since the training
+        if regression:
+            check_maps(tested, data_root, checks_of(data_root, "maps"))
+        else:
+            check_photos(tested, data_root, len(names), checks_of(data_root))
+        strips = strips_for(config.strips, tested, data_root, known=weights.parent / "strips.csv")
+        if processes.leads:
+            write_strips(out / "strips.csv", strips)
+            forget(records_path)  # for the same reason never resumed
     trained = {row.location for row, split in zip(manifest, splits, strict=True)
                if split == "train"}
     seen_only = config.split_by != "location"  # then locations were not kept apart
-
-    records_path = out / "predictions.jsonl"
-    records_path.unlink(missing_ok=True)  # masks and manifest may have changed: never resumed
 
     def facts(prediction: Prediction, mask: np.ndarray | None) -> dict:
         """What the evaluation adds to a photo's record."""
@@ -178,13 +214,14 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path) -> None
             extra["confusion"] = matrix.counts.tolist()
         return extra
 
-    strips = strips_for(config.strips, [manifest[index] for index in indices], data_root,
-                        known=weights.parent / "strips.csv")
-    write_strips(out / "strips.csv", strips)
     dataset = PredictionDataset(manifest, data_root, config.working_scale, indices, "photo",
                                 config.target_scale if regression else None, strips)
     project = project_of(config, names, [manifest[index].location for index in indices])
-    predict(dataset, records_path, weights, checkpoint, config, facts)
+    predict(dataset, records_path, weights, checkpoint, config, device, processes, facts=facts)
+    join(records_path, processes)
+    write_pictures(records_path, data_root, out, config, processes)
+    if not processes.leads:
+        return
 
     note = ("seen locations only: the split kept no location apart, so nothing is known of new ones"
             if seen_only else "")
@@ -209,13 +246,12 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path) -> None
                     ([name, *scores.values()] for name, scores in report["per_location"].items()))
         write_worst_maps(out / "worst.jpg", largest_error_first(records)[:12], data_root,
                          checkpoint["values"], config.quantity, config.target_scale)
-        write_value_outputs(records_path, data_root, out, config)
     else:
         write_scores(out, report)
         write_worst_sheet(out / "worst.jpg", worst_first(records)[:12], data_root,
                           checkpoint["classes"])
-        write_outputs(records_path, data_root, out, config, project,
-                      f"{weights.parent.name} on its test photos", report)
+    write_tables(records_path, data_root, out, config, project,
+                 f"{weights.parent.name} on its test photos", report)
     if out == weights.parent / "test":
         write_model_card(weights.parent, checkpoint)
     if regression:
@@ -226,8 +262,10 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path) -> None
 
 
 def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config, out: Path,
-                   overwrite: bool = False) -> None:
-    """Predict all photos below a folder; one unreadable photo stops nothing."""
+                   device: torch.device, processes: Processes,
+                   shard: tuple[int, int] | None = None, overwrite: bool = False) -> None:
+    """Predict all photos below a folder; one unreadable photo stops nothing. A `shard` of them, as
+    (number from 1 on, of how many), is only predicted; who joins the shards writes the results."""
     if folder.is_file():
         folder, files = folder.parent, [folder.name]
     elif folder.is_dir():
@@ -241,31 +279,41 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
     manifest = Manifest(Row(file, location=name if place == "." else place)
                         for file, place in zip(files, places, strict=True))
     records_path = out / "predictions.jsonl"
-    if overwrite:
-        records_path.unlink(missing_ok=True)
-    strips = strips_for(config.strips, manifest, folder, known=out / "strips.csv")
-    write_strips(out / "strips.csv", strips)
+    with processes.first_alone():
+        if overwrite and processes.leads:
+            forget(records_path)
+        strips = strips_for(config.strips, manifest, folder, known=out / "strips.csv")
+        write_strips(out / "strips.csv", strips)
     dataset = PredictionDataset(manifest, folder, config.working_scale, strips=strips)
     project = project_of(config, [name for name, _ in checkpoint["classes"]],
                          manifest.column("location"))
-    predict(dataset, records_path, weights, checkpoint, config, lambda prediction, mask: {})
-    if config.task == "regression":
-        write_value_outputs(records_path, folder, out, config)
-        print_value_prediction(records_path, out)
+    predict(dataset, records_path, weights, checkpoint, config, device, processes, shard)
+    if shard:
+        print(f"shard {shard[0]} of {shard[1]} is done: {outputs.shard_path(records_path, shard)}; "
+              "with the files of all shards in one folder, the same command without --shard writes "
+              "the results")
         return
-    write_outputs(records_path, folder, out, config, project, f"Photos of {name}")
-    warn_if_blind(records_path)
-    print_prediction(records_path, out)
+    join(records_path, processes)
+    write_pictures(records_path, folder, out, config, processes)
+    if not processes.leads:
+        return
+    write_tables(records_path, folder, out, config, project, f"Photos of {name}")
+    if config.task == "regression":
+        print_value_prediction(records_path, out)
+    else:
+        warn_if_blind(records_path)
+        print_prediction(records_path, out)
 
 
 def predict(dataset: PredictionDataset, records_path: Path, weights: Path, checkpoint: dict,
-            config: Config, facts) -> None:
-    """Write the prediction record of each photo that has none yet.
+            config: Config, device: torch.device, processes: Processes,
+            shard: tuple[int, int] | None = None, facts=lambda prediction, mask: {}) -> None:
+    """Write the prediction record of each photo, of the shard or of this process's part, that has
+    none yet.
 
     `facts(prediction, mask)` gives further entries for the record; `mask` is None for a failure.
     """
     regression = config.task == "regression"
-    device = choose_device(config.device)
     precision = choose_precision(device, config.precision)
     seed_everything(config.seed, config.deterministic)
     net = build_model(**checkpoint["model_arguments"])
@@ -284,16 +332,23 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
     if config.strips != "none":
         info["strips"] = config.strips
     manifest = dataset.manifest
-    with outputs.RecordFile(records_path, info) as records:
-        dataset.indices = np.array([index for index in dataset.indices
+    number, total = share = shard or (processes.rank + 1, processes.size)
+    own = outputs.shard_path(records_path, share)
+    with only_one(own), outputs.RecordFile(records_path, info, share) as records:
+        indices = dataset.indices[number - 1::total]
+        dataset.indices = np.array([index for index in indices
                                     if manifest[int(index)].image not in records], dtype=int)
         num_workers = plan_workers(config, net, dataset, precision)
         loader = DataLoader(dataset, collate_fn=group_by_shape, num_workers=num_workers,
                             batch_size=1 if config.tile else config.predict_batch_size,
-                            pin_memory=device.type == "cuda")
+                            pin_memory=device.type == "cuda", worker_init_fn=follow_main_process,
+                            timeout=config.read_timeout if num_workers else 0)
+        atexit.register(end_readers)
         print(f"device      {describe_device(device, precision)}")
         if config.strips != "none":
             print(f"strips      {describe_strips(dataset.strips)}")
+        if len(dataset) < len(indices):
+            print(f"going on    {len(indices) - len(dataset)} of {len(indices)} photos are done")
 
         def record_of(prediction: Prediction) -> dict:
             photo = prediction.photo
@@ -315,16 +370,47 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
                     faint=config.faint)
             return {**record, **facts(prediction, mask)}
 
-        bar = tqdm(total=len(dataset), unit="photo", dynamic_ncols=True, leave=False,
-                   disable=None)  # no bar in a log file
-        with bar, enough_memory(next_predict_batch_size(config)), closing(net.predict(
+        with enough_memory(next_predict_batch_size(config)), closing(net.predict(
                 loader, precision.dtype, config.flips, config.tile)) as predictions:
             # While the network sees the next photos, threads look for the animals in its answers.
             # Where these are too large for one tile, only one has room in memory.
             ahead = 0 if config.tile else outputs.AHEAD
-            for record in outputs.in_threads(record_of, predictions, ahead):
+            found = outputs.in_threads(record_of, predictions, ahead)
+            for record in with_progress(found, len(dataset), processes.leads):
                 records.append(record)
-                bar.update()
+
+
+def with_progress(items: Iterator, total: int, shown: bool) -> Iterator:
+    """The items, while a bar on the terminal, or a line a minute in a log file, tells how many of
+    the `total` there were and how long the others will take."""
+    with tqdm(items, total=total, unit="photo", dynamic_ncols=True, leave=False,
+              disable=None if shown else True) as bar:
+        started = told = time.monotonic()
+        for done, item in enumerate(bar, start=1):
+            yield item
+            now = time.monotonic()
+            if bar.disable and shown and now - told > TELL_EACH:
+                left = tqdm.format_interval((now - started) * (total - done) / done)
+                print(f"{done} of {total} photos, {done / (now - started):.1f} photos/s, {left} "
+                      "left", flush=True)
+                told = now
+
+
+def forget(records_path: Path) -> None:
+    """Delete the records of an earlier prediction."""
+    for path in outputs.record_files(records_path):
+        path.unlink()
+
+
+def join(records_path: Path, processes: Processes) -> None:
+    """When all processes have predicted their part, the first makes one file of the records."""
+    processes.wait()
+    if processes.leads:
+        with ExitStack() as stack:
+            for part in outputs.record_files(records_path):
+                stack.enter_context(only_one(part))  # no shard may still be at work
+            outputs.join_records(records_path)
+    processes.wait()
 
 
 def plan_workers(config: Config, net, dataset: PredictionDataset, precision: Precision) -> int:
@@ -332,16 +418,17 @@ def plan_workers(config: Config, net, dataset: PredictionDataset, precision: Pre
     many as keep up with the network, which a few photos tell."""
     if config.num_workers != "auto":
         return int(config.num_workers)
+    least = int(config.read_timeout > 0)  # nobody can wait in vain for the main process itself
     if len(dataset) < TRIAL:  # done before a process has started
-        return 0
+        return least
     places = range(0, len(dataset), len(dataset) // TRIAL)[:TRIAL]
     images = (image for image, _ in map(dataset.__getitem__, places) if image is not None)
     if (image := next(images, None)) is None:
-        return 0
+        return least
     size = [min(side, config.tile or side) for side in image.shape[-2:]]
-    return choose_workers(time_to_read(dataset, places),
-                          time_to_predict(net, size, precision) * (1 + config.flips),
-                          net.mean.device.type)
+    return max(least, choose_workers(time_to_read(dataset, places),
+                                     time_to_predict(net, size, precision) * (1 + config.flips),
+                                     net.mean.device.type))
 
 
 def project_of(config: Config, names: list[str], locations: list[str]) -> Project | None:
@@ -352,17 +439,36 @@ def project_of(config: Config, names: list[str], locations: list[str]) -> Projec
         config.deployments_file, config.project_file)), names[1:], locations)
 
 
-def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Config,
-                  project: Project | None, title: str, report: dict | None = None) -> None:
-    """Write what the knob `outputs` names, from the records."""
+def write_pictures(records_path: Path, photos_root: Path, out: Path, config: Config,
+                   processes: Processes) -> None:
+    """Write what the knob `outputs` names of files that come one a photo, each process its part."""
+    share = processes.rank + 1, processes.size
+    regression = config.task == "regression"
+    if "masks" in config.outputs and regression:
+        write_maps(records_path, out / "maps", share)
+    elif "masks" in config.outputs:
+        write_masks(records_path, out / "masks", share)
+    if "overlays" in config.outputs:
+        draw = write_map_overlays if regression else write_overlays
+        draw(records_path, photos_root, out / "overlays", share=share)
+    if "xmp" in config.outputs:
+        write_xmp(records_path, out / "xmp", share)
+    processes.wait()
+
+
+def write_tables(records_path: Path, photos_root: Path, out: Path, config: Config,
+                 project: Project | None, title: str, report: dict | None = None) -> None:
+    """Write what the knob `outputs` names of files that hold all photos."""
     _, records = outputs.read_records(records_path)
     places, times = zip(*[(record["location"], record["datetime"]) for record in records],
                         strict=True)
     sequences = assign_sequences(places, times)
-    if "masks" in config.outputs:
-        write_masks(records_path, out / "masks")
-    if "overlays" in config.outputs:
-        write_overlays(records_path, photos_root, out / "overlays")
+    if config.task == "regression":
+        if "csv" in config.outputs:
+            write_values_csv(records_path, out / "predictions.csv", sequences)
+        return
+    if "masks_zip" in config.outputs:
+        write_masks_zip(records_path, out / "masks.zip")
     if "csv" in config.outputs:
         write_predictions_csv(records_path, out / "predictions.csv", sequences)
         write_detections_csv(records_path, out / "detections.csv", sequences)
@@ -375,8 +481,6 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
                   "videos and drops their detections")
     if "coco" in config.outputs:
         write_coco(records_path, out / "coco.json", out / "coco_results.json")
-    if "xmp" in config.outputs:
-        write_xmp(records_path, out / "xmp")
     if "report" in config.outputs:
         write_report(records_path, photos_root, out / "report.html", title, sequences, report)
     if project is not None:
@@ -384,19 +488,6 @@ def write_outputs(records_path: Path, photos_root: Path, out: Path, config: Conf
         if left_out:
             print(f"note        {left_out} photos could not be read and tell no time: they are not "
                   "in camtrap_dp/")
-
-
-def write_value_outputs(records_path: Path, photos_root: Path, out: Path, config: Config) -> None:
-    """The same for a regression."""
-    _, records = outputs.read_records(records_path)
-    places, times = zip(*[(record["location"], record["datetime"]) for record in records],
-                        strict=True)
-    if "masks" in config.outputs:
-        write_maps(records_path, out / "maps")
-    if "overlays" in config.outputs:
-        write_map_overlays(records_path, photos_root, out / "overlays")
-    if "csv" in config.outputs:
-        write_values_csv(records_path, out / "predictions.csv", assign_sequences(places, times))
 
 
 def write_scores(out: Path, report: dict) -> None:

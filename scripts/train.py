@@ -53,12 +53,15 @@ from camera_trapinator.dataset import (
     check_maps,
     check_photos,
     describe_strips,
+    find_faults,
+    find_map_faults,
     group_by_shape,
     known_fingerprints,
     photo_difficulties,
     pool_maps,
     strips_for,
     whole_batch,
+    without_broken,
     write_strips,
 )
 from camera_trapinator.difficulty import (
@@ -124,8 +127,8 @@ SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae"
                "rmse": "RMSE", "r2": "R2", "bias": "bias"}
 # What may change on --resume, because the result does not depend on it.
 MACHINE = ("device", "num_workers", "cache", "cache_gb", "checkpoint_minutes", "compile",
-           "recompute", "skip_bad_steps", "predict_batch_size", "tile", "flips", "mask_size",
-           "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
+           "recompute", "read_timeout", "skip_bad_steps", "predict_batch_size", "tile", "flips",
+           "mask_size", "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
            "project_file", "data_root")
 OVERFIT_STEPS = 20  # of an epoch that sees one batch again and again
 ALL = 99  # levels of an encoder
@@ -237,7 +240,8 @@ def train(config: Config, run: Path, state: dict | None, device: torch.device,
     # A generator of their own keeps the loaders from drawing on the global one.
     workers = {"num_workers": num_workers, "pin_memory": device.type == "cuda",
                "persistent_workers": num_workers > 0, "generator": torch.Generator(),
-               "worker_init_fn": follow_main_process}
+               "worker_init_fn": follow_main_process,
+               "timeout": config.read_timeout if num_workers else 0}
     train_loader = DataLoader(train_set, batch_sampler=sampler, **workers)
     val_loader = DataLoader(val_set, batch_size=config.predict_batch_size,
                             collate_fn=group_by_shape, **workers)
@@ -276,8 +280,11 @@ def train(config: Config, run: Path, state: dict | None, device: torch.device,
     parameters = sum(parameter.numel() for parameter in net.parameters())
     print(f"model       {describe_model(config)}, {parameters / 1e6:.1f} million parameters")
 
+    next_drawing = 0.0  # curves take a second, an epoch may take less: a tenth of the time will do
+
     def save() -> None:
         """Write all that a run is: last.pt; after an epoch best.pt, log.csv, curves, the card."""
+        nonlocal next_drawing
         if not processes.leads:
             return
         content = {
@@ -294,7 +301,11 @@ def train(config: Config, run: Path, state: dict | None, device: torch.device,
                 save_checkpoint(run / "best.pt", content)
         save_checkpoint(run / "last.pt", content)
         if not progress.within_epoch:
-            publish(run, content)
+            now = time.monotonic()
+            draw = now >= next_drawing or len(progress.history) == config.epochs
+            publish(run, content, draw)
+            if draw:
+                next_drawing = time.monotonic() + 10 * (time.monotonic() - now)
 
     if progress.history and processes.leads:  # a kill may have come between last.pt and these
         publish(run, state)
@@ -331,6 +342,8 @@ def read_data(config: Config, run: Path) -> Data:
         raise InputError(f"data_root: {root} is no folder; set data_root to where your data are, "
                          "or make the demo photos with scripts/make_demo_data.py")
     manifest = read_manifest(root / config.manifest)
+    if config.broken_photos == "skip":
+        manifest = leave_out_broken(config, manifest, root)
     if config.task == "regression":  # one "class" that is a number
         classes = [(config.quantity, (0, 0, 0))]
         maps = check_maps(manifest, root, checks_of(root, "maps"))
@@ -363,6 +376,20 @@ def read_data(config: Config, run: Path) -> Data:
     if config.task == "regression":
         data.values = pool_maps([maps[row] for row in train_rows], config.target_scale)
     return data
+
+
+def leave_out_broken(config: Config, manifest: Manifest, root: Path) -> Manifest:
+    """The manifest without photos that cannot be read, or whose mask (or map) cannot."""
+    if config.task == "regression":
+        _, faults = find_map_faults(manifest, root, checks_of(root, "maps"))
+    else:
+        classes = read_classes(root / "classes.csv")
+        _, faults, _ = find_faults(manifest, root, len(classes), checks_of(root))
+    bar = partial(tqdm, desc="reading", unit="photo", leave=False, dynamic_ncols=True, disable=None)
+    manifest, reasons = without_broken(manifest, root, faults, checks_of(root, "photos"), bar)
+    for reason in reasons:
+        print(f"left out    {reason}")
+    return manifest
 
 
 def make_sets(config: Config, data: Data, difficulty: np.ndarray | None, processes: Processes,
@@ -417,6 +444,7 @@ def plan_workers(config: Config, net, train_set: CameraTrapDataset, sampler: Cur
     # Forward and backward take about three times as long as forward alone.
     learning = 3 * time_to_predict(net, config.crop_size, precision)
     number = choose_workers(reading, learning, net.mean.device.type)
+    number = max(number, int(config.read_timeout > 0))
     print(f"workers     {number}: to read a photo takes {1000 * reading:.1f} ms, to learn from it "
           f"{1000 * learning:.1f} ms")
     return number
@@ -693,10 +721,11 @@ def losses_of(config: Config, data: Data, rows: np.ndarray, device: torch.device
     return np.array([losses[row] for row in rows.tolist()])
 
 
-def publish(run: Path, content: dict) -> None:
+def publish(run: Path, content: dict, curves: bool = True) -> None:
     """Write for people what a checkpoint tells: log.csv, curves.png, the model's card."""
     write_log(run / "log.csv", content["history"])
-    write_curves(run / "log.csv", run / "curves.png")
+    if curves:
+        write_curves(run / "log.csv", run / "curves.png")
     write_model_card(run, content)
 
 

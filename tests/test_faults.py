@@ -92,8 +92,12 @@ def test_two_runs_of_one_name_do_not_meet(data_root, tmp_path):
     assert "resume with the same config" in line  # no lock is left behind
 
 
-def test_a_killed_helper_is_told_in_one_line(data_root, tmp_path):
-    process = start("run", data_root, tmp_path, "epochs=500")
+@pytest.mark.parametrize(("number", "message", "cure"), [
+    (signal.SIGKILL, "a process that reads photos is killed by signal: Killed", "num_workers"),
+    (signal.SIGSTOP, "no photo came for 5 seconds", "read_timeout")])  # as from a stalled drive
+def test_a_helper_that_gives_no_more_photos_is_told_in_one_line(data_root, tmp_path, number,
+                                                                message, cure):
+    process = start("run", data_root, tmp_path, "epochs=500", "read_timeout=5")
     wait_for(process, tmp_path / "run.txt", "epoch 1/")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
@@ -101,12 +105,12 @@ def test_a_killed_helper_is_told_in_one_line(data_root, tmp_path):
         pytest.skip("this system does not list the children of a process")
     helpers = [int(number) for number in children.read_text().split()
                if b"train.py" in Path(f"/proc/{number}/cmdline").read_bytes()]
-    os.kill(helpers[-1], signal.SIGKILL)
+    os.kill(helpers[-1], number)
     assert process.wait(60) == 2
     text = (tmp_path / "run.txt").read_text()
     assert "Traceback" not in text
-    assert "error: a process that reads photos is killed by signal: Killed" in text
-    assert "num_workers" in text
+    assert f"error: {message}" in text and cure in text
+    assert not any(Path(f"/proc/{helper}").exists() for helper in helpers)
 
 
 def test_other_errors_of_torch_keep_their_traceback():

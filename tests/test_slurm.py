@@ -14,6 +14,7 @@ from camera_trapinator.utils import ROOT
 STANDINS = {
     "srun": 'exec "$@"',
     "scontrol": 'echo "$*" >> "$CALLS"; echo localhost',
+    "python": f'exec "{sys.executable}" "$@"',
     "torchrun": f'exec "{sys.executable}" -m torch.distributed.run "$@"',
 }
 
@@ -62,3 +63,33 @@ def test_a_training_job_that_fails_does_not_queue_again(cluster, tmp_path):
                             cwd=ROOT, env=cluster, capture_output=True, text=True, timeout=90)
     assert result.returncode != 0 and "no such config file" in result.stderr
     assert "requeue" not in (tmp_path / "calls").read_text()
+
+
+def test_an_array_of_jobs_predicts_and_a_last_one_joins(trained, data_root, cluster, tmp_path):
+    def job(**variables):
+        result = subprocess.run(
+            ["bash", "scripts/slurm_predict.sh", "--run", "shapes", "--images",
+             data_root / "photos", "--out", tmp_path / "out", "outputs=csv"], cwd=ROOT, text=True,
+            env=cluster | {"CAMERA_TRAPINATOR_RUNS": str(trained)} | variables,
+            capture_output=True, timeout=90)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    job(SLURM_ARRAY_TASK_ID="6", SLURM_ARRAY_TASK_MIN="5", SLURM_ARRAY_TASK_COUNT="2")
+    assert len((tmp_path / "out/predictions-2-of-2.jsonl").read_text().splitlines()) == 16
+    assert "15 of 30 photos are done" in job()
+    assert len((tmp_path / "out/predictions.csv").read_text().splitlines()) == 31
+
+
+def test_a_prediction_job_that_must_go_queues_again(cluster, tmp_path):
+    started = tmp_path / "started"
+    (tmp_path / "bin/python").write_text(f"#!/bin/bash\ntouch {started}; exec sleep 60\n")
+    process = subprocess.Popen(["bash", "scripts/slurm_predict.sh"], cwd=ROOT,
+                               env=cluster | {"SLURM_SUBMIT_DIR": str(tmp_path)})
+    while not started.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.3)  # for the trap
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert (tmp_path / "calls").read_text() == "requeue 7\n"

@@ -2,6 +2,8 @@
 
 The first line holds facts about the model, every further line one photo. Writers (one file per
 format beside this one) read the records and nothing else; whoever draws also opens the photos.
+Where several processes or machines predict, each appends to a file of its own, its shard, until
+`join_records` makes one of them.
 
 A record has the keys
 
@@ -44,7 +46,9 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cache
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -266,18 +270,22 @@ class RecordFile:
 
     A new file begins with `info`: model, weights, mask_size and
     classes (a list of {"name", "colour": [r, g, b]}). In an existing one a torn last line, left
-    by a kill, is cut off, and photos that are done, failed ones included, are known by
-    `file in records`. Raises InputError if the file has another `info` (another model, say), has
-    a damaged line in the middle, or is something else.
+    by a kill, is cut off, and photos that are done, failed ones included, here or in another
+    shard's file, are known by `file in records`. `shard`: see `shard_path`. Raises InputError if a
+    file has another `info` (another model, say), has a damaged line in the middle, or is something
+    else.
     """
 
-    def __init__(self, path: str | Path, info: dict):
-        path = Path(path)
+    def __init__(self, path: str | Path, info: dict, shard: tuple[int, int] = (1, 1)):
         info = {"format": FORMAT, **json.loads(_as_line(info))}  # lists for tuples, as in the file
         self._done, end = set(), 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            end = self._read(path, info)
+        own = shard_path(path, shard)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        for part in record_files(path):
+            end_of_part = self._read(part, info)
+            if part == own:
+                end = end_of_part
+        path = own
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
         self._file.truncate(end)
         if not end:
@@ -324,10 +332,57 @@ class RecordFile:
         self.close()
 
 
-def read_records(path: str | Path) -> tuple[dict, Iterator[dict]]:
+def shard_path(path: str | Path, shard: tuple[int, int]) -> Path:
+    """The file of a shard, (its number from 1 on, their number), of the records at `path`."""
+    path, (number, total) = Path(path), shard
+    return path if total == 1 else path.with_name(f"{path.stem}-{number}-of-{total}{path.suffix}")
+
+
+def record_files(path: str | Path) -> list[Path]:
+    """The files in which records of one prediction stand: at `path`, and its shards'."""
+    path = Path(path)
+    shards = sorted(path.parent.glob(f"{path.stem}-*-of-*{path.suffix}"))
+    return [path, *shards] if path.exists() else shards
+
+
+def join_records(path: str | Path) -> None:
+    """Make of a prediction's records, all shards', the one file `path`, sorted by photo.
+
+    So the file is the same however often the prediction was interrupted and by how many it was
+    done. Needs about 200 bytes of memory a photo.
+    """
+    parts, found, first = record_files(path), [], None
+    for number, part in enumerate(parts):
+        start = 0
+        for content, end in _read_lines(part):
+            if start:
+                found.append((content["file"], number, start))
+            else:
+                first = first or content
+                _check_same(part, content, first)
+            start = end
+    if parts == [Path(path)] and all(one <= other for one, other in pairwise(found)):
+        return
+    with written_whole(path) as temporary, ExitStack() as stack:
+        files = [stack.enter_context(open(part, "rb")) for part in parts]
+        joined = stack.enter_context(open(temporary, "wb"))
+        joined.write(_as_line(first))
+        last = None
+        for photo, number, start in sorted(found):
+            if photo != last:  # if it stands there twice, the first counts
+                files[number].seek(start)
+                joined.write(files[number].readline())
+            last = photo
+    for part in parts:
+        if part != Path(path):
+            part.unlink()
+
+
+def read_records(path: str | Path, share: tuple[int, int] = (1, 1)) -> tuple[dict, Iterator[dict]]:
     """The info line of a file of records, and an iterator over its photos, failed ones included.
 
-    If a photo stands there twice, the first counts; a torn last line does not count. Raises
+    If a photo stands there twice, the first counts; a torn last line does not count. `share` =
+    (number from 1 on, of how many): only these photos, for writers that divide the work. Raises
     InputError for a missing or foreign file and, on the way, for a damaged line.
     """
     lines = _read_lines(Path(path))
@@ -336,7 +391,7 @@ def read_records(path: str | Path) -> tuple[dict, Iterator[dict]]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; predict first, with scripts/test.py") from None
     _check_same(Path(path), info, {"format": FORMAT}, ["format"])
-    return info, _first_of_each(lines)
+    return info, islice(_first_of_each(lines), share[0] - 1, None, share[1])
 
 
 def _first_of_each(lines: Iterator[tuple[dict, int]]) -> Iterator[dict]:

@@ -67,14 +67,16 @@ def values_of(record: dict) -> np.ndarray:
 # ----------------------------------------------------------------------------- the files
 
 
-def write_maps(records_path: str | Path, folder: str | Path) -> None:
-    """Write `<folder>/<photo's path>.png` or `.tif` for each predicted photo.
+def write_maps(records_path: str | Path, folder: str | Path,
+               share: tuple[int, int] = (1, 1)) -> None:
+    """Write `<folder>/<photo's path>.png` or `.tif` for each predicted photo; `share`: see
+    `read_records`.
 
     The numbers are divided by `target_scale`, so that they read back as the training maps do:
     whole numbers in a 16-bit PNG if those were whole numbers (what is below 0 becomes 0, as none
     of them was), else a float TIFF.
     """
-    info, records = read_records(records_path)
+    info, records = read_records(records_path, share)
     for record in records:
         if record["failure"] is not None:
             continue
@@ -103,13 +105,13 @@ def write_values_csv(records_path: str | Path, path: str | Path, sequences: Iter
 
 
 def write_map_overlays(records_path: str | Path, photos_root: str | Path, folder: str | Path,
-                       long_side: int = 1280) -> None:
+                       long_side: int = 1280, share: tuple[int, int] = (1, 1)) -> None:
     """Write `<folder>/<photo's path>.jpg`: the photo, coloured by the numbers, and a colour bar.
 
     All pictures of one model have one scale of colours. Failed photos get none, nor do those that
-    have gone since.
+    have gone since. `share`: see `read_records`.
     """
-    info, records = read_records(records_path)
+    info, records = read_records(records_path, share)
     ends = colour_ends(info["values"])
 
     def draw(record: dict, image: np.ndarray) -> Image.Image:

@@ -24,13 +24,13 @@ NARROWEST = 320  # pixels; narrower photos get a margin, so that the legend has 
 
 
 def write_overlays(records_path: str | Path, photos_root: str | Path, folder: str | Path,
-                   long_side: int = 1280) -> None:
+                   long_side: int = 1280, share: tuple[int, int] = (1, 1)) -> None:
     """Write `<folder>/<photo's path>.jpg`, at most `long_side` pixels, for each predicted photo.
 
-    Failed photos get none, nor do those that have gone since. Raises InputError for a record
-    whose path leads out of the folder.
+    Failed photos get none, nor do those that have gone since. `share`: see `read_records`. Raises
+    InputError for a record whose path leads out of the folder.
     """
-    info, records = read_records(records_path)
+    info, records = read_records(records_path, share)
     classes = classes_of(info)
     write_pictures(records, photos_root, folder, long_side,
                    lambda record, image: overlay_with_legend(image, record, classes))

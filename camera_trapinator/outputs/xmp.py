@@ -34,13 +34,14 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 """
 
 
-def write_xmp(records_path: str | Path, folder: str | Path) -> None:
+def write_xmp(records_path: str | Path, folder: str | Path,
+              share: tuple[int, int] = (1, 1)) -> None:
     """Write `<folder>/<photo's path>.xmp` for each photo that could be read.
 
-    Its keywords are the species that are present in it, or `empty`. Raises InputError for a record
-    whose path leads out of the folder.
+    Its keywords are the species that are present in it, or `empty`. `share`: see
+    `read_records`. Raises InputError for a record whose path leads out of the folder.
     """
-    info, records = read_records(records_path)
+    info, records = read_records(records_path, share)
     names = [item["name"] for item in info["classes"]]
     for record in records:
         if record["failure"] is not None:

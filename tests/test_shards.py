@@ -1,0 +1,128 @@
+"""A folder is predicted by several machines, or processes, to the same files as by one."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from zipfile import ZipFile
+
+import pytest
+from conftest import error_line, run_script
+
+from camera_trapinator.utils import ROOT
+
+KILLS = int(os.environ.get("KILLS", 3))
+OUTPUTS = "outputs=[masks,overlays,csv,report,xmp,masks_zip,coco,megadetector]"
+
+
+def files_of(folder):
+    """The bytes of each file below a folder, by its path; times of writing left out."""
+    found = {str(path.relative_to(folder)): path.read_bytes()
+             for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: content for name, content in found.items()
+            if name not in ("report.html", "megadetector.json", "coco.json")}
+
+
+@pytest.fixture(scope="module")
+def card(data_root, tmp_path_factory):
+    """The photos of all locations and two that cannot be read; what one process makes of them."""
+    photos = tmp_path_factory.mktemp("card") / "card"
+    subprocess.run(["cp", "-r", data_root / "photos", photos], check=True)
+    (photos / "site1" / "cut.jpg").write_bytes(
+        (photos / "site1/100RECNX/IMG_0001.JPG").read_bytes()[:900])
+    (photos / "site3" / "folder.jpg").mkdir()
+    return photos
+
+
+@pytest.fixture(scope="module")
+def alone(trained, card, tmp_path_factory):
+    out = tmp_path_factory.mktemp("alone")
+    result = run_script("test.py", "--run", "shapes", "--images", card, "--out", out, OUTPUTS,
+                        runs=trained)
+    assert result.returncode == 0, result.stderr
+    assert "32 photos" in result.stdout and "2 could not be read" in result.stdout
+    assert len(files_of(out)) > 3 * 30
+    return out
+
+
+def test_shards_of_several_machines_join_to_what_one_predicts(trained, card, alone, tmp_path):
+    command = ["test.py", "--run", "shapes", "--images", card, OUTPUTS, "--out"]
+    (tmp_path / "joined").mkdir()
+    for number in (3, 1):  # the second is left to who joins them
+        machine = tmp_path / f"machine{number}"
+        result = run_script(*command, machine, "--shard", f"{number}/3", runs=trained)
+        assert result.returncode == 0, result.stderr
+        name = f"predictions-{number}-of-3.jsonl"
+        assert [path.name for path in machine.iterdir()] == [name] and name in result.stdout
+        assert len((machine / name).read_text().splitlines()) == 1 + (11 if number == 1 else 10)
+        (machine / name).rename(tmp_path / "joined" / name)
+    result = run_script(*command, tmp_path / "joined", runs=trained)
+    assert result.returncode == 0, result.stderr
+    assert "going on    21 of 32 photos are done" in result.stdout
+    assert files_of(tmp_path / "joined") == files_of(alone)
+
+
+def test_several_processes_predict_what_one_predicts(trained, card, alone, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone",
+         "--", "scripts/test.py", "--run", "shapes", "--images", card, "--out", tmp_path / "out",
+         OUTPUTS], cwd=ROOT, capture_output=True, text=True, timeout=200,
+        env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(trained), CUDA_VISIBLE_DEVICES="",
+                 OMP_NUM_THREADS="1"))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("32 photos: ") == 1
+    assert files_of(tmp_path / "out") == files_of(alone)
+
+
+def test_the_archive_holds_the_masks(alone):
+    masks = {str(path.relative_to(alone / "masks")): path.read_bytes()
+             for path in (alone / "masks").rglob("*.png")}
+    with ZipFile(alone / "masks.zip") as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == masks
+    assert len(masks) == 30
+
+
+def test_a_prediction_that_is_killed_ends_with_the_same_bytes(trained, card, alone, tmp_path):
+    """KILLS=20 pytest tests/test_shards.py: more often than in the daily tests."""
+    command = [sys.executable, "scripts/test.py", "--run", "shapes", "--images", card, "--out",
+               tmp_path / "out", OUTPUTS]
+    environment = dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(trained), CUDA_VISIBLE_DEVICES="")
+    records, chance = tmp_path / "out" / "predictions.jsonl", random.Random(0)
+    for kill in range(KILLS):
+        before = records.stat().st_size if records.exists() else 0
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
+                                   start_new_session=True)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline and not (
+                records.exists() and records.stat().st_size > before):
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.2 if kill % 2 else 2))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert records.stat().st_size >= before
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert files_of(tmp_path / "out") == files_of(alone)
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", "-1/3", "1/3/5"])
+def test_a_shard_that_is_none_is_refused(trained, card, shard):
+    line = error_line(run_script("test.py", "--run", "shapes", "--images", card,
+                                 f"--shard={shard}", runs=trained))
+    assert f"--shard {shard}" in line and "2/5" in line
+
+
+def test_shards_are_not_joined_while_one_is_at_work(trained, card, tmp_path):
+    from camera_trapinator.utils import only_one
+
+    command = ["test.py", "--run", "shapes", "--images", card, "--out", tmp_path, "outputs=csv"]
+    assert run_script(*command, "--shard=1/2", runs=trained).returncode == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("camera_trapinator.utils.RUNS", trained)
+        with only_one(tmp_path / "predictions-1-of-2.jsonl"):
+            line = error_line(run_script(*command, runs=trained))
+    assert "predictions-1-of-2.jsonl" in line and f"process {os.getpid()}" in line
+    assert (tmp_path / "predictions-1-of-2.jsonl").exists()
