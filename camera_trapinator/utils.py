@@ -69,7 +69,7 @@ def exit_on_bad_input() -> Iterator[None]:
     except RuntimeError as error:
         if not any(sign in str(error) for sign in CONNECTION_LOST):
             raise
-        print("error: another process of this training has ended; see its message",
+        print("error: another of the processes has ended; see its message",
               file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -309,6 +309,11 @@ def join_processes(device: "torch.device") -> Processes:
     if not processes.leads:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
     return processes
+
+
+def restarted() -> bool:
+    """Whether torchrun --max-restarts has started the processes again because one had died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
 
 
 def next_predict_batch_size(config) -> str:

@@ -422,7 +422,7 @@ class Red(UNet):
         logits[:, 1] += images[:, 0].float() / 20 - 6
         return logits
 
-net = Red(num_classes=5, working_scale=0, width=8, depth=4).eval()
+net = Red(num_classes=5, working_scale=0, width=4, depth=2).eval()
 prediction = net.predict(sys.argv[1], tile=640)
 mask = prediction.mask()
 photo_record("a", mask, prediction.foreground(), prediction.species(), width=6000, height=4000)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CLASSES, QUICK, make_data
+from conftest import CLASSES, QUICK, make_data, run_script
 from test_interruptions import all_of
 
 from camera_trapinator.checkpoint import load_checkpoint
@@ -19,12 +19,17 @@ from camera_trapinator.utils import ROOT
 KNOBS = [*QUICK, "epochs=3", "norm=none", "precision=fp32", "loss=cross_entropy_dice"]
 
 
-def torchrun(number, data_root, runs, run, *knobs, wait=True):
+def torchrun(number, data_root, runs, run, *knobs, wait=True, restarts=0):
     """train.py with so many processes of one thread each; the result, or the process."""
-    runs.mkdir(exist_ok=True)
+    arguments = ["--config", "configs/unet.yaml", "--run", run, f"data_root={data_root}", *KNOBS,
+                 *knobs]
+    if number == 1:
+        result = run_script("train.py", *arguments, runs=runs)
+        assert result.returncode == 0, result.stderr
+        return load_checkpoint(runs / run / "last.pt")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(number),
-               "--standalone", "--", "scripts/train.py", "--config", "configs/unet.yaml", "--run",
-               run, f"data_root={data_root}", *KNOBS, *knobs]
+               "--max-restarts", str(restarts), "--standalone", "--", "scripts/train.py",
+               *arguments]
     with open(runs / f"{run}.txt", "w") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
@@ -70,9 +75,9 @@ def test_the_scores_of_one_checkpoint_are_the_same_to_the_last_pixel(uneven, tmp
         assert rows[0][name] == rows[1][name] == rows[2][name] is not None
 
 
-def test_a_process_that_dies_ends_them_all(uneven, tmp_path):
-    process = torchrun(2, uneven, tmp_path, "run", "epochs=5000", wait=False)
-    log, deadline = tmp_path / "run" / "log.csv", time.monotonic() + 120
+def kill_one(process, log):
+    """kill -9 the last of torchrun's processes, after the first epoch."""
+    deadline = time.monotonic() + 120
     while not log.exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
@@ -80,12 +85,34 @@ def test_a_process_that_dies_ends_them_all(uneven, tmp_path):
         f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         if b"scripts/train.py" in Path(f"/proc/{number}/cmdline").read_bytes()]
     os.kill(workers[-1], signal.SIGKILL)
+
+
+def test_a_process_that_dies_ends_them_all(uneven, tmp_path):
+    process = torchrun(2, uneven, tmp_path, "run", "epochs=5000", wait=False)
+    kill_one(process, tmp_path / "run" / "log.csv")
     assert process.wait(90) != 0
     assert load_checkpoint(tmp_path / "run" / "last.pt")["history"]  # and no run is lost
 
 
-def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, tmp_path):
-    torchrun(2, uneven, tmp_path, "whole", "epochs=24", "norm=batch")
+@pytest.fixture(scope="module")
+def whole(uneven, tmp_path_factory):
+    """All of the last checkpoint of two processes that nobody disturbed, after 24 epochs."""
+    runs = tmp_path_factory.mktemp("whole")
+    torchrun(2, uneven, runs, "whole", "epochs=24", "norm=batch")
+    return all_of(runs / "whole" / "last.pt")
+
+
+def test_torchrun_starts_processes_again_and_they_go_on_to_the_same_bits(uneven, whole, tmp_path):
+    process = torchrun(2, uneven, tmp_path, "killed", "epochs=24", "norm=batch", wait=False,
+                       restarts=1)
+    kill_one(process, tmp_path / "killed" / "log.csv")
+    text = tmp_path / "killed.txt"
+    assert process.wait(150) == 0, text.read_text()
+    assert text.read_text().count("run         ") == 2  # so both have begun
+    assert all_of(tmp_path / "killed" / "last.pt") == whole
+
+
+def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, whole, tmp_path):
     process = torchrun(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", wait=False)
     text, deadline = tmp_path / "broken.txt", time.monotonic() + 120
     while "epoch 3/" not in text.read_text():
@@ -95,8 +122,7 @@ def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, tmp_path):
     assert process.wait(90) != 0
     assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 24, text.read_text()
     torchrun(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", "--resume")
-    expected, got = (all_of(tmp_path / run / "last.pt") for run in ("whole", "broken"))
-    assert got == expected
+    assert all_of(tmp_path / "broken" / "last.pt") == whole
 
 
 def test_a_mistake_is_told_and_no_process_hangs(tmp_path):

@@ -351,6 +351,32 @@ def test_photos_are_only_read(trained, folder):
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_nothing_is_fetched_from_or_sent_to_a_network(data_root, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(f"""
+import socket, sys
+def refuse(event, arguments):
+    if event == "socket.getaddrinfo" or (
+            event == "socket.connect" and arguments[0].family != socket.AF_UNIX):
+        open({str(tmp_path / "calls")!r}, "a").write(f"{{event}} {{arguments}}\\n")
+        raise OSError("no network")
+sys.addaudithook(refuse)
+""")
+    environment = dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(tmp_path), CUDA_VISIBLE_DEVICES="",
+                       PYTHONPATH=str(tmp_path))
+    for command in (["-c", "import socket; socket.create_connection(('localhost', 9))"],
+                    ["scripts/train.py", "--config", CONFIG, "--run", "run", *QUICK,
+                     f"data_root={data_root}", "num_workers=1"],
+                    ["scripts/test.py", "--run", "run"]):
+        result = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, text=True,
+                                capture_output=True, timeout=200)
+        if command[0] == "-c":  # the trap itself
+            assert (tmp_path / "calls").exists()
+            (tmp_path / "calls").unlink()
+        else:
+            assert result.returncode == 0, result.stderr
+    assert not (tmp_path / "calls").exists(), (tmp_path / "calls").read_text()
+
+
 def test_a_leak_stops_the_training_unless_it_is_allowed_and_then_every_report_tells(
         own_data, tmp_path):
     rows = list(read_manifest(own_data / "manifest.csv"))

@@ -1,11 +1,16 @@
-"""A folder is predicted by several machines, or processes, to the same files as by one."""
+"""A folder is predicted by several machines, or processes, to the same files as by one.
+
+    COPIES=667 KILLS=20 pytest tests/test_shards.py -k killed     # 20,010 photos
+"""
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -13,8 +18,9 @@ from conftest import error_line, run_script
 
 from camera_trapinator.utils import ROOT
 
-KILLS = int(os.environ.get("KILLS", 3))
-OUTPUTS = "outputs=[masks,overlays,csv,report,xmp,masks_zip,coco,megadetector]"
+COPIES, KILLS = int(os.environ.get("COPIES", 1)), int(os.environ.get("KILLS", 3))
+OUTPUTS = "outputs=[masks_zip,csv,coco]" if COPIES > 1 else (
+    "outputs=[masks,overlays,csv,report,xmp,masks_zip,coco,megadetector]")
 
 
 def files_of(folder):
@@ -25,11 +31,40 @@ def files_of(folder):
             if name not in ("report.html", "megadetector.json", "coco.json")}
 
 
+def start(photos, out, runs):
+    """test.py in the background."""
+    return subprocess.Popen(
+        [sys.executable, "scripts/test.py", "--run", "shapes", "--images", photos, "--out", out,
+         OUTPUTS], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(runs), CUDA_VISIBLE_DEVICES=""))
+
+
+def photos_in(records):
+    return max(0, records.read_bytes().count(b"\n") - 1) if records.exists() else 0
+
+
+def wait_for(process, records, number):
+    """Until so many photos are predicted, or the process has ended."""
+    deadline = time.monotonic() + 1200
+    while process.poll() is None and photos_in(records) < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def peak_memory_of(process):
+    """The most memory of a process so far, in MB; 0 where that is not known, or it has ended."""
+    status = Path(f"/proc/{process.pid}/status")
+    text = status.read_text() if status.exists() else ""
+    return int(text.split("VmHWM:")[1].split()[0]) // 1024 if "VmHWM" in text else 0
+
+
 @pytest.fixture(scope="module")
 def card(data_root, tmp_path_factory):
     """The photos of all locations and two that cannot be read; what one process makes of them."""
     photos = tmp_path_factory.mktemp("card") / "card"
-    subprocess.run(["cp", "-r", data_root / "photos", photos], check=True)
+    shutil.copytree(data_root / "photos", photos)
+    for copy in range(1, COPIES):
+        shutil.copytree(data_root / "photos", photos / f"copy {copy}")
     (photos / "site1" / "cut.jpg").write_bytes(
         (photos / "site1/100RECNX/IMG_0001.JPG").read_bytes()[:900])
     (photos / "site3" / "folder.jpg").mkdir()
@@ -39,11 +74,18 @@ def card(data_root, tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone(trained, card, tmp_path_factory):
     out = tmp_path_factory.mktemp("alone")
-    result = run_script("test.py", "--run", "shapes", "--images", card, "--out", out, OUTPUTS,
-                        runs=trained)
-    assert result.returncode == 0, result.stderr
-    assert "32 photos" in result.stdout and "2 could not be read" in result.stdout
-    assert len(files_of(out)) > 3 * 30
+    process = start(card, out, trained)
+    seconds, memory = [], []  # at the photos 2,000 and the last
+    for number in (1, 2000, 2 + 30 * COPIES):
+        wait_for(process, out / "predictions.jsonl", number)
+        seconds.append(time.monotonic())
+        memory.append(peak_memory_of(process))
+    text = process.communicate(timeout=600)[0]
+    assert process.returncode == 0
+    assert f"{2 + 30 * COPIES} photos" in text and "2 could not be read" in text
+    print(f"{seconds[-1] - seconds[0]:.0f} s, peak memory {memory}")
+    if COPIES > 100:
+        assert memory[-1] < 1.05 * memory[1]
     return out
 
 
@@ -86,25 +128,18 @@ def test_the_archive_holds_the_masks(alone):
 
 def test_a_prediction_that_is_killed_ends_with_the_same_bytes(trained, card, alone, tmp_path):
     """KILLS=20 pytest tests/test_shards.py: more often than in the daily tests."""
-    command = [sys.executable, "scripts/test.py", "--run", "shapes", "--images", card, "--out",
-               tmp_path / "out", OUTPUTS]
-    environment = dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(trained), CUDA_VISIBLE_DEVICES="")
     records, chance = tmp_path / "out" / "predictions.jsonl", random.Random(0)
     for kill in range(KILLS):
-        before = records.stat().st_size if records.exists() else 0
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
-                                   start_new_session=True)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline and not (
-                records.exists() and records.stat().st_size > before):
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.2 if kill % 2 else 2))
+        before = photos_in(records)
+        process = start(card, tmp_path / "out", trained)
+        wait_for(process, records, before + 1)
+        time.sleep(chance.uniform(0, 0.2 if kill % 2 else 5))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert records.stat().st_size >= before
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+        assert photos_in(records) >= before
+    process = start(card, tmp_path / "out", trained)
+    assert "could not be read" in process.communicate(timeout=600)[0]
     assert files_of(tmp_path / "out") == files_of(alone)
 
 
