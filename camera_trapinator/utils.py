@@ -303,17 +303,22 @@ def join_processes(device: "torch.device") -> Processes:
 
     # Long, because the first process may check millions of photos while the others wait; torchrun
     # ends them all if one fails.
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo",
-                                   timeout=timedelta(hours=6))
-    processes = Processes(distributed.get_rank(), distributed.get_world_size())
+    timeout = timedelta(hours=6)
+    store, rank, number = next(distributed.rendezvous("env://", timeout=timeout))
+    store.set_timeout(timeout)
+    # torchrun has one store for all its starts, where the addresses of the dead still stand.
+    store = distributed.PrefixStore(f"start {restarts()}", store)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store,
+                                   rank=rank, world_size=number, timeout=timeout)
+    processes = Processes(rank, number)
     if not processes.leads:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
     return processes
 
 
-def restarted() -> bool:
-    """Whether torchrun --max-restarts has started the processes again because one had died."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+def restarts() -> int:
+    """How often torchrun --max-restarts has started the processes again because one had died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 
 def next_predict_batch_size(config) -> str:

@@ -117,7 +117,7 @@ from camera_trapinator.utils import (
     next_predict_batch_size,
     only_one,
     peak_memory,
-    restarted,
+    restarts,
     seed_everything,
     to_numpy,
 )
@@ -155,7 +155,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise InputError("sync_norm: works between GPUs only; set it to false")
     with only_one(RUNS / name) if processes.leads else nullcontext():
         with processes.first_alone():
-            resume = arguments.resume or (restarted() and (RUNS / name).exists())
+            resume = arguments.resume or (restarts() and (RUNS / name).exists())
             state = find_state(RUNS / name, config, resume)
         train(config, RUNS / name, state, device, processes)
 

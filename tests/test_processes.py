@@ -112,6 +112,29 @@ def test_torchrun_starts_processes_again_and_they_go_on_to_the_same_bits(uneven,
     assert all_of(tmp_path / "killed" / "last.pt") == whole
 
 
+LATE = """
+import os, sys, time
+from camera_trapinator.utils import join_processes, restarts
+import torch
+
+if os.environ["RANK"] == "1":
+    time.sleep(3 * restarts())  # the others look for it where it was before
+processes = join_processes(torch.device("cpu"))
+processes.wait()
+if not restarts():
+    sys.exit(1)
+"""
+
+
+def test_processes_started_again_find_each_other_where_they_are_now(tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    result = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--max-restarts",
+         "1", "--standalone", tmp_path / "late.py"], cwd=ROOT, capture_output=True, text=True,
+        timeout=120)
+    assert result.returncode == 0, result.stderr
+
+
 def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, whole, tmp_path):
     process = torchrun(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", wait=False)
     text, deadline = tmp_path / "broken.txt", time.monotonic() + 120
