@@ -106,16 +106,30 @@ def test_shards_of_several_machines_join_to_what_one_predicts(trained, card, alo
     assert files_of(tmp_path / "joined") == files_of(alone)
 
 
-def test_several_processes_predict_what_one_predicts(trained, card, alone, tmp_path):
+def by_two_processes(runs, *arguments):
+    """What test.py prints when torchrun starts two of it."""
     result = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone",
-         "--", "scripts/test.py", "--run", "shapes", "--images", card, "--out", tmp_path / "out",
-         OUTPUTS], cwd=ROOT, capture_output=True, text=True, timeout=200,
-        env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(trained), CUDA_VISIBLE_DEVICES="",
-                 OMP_NUM_THREADS="1"))
+         "--", "scripts/test.py", "--run", "shapes", *arguments], cwd=ROOT, capture_output=True,
+        text=True, timeout=200, env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(runs),
+                                         CUDA_VISIBLE_DEVICES="", OMP_NUM_THREADS="1"))
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("32 photos: ") == 1
+    return result.stdout
+
+
+def test_several_processes_predict_what_one_predicts(trained, card, alone, tmp_path):
+    text = by_two_processes(trained, "--images", card, "--out", tmp_path / "out", OUTPUTS)
+    assert text.count("32 photos: ") == 1
     assert files_of(tmp_path / "out") == files_of(alone)
+
+
+def test_several_processes_test_each_photo_once(trained, tmp_path):
+    result = run_script("test.py", "--run", "shapes", "--out", tmp_path / "one", OUTPUTS,
+                        runs=trained)
+    assert result.returncode == 0, result.stderr
+    text = by_two_processes(trained, "--out", tmp_path / "two", OUTPUTS)
+    assert text.splitlines()[-1].startswith("6 photos tested")
+    assert files_of(tmp_path / "two") == files_of(tmp_path / "one")
 
 
 def test_the_archive_holds_the_masks(alone):
