@@ -310,10 +310,20 @@ def join_processes(device: "torch.device") -> Processes:
     store = distributed.PrefixStore(f"start {restarts()}", store)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store,
                                    rank=rank, world_size=number, timeout=timeout)
+    if device.type != "cuda":  # gloo's threads must not see Python end; NCCL would wait for others
+        atexit.register(part_processes)
     processes = Processes(rank, number)
     if not processes.leads:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
     return processes
+
+
+def part_processes() -> None:
+    """For processes that have joined, when all is done."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def restarts() -> int:

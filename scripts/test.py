@@ -118,6 +118,7 @@ from camera_trapinator.utils import (
     join_processes,
     next_predict_batch_size,
     only_one,
+    part_processes,
     seed_everything,
 )
 
@@ -141,6 +142,7 @@ def main(arguments: argparse.Namespace) -> None:
                            processes, shard, arguments.overwrite)
         else:
             evaluate(weights, checkpoint, config, out, device, processes)
+    part_processes()
 
 
 def shard_of(arguments: argparse.Namespace) -> tuple[int, int] | None:

@@ -116,6 +116,7 @@ from camera_trapinator.utils import (
     join_processes,
     next_predict_batch_size,
     only_one,
+    part_processes,
     peak_memory,
     restarts,
     seed_everything,
@@ -158,6 +159,7 @@ def main(arguments: argparse.Namespace) -> None:
             resume = arguments.resume or (restarts() and (RUNS / name).exists())
             state = find_state(RUNS / name, config, resume)
         train(config, RUNS / name, state, device, processes)
+    part_processes()
 
 
 @dataclass
