@@ -69,6 +69,8 @@ SIZES = {"12 megapixels": (4032, 3024), "20 megapixels": (5184, 3888)}
 PHOTOS = 12  # of each size
 CROP, BATCH = (192, 320), 4  # height and width, and number, of the photos of a training step
 GPU_CROP, GPU_BATCH = (512, 512), 16  # the same on a GPU
+WIDTH = 64  # of the U-Net that learns
+PRODUCT = {"cpu": 4096, "cuda": 8192}  # rows of the matrices whose product is timed
 NETWORKS = {"U-Net of width 64": {}, "EfficientNet-Lite0": {"encoder": "efficientnet_lite0"}}
 ROUNDS = 3  # in which each way predicts all photos
 ROWS = 10_000_000  # of a large manifest
@@ -216,7 +218,7 @@ def augmentations(image: Tensor, mask: Tensor, config: Config) -> list[Measured]
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
     """Floating-point operations a second of large matrix products, at their best."""
-    size = 8192 if device.type == "cuda" else 4096
+    size = PRODUCT[device.type]
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     seconds = []
     for _ in range(10):
@@ -319,7 +321,7 @@ def step(root: Path) -> list[Measured]:
     images = torch.randint(0, 256, (batch, 3, *crop), dtype=torch.uint8)
     masks = torch.randint(0, 5, (batch, *crop), dtype=torch.uint8)
     masks[:, :20] = IGNORE
-    net, plain = (UNet(num_classes=5, working_scale=SIDE, width=64).to(device) for _ in range(2))
+    net, plain = (UNet(num_classes=5, working_scale=SIDE, width=WIDTH).to(device) for _ in range(2))
     others = {"plain": plain} | {name: peer.to(device) for name, peer in peers().items()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         plain(images[:1].to(device))
@@ -338,12 +340,13 @@ def step(root: Path) -> list[Measured]:
     size = f"{crop[0]} x {crop[1]}"
     learned, reference = statistics.median(speeds), reference * steps * batch
     # Backward takes two products where forward takes one.
-    lines = [Measured(f"U-Net of width 64 at {size}, training step", learned, reference, limit / 3)]
+    lines = [Measured(f"U-Net of width {WIDTH} at {size}, training step", learned, reference,
+                      limit / 3)]
     lines += [Measured(f"{name} in {precision.name} at {size}, training step",
                        speed * steps * batch, reference)
               for name, speed in zip(others, trained, strict=True)]
     if device.type == "cuda":
-        lines += [Measured(f"U-Net of width 64 at {size}, learning from JPEG files, cached",
+        lines += [Measured(f"U-Net of width {WIDTH} at {size}, learning from JPEG files, cached",
                            from_disk(root, ours, crop, 1 / learned), limit=learned),
                   Measured("the same, memory of a training step", *(
                       gpu_memory(learn, device) for learn in (ours_learns, plain_learns)),
@@ -354,7 +357,7 @@ def step(root: Path) -> list[Measured]:
         [plain_forward(torch.compile(net) if device.type == "cuda" else net, images, precision),
          plain_forward(plain, images, full),
          *(plain_forward(other, images, precision) for other in others.values())], range(7))
-    lines.append(Measured(f"U-Net of width 64 at {size}, forward", batch * predicted,
+    lines.append(Measured(f"U-Net of width {WIDTH} at {size}, forward", batch * predicted,
                           batch * reference, limit))
     return lines + [Measured(f"{name} in {precision.name} at {size}, forward", batch * speed,
                              batch * reference)

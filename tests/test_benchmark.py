@@ -172,6 +172,8 @@ def test_ours_the_plain_way_and_the_limit_are_measured_on_the_same_photos(tmp_pa
     monkeypatch.setattr(benchmark_speed, "PHOTOS", 3)
     monkeypatch.setattr(benchmark_speed, "SIDE", 64)
     monkeypatch.setattr(benchmark_speed, "CROP", (32, 32))
+    monkeypatch.setattr(benchmark_speed, "WIDTH", 8)
+    monkeypatch.setattr(benchmark_speed, "PRODUCT", {"cpu": 512})
     monkeypatch.setattr(benchmark_speed, "NETWORKS", {"small": {"width": 8, "depth": 2}})
     monkeypatch.setattr(benchmark_speed, "peers", dict)  # not everybody has them
     monkeypatch.setattr(benchmark_speed, "ROWS", 20_000)
