@@ -1,6 +1,7 @@
 """Camera Trapinator: a U-Net that segments animals in camera-trap photos."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,10 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 IGNORE = 255  # mask value of pixels that count in no loss and no metric
+# By these a process is told to stop: Ctrl-C, and the last two, with which clusters announce that
+# they take the machine away. Windows has no SIGUSR1.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
+                if hasattr(signal, name)]
 
 
 class InputError(ValueError):

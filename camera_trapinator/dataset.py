@@ -4,8 +4,12 @@
     image, mask, index = dataset[0]     # uint8 (3, H, W), uint8 (H, W), int
 """
 
+import atexit
 import csv
-from collections.abc import Callable, Iterable, Sequence
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
@@ -14,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from . import IGNORE, InputError, photos, written_whole
+from . import IGNORE, STOP_SIGNALS, InputError, photos, written_whole
 from .cache import Cache
 from .difficulty import FORMULA, SIZE, photo_difficulty
 from .manifest import BACKGROUND, Manifest, Row
@@ -207,6 +211,50 @@ def whole_batch(dataset: CameraTrapDataset) -> tuple[list, list]:
     examples = [Example(int(index), mask, mask.shape[1], mask.shape[0], "", False, None)
                 for index, mask in zip(dataset.indices, masks, strict=True)]
     return [images, masks, places], [(images, examples)]
+
+
+class PhotoLoader(DataLoader):
+    """A DataLoader whose processes, which read photos, follow the main one.
+
+    Ctrl-C and clusters tell all processes to stop: these go on, for the main one finishes its step
+    first, and end when it does. `read_timeout`: seconds after which a batch that does not come is
+    an error; 0 = never. The rest: see DataLoader.
+    """
+
+    def __init__(self, dataset: Dataset, num_workers: int, device: torch.device,
+                 read_timeout: float = 0, **arguments):
+        super().__init__(dataset, num_workers=num_workers, pin_memory=device.type == "cuda",
+                         timeout=read_timeout if num_workers else 0,
+                         # A generator of its own keeps it from drawing on the global one.
+                         generator=torch.Generator(), worker_init_fn=_follow_main_process,
+                         **arguments)
+        atexit.register(_end_readers)
+
+    def __iter__(self) -> Iterator:
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            return super().__iter__()
+        # Processes that are started meanwhile hear no signals from their first moment on.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _follow_main_process(_: int) -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    # Their errors reach the main process with the photos. What is left for Python to print are
+    # connections that broke because the main process went while photos were on their way to it.
+    sys.excepthook = lambda *_: None
+
+
+def _end_readers() -> None:
+    """Python itself would ask them by SIGTERM, and wait."""
+    for child in multiprocessing.active_children():
+        if hasattr(signal, "SIGCHLD"):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch calls it an error
+        child.kill()
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

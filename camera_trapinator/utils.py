@@ -5,7 +5,6 @@ torch is imported inside the functions, so that a script's --help does not wait 
 
 import atexit
 import errno
-import multiprocessing
 import os
 import platform
 import signal
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from . import InputError
+from . import STOP_SIGNALS, InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,13 +140,8 @@ class Stopped(Exception):
 
 
 class Stop:
-    """Notes, while it is entered, when somebody wants the run to stop: Ctrl-C, or SIGTERM or
-    SIGUSR1, with which clusters announce that they take the machine away. What runs goes on until
-    it asks; a second Ctrl-C stops it all the same. Signals reach the main thread only.
-    """
-
-    SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
-               if hasattr(signal, name)]  # Windows has no SIGUSR1
+    """Notes, while it is entered, when somebody wants the run to stop: one of the STOP_SIGNALS.
+    What runs goes on until it asks; a second Ctrl-C stops it all the same."""
 
     def __init__(self, minutes: float = 0, processes: "Processes | None" = None):
         self.asked, self.minutes = False, minutes  # between two checkpoints; 0 = none in between
@@ -155,8 +149,7 @@ class Stop:
         self._saved = time.monotonic()
 
     def __enter__(self) -> "Stop":
-        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
-        atexit.register(end_readers)
+        self._before = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_) -> None:
@@ -193,24 +186,6 @@ class Stop:
         if self.processes.leads:
             print("stopped; the same command with --resume goes on", file=sys.stderr)
         sys.exit(STOPPED)
-
-
-def follow_main_process(_: int = 0) -> None:
-    """For the processes that read photos: they go when the main process does. A signal to all of
-    them, by Ctrl-C or a cluster, must not take the photos of the last step away."""
-    for number in Stop.SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    # Their errors reach the main process with the photos. What is left for Python to print are
-    # connections that broke because the main process went while photos were on their way to it.
-    sys.excepthook = lambda *_: None
-
-
-def end_readers() -> None:
-    """End the processes that read photos. Python itself would ask them by SIGTERM, and wait."""
-    for child in multiprocessing.active_children():
-        if hasattr(signal, "SIGCHLD"):
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch calls it an error
-        child.kill()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ writes the results. Knobs can follow as key=value.
 """
 
 import argparse
-import atexit
 import dataclasses
 import hashlib
 import json
@@ -44,13 +43,13 @@ if __name__ == "__main__":
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from camera_trapinator import InputError, outputs
 from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.config import Config, parse_config
 from camera_trapinator.dataset import (
+    PhotoLoader,
     PredictionDataset,
     check_maps,
     check_photos,
@@ -110,10 +109,8 @@ from camera_trapinator.utils import (
     choose_device,
     choose_precision,
     describe_device,
-    end_readers,
     enough_memory,
     exit_on_bad_input,
-    follow_main_process,
     here_or_below_root,
     join_processes,
     next_predict_batch_size,
@@ -341,11 +338,9 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
         dataset.indices = np.array([index for index in indices
                                     if manifest[int(index)].image not in records], dtype=int)
         num_workers = plan_workers(config, net, dataset, precision)
-        loader = DataLoader(dataset, collate_fn=group_by_shape, num_workers=num_workers,
-                            batch_size=1 if config.tile else config.predict_batch_size,
-                            pin_memory=device.type == "cuda", worker_init_fn=follow_main_process,
-                            timeout=config.read_timeout if num_workers else 0)
-        atexit.register(end_readers)
+        loader = PhotoLoader(dataset, num_workers, device, config.read_timeout,
+                             collate_fn=group_by_shape,
+                             batch_size=1 if config.tile else config.predict_batch_size)
         print(f"device      {describe_device(device, precision)}")
         if config.strips != "none":
             print(f"strips      {describe_strips(dataset.strips)}")

@@ -39,7 +39,6 @@ if __name__ == "__main__":
 import numpy as np
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from camera_trapinator import IGNORE, InputError, written_whole
@@ -48,6 +47,7 @@ from camera_trapinator.checkpoint import git_state, load_checkpoint, save_checkp
 from camera_trapinator.config import Config, config_text, load_config
 from camera_trapinator.dataset import (
     CameraTrapDataset,
+    PhotoLoader,
     PredictionDataset,
     Strips,
     check_maps,
@@ -111,7 +111,6 @@ from camera_trapinator.utils import (
     enough_memory,
     exit_on_bad_input,
     find_config,
-    follow_main_process,
     here_or_below_root,
     join_processes,
     next_predict_batch_size,
@@ -241,14 +240,10 @@ def train(config: Config, run: Path, state: dict | None, device: torch.device,
     # The data loaders: training photos at random and augmented, validation photos as they are.
     train_set, val_set, sampler = make_sets(config, data, difficulty, processes)
     num_workers = plan_workers(config, net, train_set, sampler, precision)
-    # A generator of their own keeps the loaders from drawing on the global one.
-    workers = {"num_workers": num_workers, "pin_memory": device.type == "cuda",
-               "persistent_workers": num_workers > 0, "generator": torch.Generator(),
-               "worker_init_fn": follow_main_process,
-               "timeout": config.read_timeout if num_workers else 0}
-    train_loader = DataLoader(train_set, batch_sampler=sampler, **workers)
-    val_loader = DataLoader(val_set, batch_size=config.predict_batch_size,
-                            collate_fn=group_by_shape, **workers)
+    loader = partial(PhotoLoader, num_workers=num_workers, device=device,
+                     read_timeout=config.read_timeout, persistent_workers=num_workers > 0)
+    train_loader = loader(train_set, batch_sampler=sampler)
+    val_loader = loader(val_set, batch_size=config.predict_batch_size, collate_fn=group_by_shape)
     if config.overfit_one_batch:
         batch, group = whole_batch(train_set)
         train_loader, val_loader = [batch] * OVERFIT_STEPS, [group]
@@ -709,9 +704,10 @@ def losses_of(config: Config, data: Data, rows: np.ndarray, device: torch.device
     criterion = build_criterion(config.loss, weights).to(device)
     photos = PredictionDataset(data.manifest, data.root, net.working_scale, rows,
                                strips=data.strips)
-    loader = DataLoader(photos, batch_size=config.predict_batch_size, collate_fn=group_by_shape,
-                        num_workers=0 if config.num_workers == "auto" else int(config.num_workers),
-                        generator=torch.Generator())
+    number = int(config.read_timeout > 0) if config.num_workers == "auto" else int(
+        config.num_workers)
+    loader = PhotoLoader(photos, number, device, config.read_timeout,
+                         batch_size=config.predict_batch_size, collate_fn=group_by_shape)
     losses = {}  # by row: photos of several shapes come in another order
     with torch.no_grad(), closing(net.predict(loader, precision.dtype, config.flips,
                                               config.tile)) as found:

@@ -12,7 +12,7 @@ import time
 
 import pytest
 import torch
-from conftest import QUICK, error_line, fit_once, run_script
+from conftest import QUICK, error_line, fit_once, run_script, start_script, wait_until
 from torch import nn
 
 from camera_trapinator.checkpoint import load_checkpoint
@@ -30,21 +30,16 @@ def start(run, data_root, runs, *knobs):
     """train.py in the background, with workers of its own to kill."""
     runs.mkdir(exist_ok=True)
     resume = ["--resume"] * (runs / run).exists()
-    with open(runs / f"{run}.txt", "w") as output:
-        return subprocess.Popen(
-            [sys.executable, "scripts/train.py", "--config", "configs/unet.yaml", "--run", run,
-             f"data_root={data_root}", *KNOBS, *knobs, *resume], cwd=ROOT, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
-            env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(runs), CUDA_VISIBLE_DEVICES="",
-                     PYTHONUNBUFFERED="1"))
+    output = runs / f"{run}.txt"
+    output.unlink(missing_ok=True)
+    return start_script("train.py", "--config", "configs/unet.yaml", "--run", run,
+                        f"data_root={data_root}", *KNOBS, *knobs, *resume, stdout=output,
+                        stderr=output, runs=runs)
 
 
 def wait_for(process, output, text):
     """Until a process has printed a text, or has ended."""
-    deadline = time.monotonic() + 120
-    while process.poll() is None and text not in output.read_text():
-        assert time.monotonic() < deadline, output.read_text()
-        time.sleep(0.01)
+    wait_until(process, lambda: text in output.read_text())
 
 
 def all_of(path):
@@ -105,6 +100,31 @@ def test_a_run_that_is_killed_at_random_instants_ends_with_the_same_bits(data_ro
         assert not [place for place in expected if got[place] != expected[place]]
     rows = [len((runs / folder / "log.csv").read_text().splitlines()) for folder in ("whole", run)]
     assert rows == [EPOCHS + 1, EPOCHS + 1]
+
+
+STOPPED_AT_ONCE = """
+import os, signal
+import torch
+from torch.utils.data import TensorDataset
+from camera_trapinator import STOP_SIGNALS
+from camera_trapinator.dataset import PhotoLoader
+
+def stop():
+    for number in STOP_SIGNALS:
+        os.kill(os.getpid(), number)
+
+os.register_at_fork(after_in_child=stop)
+loader = PhotoLoader(TensorDataset(torch.arange(8)), 2, torch.device("cpu"), batch_size=2,
+                     multiprocessing_context="fork")
+assert sum(batch.sum().item() for batch, in loader) == 28
+os.kill(os.getpid(), signal.SIGTERM)  # the main process hears it as before
+"""
+
+
+def test_processes_that_read_photos_hear_no_signal_from_their_first_moment_on():
+    result = subprocess.run([sys.executable, "-c", STOPPED_AT_ONCE], cwd=ROOT, timeout=60,
+                            capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (-signal.SIGTERM, "")
 
 
 def test_control_c_saves_and_a_resumed_run_goes_on_there(data_root, tmp_path):
