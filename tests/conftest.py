@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -95,22 +97,65 @@ def script_server() -> subprocess.Popen:
                             env=dict(os.environ, CUDA_VISIBLE_DEVICES=""))
 
 
+def ask_server(question: object) -> object:
+    print(json.dumps(question), file=script_server().stdin, flush=True)
+    return json.loads(script_server().stdout.readline())
+
+
+class Script:
+    """A script that the server has started; like a Popen."""
+
+    def __init__(self, **job: object):
+        self.pid, self.returncode = ask_server(job), None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = ask_server(self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                os.killpg(self.pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            time.sleep(0.005)
+        return self.returncode
+
+
+def start_script(name: str, *arguments: object, stdout: str | Path, stderr: str | Path,
+                 runs: Path | None = None, cwd: Path = ROOT) -> Script | subprocess.Popen:
+    """Start scripts/<name> as a user does, in a session of its own; what it prints goes to the end
+    of files, and its runs to the folder `runs`."""
+    command = [str(ROOT / "scripts" / name), *map(str, arguments)]
+    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="", PYTHONUNBUFFERED="1")
+    if runs is not None:
+        environment["CAMERA_TRAPINATOR_RUNS"] = str(runs)
+    with open(stdout, "a") as output, open(stderr, "a") as errors:
+        if sys.platform != "linux":  # where PyTorch may not live through a fork
+            return subprocess.Popen([sys.executable, *command], cwd=cwd, env=environment,
+                                    stdout=output, stderr=errors, start_new_session=True)
+    return Script(command=command, cwd=str(cwd), environment=environment, stdout=str(stdout),
+                  stderr=str(stderr))
+
+
 def run_script(name: str, *arguments: object, runs: Path | None = None, cwd: Path = ROOT,
                ) -> subprocess.CompletedProcess:
     """Run scripts/<name> as a user does; its runs go to the folder `runs`."""
-    command = [str(ROOT / "scripts" / name), *map(str, arguments)]
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="")
-    if runs is not None:
-        environment["CAMERA_TRAPINATOR_RUNS"] = str(runs)
-    if sys.platform != "linux":  # where PyTorch may not live through a fork
-        return subprocess.run([sys.executable, *command], cwd=cwd, env=environment, text=True,
-                              capture_output=True, timeout=300)
     with NamedTemporaryFile("r") as stdout, NamedTemporaryFile("r") as stderr:
-        job = {"command": command, "cwd": str(cwd), "environment": environment,
-               "stdout": stdout.name, "stderr": stderr.name}
-        print(json.dumps(job), file=script_server().stdin, flush=True)
-        code = int(script_server().stdout.readline())
-        return subprocess.CompletedProcess(command, code, stdout.read(), stderr.read())
+        process = start_script(name, *arguments, stdout=stdout.name, stderr=stderr.name, runs=runs,
+                               cwd=cwd)
+        code = process.wait(timeout=300)
+        return subprocess.CompletedProcess([name, *arguments], code, stdout.read(), stderr.read())
+
+
+def wait_until(process: Script | subprocess.Popen, condition: Callable[[], bool],
+               seconds: float = 120) -> None:
+    """Until a condition holds, or a process has ended."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def error_line(result: subprocess.CompletedProcess) -> str:

@@ -4,14 +4,11 @@ import csv
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 import torch
-from conftest import QUICK, error_line, run_script
+from conftest import QUICK, error_line, run_script, start_script, wait_until
 from PIL import Image, ImageFilter
 
 from camera_trapinator import InputError
@@ -26,7 +23,6 @@ from camera_trapinator.difficulty import (
 )
 from camera_trapinator.manifest import read_manifest, write_manifest
 from camera_trapinator.photos import read_mask, read_photo
-from camera_trapinator.utils import ROOT
 
 CONFIG = "configs/unet.yaml"
 GRASS, FOX = np.array([110, 130, 80]), np.array([220, 110, 40])
@@ -199,17 +195,12 @@ def test_a_run_tells_which_photos_came_when(curriculum, data_root):
 def test_a_killed_curriculum_resumes_to_the_same_bits(curriculum, data_root, tmp_path):
     arguments = ["--config", CONFIG, f"data_root={data_root}", *QUICK, "epochs=4", *CURRICULUM,
                  "--run", "broken"]
-    process = subprocess.Popen(
-        [sys.executable, "scripts/train.py", *arguments], cwd=ROOT,
-        env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(tmp_path), CUDA_VISIBLE_DEVICES=""),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = start_script("train.py", *arguments, stdout=os.devnull, stderr=os.devnull,
+                           runs=tmp_path)
     log = tmp_path / "broken" / "log.csv"
-    deadline = time.monotonic() + 120
-    while not (log.exists() and len(read_csv(log)) >= 2):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(process, lambda: log.exists() and len(read_csv(log)) >= 2)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.wait(60)
     assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 4
 
     # What was remembered outside of the run does not count: the run's own file does.

@@ -86,7 +86,7 @@ def test_two_runs_of_one_name_do_not_meet(data_root, tmp_path):
                                  f"data_root={data_root}", *QUICK, runs=tmp_path))
     assert f"process {process.pid}" in line and "same" in line
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.wait(60)
     line = error_line(run_script("train.py", "--config", CONFIG, "--run", "same", "--resume",
                                  f"data_root={data_root}", *QUICK, runs=tmp_path))
     assert "resume with the same config" in line  # no lock is left behind
@@ -104,7 +104,7 @@ def test_a_helper_that_gives_no_more_photos_is_told_in_one_line(data_root, tmp_p
         os.killpg(process.pid, signal.SIGKILL)
         pytest.skip("this system does not list the children of a process")
     helpers = [int(number) for number in children.read_text().split()
-               if b"train.py" in Path(f"/proc/{number}/cmdline").read_bytes()]
+               if b"resource_tracker" not in Path(f"/proc/{number}/cmdline").read_bytes()]
     os.kill(helpers[-1], number)
     assert process.wait(60) == 2
     text = (tmp_path / "run.txt").read_text()

@@ -12,7 +12,15 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import QUICK, draw_photo, error_line, make_data, run_script
+from conftest import (
+    QUICK,
+    draw_photo,
+    error_line,
+    make_data,
+    run_script,
+    start_script,
+    wait_until,
+)
 from PIL import Image
 
 from camera_trapinator.checkpoint import load_checkpoint
@@ -76,17 +84,12 @@ def test_a_killed_run_resumes_to_the_same_bits_whatever_the_workers(data_root, t
     whole = run_script("train.py", *arguments, "--run", "whole", runs=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
-    process = subprocess.Popen(
-        [sys.executable, "scripts/train.py", *arguments, "--run", "broken", "num_workers=2"],
-        cwd=ROOT, env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(tmp_path)),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = start_script("train.py", *arguments, "--run", "broken", "num_workers=2",
+                           stdout=os.devnull, stderr=os.devnull, runs=tmp_path)
     log = tmp_path / "broken" / "log.csv"
-    deadline = time.monotonic() + 60
-    while not (log.exists() and len(read_csv(log)) >= 2):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(process, lambda: log.exists() and len(read_csv(log)) >= 2)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.wait(60)
     assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 6
 
     resumed = run_script("train.py", *arguments, "--run", "broken", "--resume", "recompute=true",

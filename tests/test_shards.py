@@ -14,7 +14,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from conftest import error_line, run_script
+from conftest import error_line, run_script, start_script, wait_until
 
 from camera_trapinator.utils import ROOT
 
@@ -32,11 +32,10 @@ def files_of(folder):
 
 
 def start(photos, out, runs):
-    """test.py in the background."""
-    return subprocess.Popen(
-        [sys.executable, "scripts/test.py", "--run", "shapes", "--images", photos, "--out", out,
-         OUTPUTS], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True,
-        env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(runs), CUDA_VISIBLE_DEVICES=""))
+    """test.py in the background; it prints to the file `<out>.txt`."""
+    text = out.with_suffix(".txt")
+    return start_script("test.py", "--run", "shapes", "--images", photos, "--out", out, OUTPUTS,
+                        stdout=text, stderr=text, runs=runs)
 
 
 def photos_in(records):
@@ -45,10 +44,7 @@ def photos_in(records):
 
 def wait_for(process, records, number):
     """Until so many photos are predicted, or the process has ended."""
-    deadline = time.monotonic() + 1200
-    while process.poll() is None and photos_in(records) < number:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(process, lambda: photos_in(records) >= number, seconds=1200)
 
 
 def peak_memory_of(process):
@@ -73,15 +69,15 @@ def card(data_root, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(trained, card, tmp_path_factory):
-    out = tmp_path_factory.mktemp("alone")
+    out = tmp_path_factory.mktemp("alone") / "out"
     process = start(card, out, trained)
     seconds, memory = [], []  # at the photos 2,000 and the last
     for number in (1, 2000, 2 + 30 * COPIES):
         wait_for(process, out / "predictions.jsonl", number)
         seconds.append(time.monotonic())
         memory.append(peak_memory_of(process))
-    text = process.communicate(timeout=600)[0]
-    assert process.returncode == 0
+    assert process.wait(600) == 0
+    text = out.with_suffix(".txt").read_text()
     assert f"{2 + 30 * COPIES} photos" in text and "2 could not be read" in text
     print(f"{seconds[-1] - seconds[0]:.0f} s, peak memory {memory}")
     if COPIES > 100:
@@ -150,10 +146,9 @@ def test_a_prediction_that_is_killed_ends_with_the_same_bytes(trained, card, alo
         time.sleep(chance.uniform(0, 0.2 if kill % 2 else 5))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(60)
         assert photos_in(records) >= before
-    process = start(card, tmp_path / "out", trained)
-    assert "could not be read" in process.communicate(timeout=600)[0]
+    assert start(card, tmp_path / "out", trained).wait(600) == 0
     assert files_of(tmp_path / "out") == files_of(alone)
 
 

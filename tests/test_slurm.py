@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import QUICK
+from conftest import QUICK, wait_until
 
 from camera_trapinator.utils import ROOT
 
@@ -43,10 +43,7 @@ def test_a_training_job_that_must_go_queues_again_and_goes_on(data_root, cluster
     text = tmp_path / "run.txt"
     with open(text, "w") as output:
         process = job(output, 0)
-        deadline = time.monotonic() + 120
-        while "epoch 2/" not in text.read_text():
-            assert process.poll() is None and time.monotonic() < deadline, text.read_text()
-            time.sleep(0.01)
+        wait_until(process, lambda: "epoch 2/" in text.read_text())
         process.send_signal(signal.SIGUSR1)
         assert process.wait(90) != 0
         assert (tmp_path / "calls").read_text().splitlines()[-1] == "requeue 7"
@@ -86,9 +83,7 @@ def test_a_prediction_job_that_must_go_queues_again(cluster, tmp_path):
     (tmp_path / "bin/python").write_text(f"#!/bin/bash\ntouch {started}; exec sleep 60\n")
     process = subprocess.Popen(["bash", "scripts/slurm_predict.sh"], cwd=ROOT,
                                env=cluster | {"SLURM_SUBMIT_DIR": str(tmp_path)})
-    while not started.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until(process, started.exists)
     time.sleep(0.3)  # for the trap
     process.send_signal(signal.SIGUSR1)
     assert process.wait(30) == 128 + signal.SIGTERM
