@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
@@ -32,12 +33,16 @@ def save_checkpoint(path: str | Path, content: dict) -> None:
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict:
     """Read a checkpoint. Raises InputError if it is missing, damaged, or not one of ours."""
     try:
+        with ZipFile(path) as file:
+            damaged = file.testzip()  # torch itself takes flipped bits for weights
+        if damaged:
+            raise ValueError(f"the checksum of its part {damaged} is wrong")
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
-    except pickle.UnpicklingError:  # torch's own message tells how to load it all the same
-        raise InputError(f"{path}: cannot be read as a checkpoint (it is another kind of file, or "
-                         "holds more than tensors and plain values)") from None
+    except (BadZipFile, pickle.UnpicklingError):  # torch itself tells how to load it all the same
+        raise InputError(f"{path}: cannot be read as a checkpoint (it is damaged, another kind of "
+                         "file, or holds more than tensors and plain values)") from None
     except Exception as error:  # torch raises a dozen kinds on damaged or foreign files
         reason = str(error).strip().split("\n")[0][:150] or type(error).__name__
         raise InputError(f"{path}: cannot be read as a checkpoint ({reason})") from None

@@ -33,6 +33,7 @@ STOPPED = 75  # exit code of a run that was stopped and can go on (EX_TEMPFAIL o
 
 CONNECTION_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe",
                    "remote process exited")  # what torch.distributed says
+UNREADABLE = (errno.ENAMETOOLONG, errno.EIO)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 ASK_EACH_OTHER = 10  # steps after which processes agree on whether to stop
 FAR = 2**30  # a place in a file that is locked, behind all that is written there
@@ -59,6 +60,9 @@ def exit_on_bad_input() -> Iterator[None]:
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
+        if error.errno in UNREADABLE and error.filename:
+            print(f"error: {str(error.filename)[:150]}: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
         if error.errno not in UNWRITABLE:
             raise
         print(f"error: {error.filename or 'a file'}: cannot be written ({error.strerror}); make "

@@ -199,6 +199,16 @@ def test_damaged_and_foreign_files_are_refused_in_one_line(tmp_path):
     assert "directory" in refusal(tmp_path)
 
 
+def test_a_weight_that_changed_on_the_disk_is_noticed(tmp_path):
+    path = tmp_path / "last.pt"
+    weights = torch.arange(1000.0)
+    save_checkpoint(path, {**small_content(), "weights": weights})
+    whole = path.read_bytes()
+    place = whole.index(weights.numpy().tobytes()) + 2000
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:])
+    assert "checksum" in refusal(path)
+
+
 # ------------------------------------------------------------------------------- log and git
 
 
@@ -391,3 +401,12 @@ def test_bad_input_met_by_a_loaders_worker_prints_one_clean_line(capfd, num_work
     assert caught.value.code == 2
     assert capfd.readouterr().err == (
         "error: site 1/IMG_1.JPG: cannot be read as a photo (broken)\n")
+
+
+def test_a_name_that_is_too_long_is_one_short_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught, exit_on_bad_input():
+        (tmp_path / ("9" * 400)).is_file()
+        (tmp_path / ("9" * 400)).read_bytes()  # is_file says no on some versions of Python
+    line = capsys.readouterr().err
+    assert caught.value.code == 2 and line.count("\n") == 1 and "too long" in line
+    assert len(line) < 300
