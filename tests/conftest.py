@@ -124,11 +124,12 @@ class Script:
 
 
 def start_script(name: str, *arguments: object, stdout: str | Path, stderr: str | Path,
-                 runs: Path | None = None, cwd: Path = ROOT) -> Script | subprocess.Popen:
+                 runs: Path | None = None, cwd: Path = ROOT, **variables: str,
+                 ) -> Script | subprocess.Popen:
     """Start scripts/<name> as a user does, in a session of its own; what it prints goes to the end
-    of files, and its runs to the folder `runs`."""
+    of files, and its runs to the folder `runs`. `variables`: more of its environment."""
     command = [str(ROOT / "scripts" / name), *map(str, arguments)]
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="", PYTHONUNBUFFERED="1")
+    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="", PYTHONUNBUFFERED="1", **variables)
     if runs is not None:
         environment["CAMERA_TRAPINATOR_RUNS"] = str(runs)
     with open(stdout, "a") as output, open(stderr, "a") as errors:

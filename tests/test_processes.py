@@ -2,13 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CLASSES, QUICK, make_data, run_script, wait_until
+from conftest import CLASSES, QUICK, make_data, start_script, wait_until
 from test_interruptions import all_of
 
 from camera_trapinator.checkpoint import load_checkpoint
@@ -16,28 +17,41 @@ from camera_trapinator.photos import read_mask, write_mask
 from camera_trapinator.utils import ROOT
 
 KNOBS = [*QUICK, "epochs=3", "norm=none", "precision=fp32", "loss=cross_entropy_dice"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
 
 
-def torchrun(number, data_root, runs, run, *knobs, wait=True, restarts=0):
-    """train.py with so many processes of one thread each; the result, or the process."""
-    arguments = ["--config", "configs/unet.yaml", "--run", run, f"data_root={data_root}", *KNOBS,
-                 *knobs]
-    if number == 1:
-        result = run_script("train.py", *arguments, runs=runs)
-        assert result.returncode == 0, result.stderr
-        return load_checkpoint(runs / run / "last.pt")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(number),
-               "--max-restarts", str(restarts), "--standalone", "--", "scripts/train.py",
-               *arguments]
+def learn(number, data_root, runs, run, *knobs):
+    """The last checkpoint of train.py in so many processes, which know what torchrun would tell
+    them."""
+    output, port = runs / f"{run}.txt", free_port()
+    processes = [start_script(
+        "train.py", *arguments(data_root, run, *knobs), stdout=output, stderr=output, runs=runs,
+        **{} if number == 1 else {
+            "TORCHELASTIC_RUN_ID": run, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+            "WORLD_SIZE": str(number), "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(number)]
+    assert not any([process.wait(150) for process in processes]), output.read_text()
+    return load_checkpoint(runs / run / "last.pt")
+
+
+def arguments(data_root, run, *knobs):
+    return ["--config", "configs/unet.yaml", "--run", run, f"data_root={data_root}", *KNOBS, *knobs]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def torchrun(data_root, runs, run, *knobs, restarts=0):
+    """torchrun in the background, with two processes of train.py of one thread each."""
     with open(runs / f"{run}.txt", "w") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        return subprocess.Popen(
+            [*TORCHRUN, "--max-restarts", str(restarts), "--standalone", "--", "scripts/train.py",
+             *arguments(data_root, run, *knobs)],
+            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             env=dict(os.environ, CAMERA_TRAPINATOR_RUNS=str(runs), CUDA_VISIBLE_DEVICES="",
                      PYTHONUNBUFFERED="1", OMP_NUM_THREADS="1"))
-    if not wait:
-        return process
-    assert process.wait(150) == 0, (runs / f"{run}.txt").read_text()
-    return load_checkpoint(runs / run / "last.pt")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +69,7 @@ def uneven(tmp_path_factory):
     (4, []), (2, ["micro_batch_size=1", "optimizer=adamw", "ema=0.5", "learning_rate=0.002",
                   "gradient_clip=0"])])
 def test_several_processes_learn_the_same_as_one(uneven, tmp_path, number, knobs):
-    one, many = (torchrun(processes, uneven, tmp_path, f"of{processes}", *knobs)
+    one, many = (learn(processes, uneven, tmp_path, f"of{processes}", *knobs)
                  for processes in (1, number))
     for row, same in zip(one["history"], many["history"], strict=True):
         assert same["train_loss"] == pytest.approx(row["train_loss"], rel=1e-4)
@@ -67,8 +81,8 @@ def test_several_processes_learn_the_same_as_one(uneven, tmp_path, number, knobs
 
 
 def test_the_scores_of_one_checkpoint_are_the_same_to_the_last_pixel(uneven, tmp_path):
-    rows = [torchrun(number, uneven, tmp_path, f"of{number}", "learning_rate=0", "epochs=1",
-                     "weight_decay=0", "val_fraction=0.5")["history"][-1] for number in (1, 2, 4)]
+    rows = [learn(number, uneven, tmp_path, f"of{number}", "learning_rate=0", "epochs=1",
+                  "weight_decay=0", "val_fraction=0.5")["history"][-1] for number in (1, 2, 4)]
     for name in ("mean_iou", "foreground_iou"):
         assert rows[0][name] == rows[1][name] == rows[2][name] is not None
 
@@ -83,7 +97,7 @@ def kill_one(process, log):
 
 
 def test_a_process_that_dies_ends_them_all(uneven, tmp_path):
-    process = torchrun(2, uneven, tmp_path, "run", "epochs=5000", wait=False)
+    process = torchrun(uneven, tmp_path, "run", "epochs=5000")
     kill_one(process, tmp_path / "run" / "log.csv")
     assert process.wait(90) != 0
     assert load_checkpoint(tmp_path / "run" / "last.pt")["history"]  # and no run is lost
@@ -93,13 +107,12 @@ def test_a_process_that_dies_ends_them_all(uneven, tmp_path):
 def whole(uneven, tmp_path_factory):
     """All of the last checkpoint of two processes that nobody disturbed, after 24 epochs."""
     runs = tmp_path_factory.mktemp("whole")
-    torchrun(2, uneven, runs, "whole", "epochs=24", "norm=batch")
+    learn(2, uneven, runs, "whole", "epochs=24", "norm=batch")
     return all_of(runs / "whole" / "last.pt")
 
 
 def test_torchrun_starts_processes_again_and_they_go_on_to_the_same_bits(uneven, whole, tmp_path):
-    process = torchrun(2, uneven, tmp_path, "killed", "epochs=24", "norm=batch", wait=False,
-                       restarts=1)
+    process = torchrun(uneven, tmp_path, "killed", "epochs=24", "norm=batch", restarts=1)
     kill_one(process, tmp_path / "killed" / "log.csv")
     text = tmp_path / "killed.txt"
     assert process.wait(150) == 0, text.read_text()
@@ -124,25 +137,24 @@ if not restarts():
 def test_processes_started_again_find_each_other_where_they_are_now(tmp_path):
     (tmp_path / "late.py").write_text(LATE)
     result = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--max-restarts",
-         "1", "--standalone", tmp_path / "late.py"], cwd=ROOT, capture_output=True, text=True,
-        timeout=120)
+        [*TORCHRUN, "--max-restarts", "1", "--standalone", tmp_path / "late.py"], cwd=ROOT,
+        capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
 
 
 def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, whole, tmp_path):
-    process = torchrun(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", wait=False)
+    process = torchrun(uneven, tmp_path, "broken", "epochs=24", "norm=batch")
     text = tmp_path / "broken.txt"
     wait_until(process, lambda: "epoch 3/" in text.read_text())
     process.terminate()  # torchrun hands it on to all
     assert process.wait(90) != 0
     assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 24, text.read_text()
-    torchrun(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", "--resume")
+    learn(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", "--resume")
     assert all_of(tmp_path / "broken" / "last.pt") == whole
 
 
 def test_a_mistake_is_told_and_no_process_hangs(tmp_path):
-    process = torchrun(2, tmp_path / "nowhere", tmp_path, "run", wait=False)
+    process = torchrun(tmp_path / "nowhere", tmp_path, "run")
     assert process.wait(90) != 0
     text = (tmp_path / "run.txt").read_text()
     assert "error: data_root: " in text and "nowhere is no folder" in text
