@@ -73,7 +73,7 @@ from camera_trapinator.difficulty import (
 from camera_trapinator.loss import Distillation, build_criterion
 from camera_trapinator.manifest import FOCUS, Manifest, read_classes, read_manifest
 from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
-from camera_trapinator.model import adopt, build_model, pretrained_weights
+from camera_trapinator.model import adopt, build_model, likeliest, pretrained_weights
 from camera_trapinator.outputs import smoothed
 from camera_trapinator.outputs.curves import write_curves
 from camera_trapinator.outputs.model_card import write_model_card
@@ -652,7 +652,7 @@ def validate(net, loader, criterion, precision: Precision, flips: bool, tile: in
             if num_classes == 1:
                 errors.update(truth, prediction.logits[0])
                 continue
-            matrix.update(truth, prediction.logits.argmax(dim=0))
+            matrix.update(truth, likeliest(prediction.logits))
             if ((truth > 0) & (truth != IGNORE)).any():
                 confidences.append(float(smoothed(prediction.foreground()).max()))
     if stop.agreed():
