@@ -16,8 +16,6 @@ install() {
     local stamp=.venv/installed-${1//[^a-z]/}
     [ "$stamp" -nt pyproject.toml ] && [ "$stamp" -nt requirements.txt ] && return
     say "installing $* (a few minutes the first time: PyTorch is large)"
-    # Most modules are never imported: Python compiles those that are, when they are.
-    python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt \
-        "${@:2}"
+    python -m pip install --quiet --disable-pip-version-check -r requirements.txt "${@:2}"
     touch "$stamp"
 }
