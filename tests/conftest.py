@@ -37,7 +37,8 @@ QUICK = ["working_scale=64", "crop_size=48,64", "width=4", "depth=2", "epochs=2"
 
 # For tests on random files: so many seeds, the same ones every time. Whoever changes an importer
 # tries more of them: EXAMPLES=500.
-many = settings(max_examples=int(os.environ.get("EXAMPLES", 100)), deadline=None, derandomize=True,
+EXAMPLES = int(os.environ.get("EXAMPLES", 100))
+many = settings(max_examples=EXAMPLES, deadline=None, derandomize=True,
                 suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32 - 1)
 
