@@ -210,6 +210,12 @@ class Config:
                                  "empty = none")
     project_file: str = knob("", "for camtrap_dp: YAML about the project; empty = none")
 
+    @property
+    def least_workers(self) -> int:
+        """So many processes read photos at least; with a read_timeout one does, for nobody can wait
+        in vain for the main process itself."""
+        return int(self.read_timeout > 0) if self.num_workers == "auto" else int(self.num_workers)
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file, then apply overrides of the form `key=value`.

@@ -50,8 +50,8 @@ class Precision(NamedTuple):
 
 @contextmanager
 def exit_on_bad_input() -> Iterator[None]:
-    """Turn an InputError, or a disk that takes no more, into one line on stderr and exit code 2;
-    Ctrl-C into exit code 130."""
+    """Turn an InputError, a disk that takes no more, or a file that it cannot give, into one line
+    on stderr and exit code 2; Ctrl-C into exit code 130."""
     try:
         yield
     except InputError as error:

@@ -415,17 +415,17 @@ def plan_workers(config: Config, net, dataset: PredictionDataset, precision: Pre
     many as keep up with the network, which a few photos tell."""
     if config.num_workers != "auto":
         return int(config.num_workers)
-    least = int(config.read_timeout > 0)  # nobody can wait in vain for the main process itself
     if len(dataset) < TRIAL:  # done before a process has started
-        return least
+        return config.least_workers
     places = range(0, len(dataset), len(dataset) // TRIAL)[:TRIAL]
     images = (image for image, _ in map(dataset.__getitem__, places) if image is not None)
     if (image := next(images, None)) is None:
-        return least
+        return config.least_workers
     size = [min(side, config.tile or side) for side in image.shape[-2:]]
-    return max(least, choose_workers(time_to_read(dataset, places),
-                                     time_to_predict(net, size, precision) * (1 + config.flips),
-                                     net.mean.device.type))
+    number = choose_workers(time_to_read(dataset, places),
+                            time_to_predict(net, size, precision) * (1 + config.flips),
+                            net.mean.device.type)
+    return max(number, config.least_workers)
 
 
 def project_of(config: Config, names: list[str], locations: list[str]) -> Project | None:

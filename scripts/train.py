@@ -443,7 +443,7 @@ def plan_workers(config: Config, net, train_set: CameraTrapDataset, sampler: Cur
     # Forward and backward take about three times as long as forward alone.
     learning = 3 * time_to_predict(net, config.crop_size, precision)
     number = choose_workers(reading, learning, net.mean.device.type)
-    number = max(number, int(config.read_timeout > 0))
+    number = max(number, config.least_workers)
     print(f"workers     {number}: to read a photo takes {1000 * reading:.1f} ms, to learn from it "
           f"{1000 * learning:.1f} ms")
     return number
@@ -704,9 +704,7 @@ def losses_of(config: Config, data: Data, rows: np.ndarray, device: torch.device
     criterion = build_criterion(config.loss, weights).to(device)
     photos = PredictionDataset(data.manifest, data.root, net.working_scale, rows,
                                strips=data.strips)
-    number = int(config.read_timeout > 0) if config.num_workers == "auto" else int(
-        config.num_workers)
-    loader = PhotoLoader(photos, number, device, config.read_timeout,
+    loader = PhotoLoader(photos, config.least_workers, device, config.read_timeout,
                          batch_size=config.predict_batch_size, collate_fn=group_by_shape)
     losses = {}  # by row: photos of several shapes come in another order
     with torch.no_grad(), closing(net.predict(loader, precision.dtype, config.flips,
