@@ -148,7 +148,9 @@ def test_a_prediction_that_is_killed_ends_with_the_same_bytes(trained, card, alo
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
         assert photos_in(records) >= before
+    (tmp_path / "out.txt").unlink(missing_ok=True)
     assert start(card, tmp_path / "out", trained).wait(600) == 0
+    assert "could not be read" in (tmp_path / "out.txt").read_text()
     assert files_of(tmp_path / "out") == files_of(alone)
 
 
