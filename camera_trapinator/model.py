@@ -24,7 +24,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils.checkpoint import checkpoint
 
-from . import InputError, photos
+from . import IGNORE, InputError, photos
 
 BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)  # of one process, and of several
 
@@ -81,33 +81,21 @@ class Prediction:
     def mask(self, mask_size: str = "photo") -> np.ndarray:
         """Class of every pixel, uint8, at the `photo`'s own size or at that of the `network`."""
         if mask_size == "network":
-            return self._by_rows(lambda logits: likeliest(logits).byte())
+            return likeliest(self.logits).cpu().numpy()
         size = (self.photo.height, self.photo.width)
         return largest_class(self.logits, size).cpu().numpy()
 
     def foreground(self) -> np.ndarray:
         """Probability that a pixel is no background, (h, w) at network size, as precise as the
         logits."""
-        return self._by_rows(lambda logits: 1 - logits.softmax(dim=0)[0])
+        return by_rows(lambda logits: 1 - logits.softmax(dim=0)[0], self.logits).cpu().numpy()
 
     def species(self) -> tuple[np.ndarray, np.ndarray]:
         """The likeliest species of each pixel, uint8 (h, w) at network size, and its share of the
         foreground probability, as precise as the logits."""
-        return (self._by_rows(lambda logits: (likeliest(logits[1:]) + 1).byte()),
-                self._by_rows(lambda logits: logits[1:].softmax(dim=0).amax(dim=0)))
-
-    def _by_rows(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        """`function` of the logits, some rows at a time: of a photo of 20 megapixels all classes
-        at once would not fit into memory."""
-        rows = max(1, 2**22 // self.logits[:, 0].numel())
-        whole = None
-        for top in range(0, self.logits.shape[1], rows):
-            part = function(self.logits[:, top:top + rows].float())
-            if whole is None:
-                dtype = self.logits.dtype if part.is_floating_point() else part.dtype
-                whole = part.new_empty(self.logits.shape[1:], dtype=dtype)
-            whole[top:top + rows] = part
-        return whole.cpu().numpy()
+        species = self.logits[1:]
+        share = by_rows(lambda logits: logits.softmax(dim=0).amax(dim=0), species)
+        return (likeliest(species) + 1).cpu().numpy(), share.cpu().numpy()
 
     def values(self, mask_size: str = "photo") -> np.ndarray:
         """Of a regression: the number at every pixel, float32, in the quantity's own unit, at the
@@ -144,59 +132,68 @@ def strip_slices(photo: SizedPhoto, height: int) -> tuple[slice, slice]:
     return slice(0, top), slice(height - bottom, height)
 
 
+def by_rows(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
+    """`function`, from (C, h, w) to (h, w), of logits, some rows at a time: of a photo of 20
+    megapixels all classes at once would not fit into memory. Fractions are as precise as the
+    logits."""
+    rows = max(1, 2**22 // logits[:, 0].numel())
+    whole = None
+    for top in range(0, logits.shape[1], rows):
+        part = function(logits[:, top:top + rows].float())
+        if whole is None:
+            dtype = logits.dtype if part.is_floating_point() else part.dtype
+            whole = part.new_empty(logits.shape[1:], dtype=dtype)
+        whole[top:top + rows] = part
+    return whole
+
+
 def likeliest(logits: Tensor) -> Tensor:
-    """The class with the largest logit of (C, h, w), the first of equal ones: int64 (h, w)."""
-    return logits.max(dim=0).indices  # a CPU takes ten times as long for argmax
+    """The class with the largest logit of (C, h, w), the first of equal ones: uint8 (h, w)."""
+    # A CPU takes ten times as long for argmax.
+    return by_rows(lambda part: part.max(dim=0).indices.byte(), logits)
 
 
 def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge logits (C, h, w) to `size` (bilinear), and take the largest: uint8 (height, width).
 
-    Where the background is the largest of four neighbours it is so between them: only the box
-    around the rest is enlarged, mostly a small part of the photo. One class at a time: all classes
-    of a 20-megapixel photo at once would not fit into memory.
+    Where one class is the largest of four neighbours it is so between them: only between others,
+    mostly a small part of the photo, there is something to work out.
     """
-    mask = torch.zeros(size, dtype=torch.uint8, device=logits.device)
-    if len(logits) == 1 or not (found := logits[1:].amax(dim=0) > logits[0]).any():
-        return mask
-    rows, columns = (_between(found.any(dim=1 - axis), size[axis]) for axis in (0, 1))
-    part = mask[rows.pixels, columns.pixels]
-    strip = max(1, 2**20 // max(1, part.shape[1]))  # rows at a time
-    for top in range(0, len(part), strip):
-        here, best = slice(top, top + strip), None
-        for index, plane in enumerate(logits):
-            tall = plane[rows.before[here]].float().lerp(plane[rows.after[here]].float(),
-                                                         rows.share[here, None])
-            wide = tall[:, columns.before].lerp(tall[:, columns.after], columns.share)
-            if best is None:
-                best = wide
-            else:
-                part[here][wide > best] = index
-                torch.maximum(best, wide, out=best)
+    small = likeliest(logits)
+    rows, columns = (_between(*lengths, logits.device)
+                     for lengths in zip(small.shape, size, strict=True))
+    down, right = (torch.arange(1, side + 1, device=logits.device).clamp(max=side - 1)
+                   for side in small.shape)
+    below = small[down]
+    mixed = (below != small) | (small[:, right] != small) | (below[:, right] != small)
+    small[mixed] = IGNORE  # is no class
+    mask = small[:, columns.before][rows.before]
+    strip = max(1, 2**22 // (size[1] * len(logits)))  # rows at a time: little memory
+    for top in range(0, size[0], strip):
+        part, row = mask[top:top + strip], _Axis(*(values[top:top + strip] for values in rows))
+        y, x = (part == IGNORE).nonzero(as_tuple=True)
+        left, right, share = (values[x] for values in columns)
+        upper, lower = (logits[:, near[y], left].float().lerp(logits[:, near[y], right].float(),
+                                                              share)
+                        for near in (row.before, row.after))
+        part[y, x] = upper.lerp(lower, row.share[y]).max(dim=0).indices.byte()
     return mask
 
 
 class _Axis(NamedTuple):
-    """Pixels of an enlarged picture along one axis, and what of the small one is around each."""
+    """For each pixel of an enlarged picture along one axis: what of the small one is around it."""
 
-    pixels: slice
     before: Tensor  # int64: the neighbour above, or to the left
     after: Tensor  # the other one
     share: Tensor  # float32: of the latter
 
 
-def _between(found: Tensor, length: int) -> _Axis:
-    """The pixels, of `length`, that have a neighbour in `found`, bool (small length,)."""
-    small, places = len(found), found.nonzero()
+def _between(small: int, length: int, device: torch.device) -> _Axis:
     # The middles of the pixels lie at place + 1/2, as in torch's interpolate.
-    position = (torch.arange(length, device=found.device) + 0.5) * (small / length) - 0.5
+    position = (torch.arange(length, device=device) + 0.5) * (small / length) - 0.5
     position = position.clamp(0, small - 1)
-    inside = ((position > places.min() - 1) & (position < places.max() + 1)).nonzero()[:, 0]
-    pixels = slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0)
-    position = position[pixels]
-    before = position.long().clamp(max=max(0, small - 2))
-    return _Axis(pixels, before, (before + 1).clamp(max=small - 1),
-                 (position - before).float())
+    before = position.long()
+    return _Axis(before, (before + 1).clamp(max=small - 1), (position - before).float())
 
 
 def blend_tiles(logits_of: Callable[[Tensor], Tensor], image: Tensor, tile: int) -> Tensor:

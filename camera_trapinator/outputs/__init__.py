@@ -128,8 +128,8 @@ def parts_of(mask: np.ndarray, smallest_blob: float,
     if not mask.any():
         return []
     # Animals fill little of a photo: the rest of the work is done in their common box only.
-    rows, columns = _extent(mask.any(axis=1)), _extent(mask.any(axis=0))
-    labels, found = ndimage.label(mask[rows, columns], EIGHT_NEIGHBOURS)
+    common = _window(mask)
+    labels, found = ndimage.label(mask[common], EIGHT_NEIGHBOURS)
     parts = []
     for number, window in enumerate(ndimage.find_objects(labels, found), start=1):
         inside = labels[window]
@@ -138,7 +138,7 @@ def parts_of(mask: np.ndarray, smallest_blob: float,
         inside = inside == number
         if (area := int(inside.sum())) >= smallest_blob * mask.size:
             place = tuple(slice(start.start + part.start, start.start + part.stop)
-                          for start, part in zip((rows, columns), window, strict=True))
+                          for start, part in zip(common, window, strict=True))
             parts.append((area, inside, place))
     return [(inside, place) for _, inside, place in sorted(parts, key=lambda part: -part[0])]
 
@@ -220,7 +220,7 @@ def mask_of(record: dict) -> np.ndarray:
     mask = np.zeros(record["rle"]["size"], np.uint8, order="F")  # runs go down the columns
     for index, counts in record["rle"]["counts"].items():
         mask[decode_rle({"size": mask.shape, "counts": counts})] = int(index)
-    return mask
+    return _in_order(mask, "C")
 
 
 def classes_of(info: dict) -> Classes:
@@ -236,15 +236,28 @@ def _count_pixels(mask: np.ndarray, num_classes: int) -> list[int]:
 def _encode_classes(mask: np.ndarray, pixels: list[int]) -> dict:
     species = [index for index, count in enumerate(pixels) if index and count]
     if species:
-        mask = np.asfortranarray(mask)  # runs go down the columns: turned once, not per class
+        mask = _in_order(mask, "F")  # runs go down the columns: turned once, not per class
     return {"size": list(mask.shape),
             "counts": {str(index): encode_rle(mask == index)["counts"] for index in species}}
+
+
+def _in_order(mask: np.ndarray, order: str) -> np.ndarray:
+    """The mask by rows ("C") or by columns ("F") in memory; only where it is not 0 it is copied."""
+    turned = np.zeros(mask.shape, mask.dtype, order)
+    window = _window(mask)
+    turned[window] = mask[window]
+    return turned
+
+
+def _window(mask: np.ndarray) -> tuple[slice, slice]:
+    """The box around all pixels that are not 0; empty if there is none."""
+    return _extent(mask.any(axis=1)), _extent(mask.any(axis=0))
 
 
 def _extent(filled: np.ndarray) -> slice:
     """From the first to the last True of a bool (N,)."""
     places = np.flatnonzero(filled)
-    return slice(int(places[0]), int(places[-1]) + 1)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _nearest_pixels(small: tuple[int, int], height: int, width: int):
@@ -537,9 +550,7 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> Image
         return Image.fromarray(image)
     line = max(1, round(max(height, width) / 500))  # in pixels
     margin = line + 1
-    top, bottom = _widened(_extent(mask.any(axis=1)), margin, height)
-    left, right = _widened(_extent(mask.any(axis=0)), margin, width)
-    part = np.s_[top:bottom, left:right]
+    part = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in _window(mask))
     picture = image.copy()
     picture[part] = _tint(picture[part], mask[part], classes, line)
     return Image.fromarray(picture)
@@ -560,10 +571,6 @@ def _tint(image: np.ndarray, mask: np.ndarray, classes: Classes, line: int) -> n
     image[edge] = colours[mask[edge]]
     image[around > 0] = lines_around[around[around > 0]]
     return image
-
-
-def _widened(extent: slice, margin: int, size: int) -> tuple[int, int]:
-    return max(0, extent.start - margin), min(size, extent.stop + margin)
 
 
 def visible(colour: tuple[int, int, int]) -> tuple[int, int, int]:

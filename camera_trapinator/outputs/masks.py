@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
-from ..photos import mask_image, write_mask
+from ..photos import write_mask
 from . import (
     AHEAD,
     classes_of,
@@ -49,7 +49,7 @@ def write_masks_zip(records_path: str | Path, path: str | Path) -> None:
             return None
         output_path(Path(path).parent, record["file"], ".png")  # refuses what leads out
         png = io.BytesIO()
-        mask_image(mask_of(record), colours).save(png, format="PNG")
+        write_mask(png, mask_of(record), colours)
         return f"{record['file']}.png".encode("utf-8", "backslashreplace").decode(), png.getvalue()
 
     with written_whole(path) as temporary, ZipFile(temporary, "w") as archive:
