@@ -462,6 +462,12 @@ def enlarge_map(values: np.ndarray, width: int, height: int) -> np.ndarray:
 # ---------------------------------------------------------------- run-length encoded masks
 
 
+def window_of(mask: np.ndarray) -> tuple[slice, slice]:
+    """The box around all pixels of a mask that are not 0; empty if there is none."""
+    return tuple(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+                 for places in (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)))
+
+
 def encode_rle(mask: np.ndarray) -> dict:
     """A bool mask (height, width) as COCO's compressed run-length encoding.
 
@@ -470,8 +476,16 @@ def encode_rle(mask: np.ndarray) -> dict:
     into 5-bit groups (value + 48 as a character, bit 0x20 = more follow).
     Source: cocoapi, common/maskApi.c.
     """
-    pixels = np.concatenate([[False], np.asarray(mask, dtype=bool).ravel(order="F")])
-    edges = np.flatnonzero(pixels[1:] != pixels[:-1])
+    mask = np.asarray(mask, dtype=bool)
+    height, (rows, columns) = len(mask), window_of(mask)
+    # Turned to columns is only the window, with an empty row above and below it where there is one.
+    top, bottom = max(0, rows.start - 1), min(height, rows.stop + 1)
+    inside = mask[top:bottom, columns].ravel(order="F")
+    column, row = np.divmod(np.flatnonzero(np.diff(inside, prepend=False, append=False)),
+                            bottom - top)
+    # A change in the window's first row is one at the top of the photo: that row is empty, or 0.
+    edges = (columns.start + column) * height + np.where(row == 0, 0, top + row)
+    edges = edges[edges < mask.size]
     counts = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
     characters = []
     for place, count in enumerate(counts):

@@ -513,6 +513,10 @@ def random_masks():
         if number % 2:  # blobs: long runs, whose differences are negative and many digits long
             blobs = Image.fromarray(mask.astype(np.uint8) * 255).resize((160, 120))
             mask = np.asarray(blobs.filter(ImageFilter.BoxBlur(6))) > 100
+        if number % 3:  # nothing beside some rows and columns
+            for side in (mask, mask.T):
+                side[:random.integers(len(side))] = False
+                side[random.integers(len(side)):] = False
         yield mask
 
 

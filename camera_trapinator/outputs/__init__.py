@@ -57,7 +57,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from .. import InputError, written_whole
-from ..photos import decode_rle, encode_rle, palette, read_photo, resize_mask
+from ..photos import decode_rle, encode_rle, palette, read_photo, resize_mask, window_of
 
 FORMAT = "camera_trapinator predictions 2"
 MOST_FAINT = 10  # parts of a photo
@@ -128,7 +128,7 @@ def parts_of(mask: np.ndarray, smallest_blob: float,
     if not mask.any():
         return []
     # Animals fill little of a photo: the rest of the work is done in their common box only.
-    common = _window(mask)
+    common = window_of(mask)
     labels, found = ndimage.label(mask[common], EIGHT_NEIGHBOURS)
     parts = []
     for number, window in enumerate(ndimage.find_objects(labels, found), start=1):
@@ -244,20 +244,9 @@ def _encode_classes(mask: np.ndarray, pixels: list[int]) -> dict:
 def _in_order(mask: np.ndarray, order: str) -> np.ndarray:
     """The mask by rows ("C") or by columns ("F") in memory; only where it is not 0 it is copied."""
     turned = np.zeros(mask.shape, mask.dtype, order)
-    window = _window(mask)
+    window = window_of(mask)
     turned[window] = mask[window]
     return turned
-
-
-def _window(mask: np.ndarray) -> tuple[slice, slice]:
-    """The box around all pixels that are not 0; empty if there is none."""
-    return _extent(mask.any(axis=1)), _extent(mask.any(axis=0))
-
-
-def _extent(filled: np.ndarray) -> slice:
-    """From the first to the last True of a bool (N,)."""
-    places = np.flatnonzero(filled)
-    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _nearest_pixels(small: tuple[int, int], height: int, width: int):
@@ -550,7 +539,7 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> Image
         return Image.fromarray(image)
     line = max(1, round(max(height, width) / 500))  # in pixels
     margin = line + 1
-    part = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in _window(mask))
+    part = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in window_of(mask))
     picture = image.copy()
     picture[part] = _tint(picture[part], mask[part], classes, line)
     return Image.fromarray(picture)
