@@ -164,19 +164,22 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
                      for lengths in zip(small.shape, size, strict=True))
     down, right = (torch.arange(1, side + 1, device=logits.device).clamp(max=side - 1)
                    for side in small.shape)
-    below = small[down]
-    mixed = (below != small) | (small[:, right] != small) | (below[:, right] != small)
+    next_row = small[down]
+    mixed = (next_row != small) | (small[:, right] != small) | (next_row[:, right] != small)
     small[mixed] = IGNORE  # is no class
-    mask = small[:, columns.before][rows.before]
+    # index_select: what brackets do, but on a CPU several times as fast.
+    mask = small.index_select(1, columns.before).index_select(0, rows.before)
+    flat = logits.contiguous().flatten(1)
     strip = max(1, 2**22 // (size[1] * len(logits)))  # rows at a time: little memory
     for top in range(0, size[0], strip):
-        part, row = mask[top:top + strip], _Axis(*(values[top:top + strip] for values in rows))
+        part = mask[top:top + strip]
         y, x = (part == IGNORE).nonzero(as_tuple=True)
-        left, right, share = (values[x] for values in columns)
-        upper, lower = (logits[:, near[y], left].float().lerp(logits[:, near[y], right].float(),
-                                                              share)
-                        for near in (row.before, row.after))
-        part[y, x] = upper.lerp(lower, row.share[y]).max(dim=0).indices.byte()
+        above, below, down = (values[top:top + strip][y] for values in rows)
+        left, right, along = (values[x] for values in columns)
+        upper, lower = (torch.lerp(*(flat.index_select(1, row * small.shape[1] + column).float()
+                                     for column in (left, right)), along)
+                        for row in (above, below))
+        part[y, x] = upper.lerp(lower, down).max(dim=0).indices.byte()
     return mask
 
 
