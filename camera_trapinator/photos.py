@@ -486,18 +486,21 @@ def encode_rle(mask: np.ndarray) -> dict:
     # A change in the window's first row is one at the top of the photo: that row is empty, or 0.
     edges = (columns.start + column) * height + np.where(row == 0, 0, top + row)
     edges = edges[edges < mask.size]
-    counts = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
-    characters = []
-    for place, count in enumerate(counts):
-        value = count - counts[place - 2] if place > 2 else count
-        while True:
-            group = value & 0x1F
-            value >>= 5
-            more = value != (-1 if group & 0x10 else 0)
-            characters.append(chr(group + (0x20 if more else 0) + 48))
-            if not more:
-                break
-    return {"size": list(mask.shape), "counts": "".join(characters)}
+    counts = np.diff(np.concatenate([[0], edges, [mask.size]]))
+    values = counts.copy()
+    values[3:] -= counts[1:-2]
+    # Group by group, but all values at once: a mask of plants has a million runs.
+    magnitude = np.where(values < 0, ~values, values)
+    needed = np.ones(len(values), np.uint8)  # groups of each value; the last one tells the sign
+    for bits in range(4, mask.size.bit_length(), 5):
+        needed += magnitude >= 1 << bits
+    ends = needed.cumsum(dtype=np.int64)
+    characters = np.empty(ends[-1], np.uint8)
+    for group in range(needed.max()):
+        has = needed > group
+        characters[(ends - needed)[has] + group] = (
+            48 + (values[has] >> 5 * group & 0x1F) + 0x20 * (needed[has] > group + 1))
+    return {"size": list(mask.shape), "counts": characters.tobytes().decode("ascii")}
 
 
 def decode_rle(rle: dict) -> np.ndarray:
@@ -510,25 +513,25 @@ def decode_rle(rle: dict) -> np.ndarray:
     counts = rle["counts"]
     if isinstance(counts, (str, bytes)):
         counts = _decode_counts(counts if isinstance(counts, str) else counts.decode("ascii"))
-    if any(count < 0 for count in counts) or sum(counts) != height * width:
+    if min(counts, default=0) < 0 or sum(counts) != height * width:
         raise ValueError(f"run lengths add up to {sum(counts)}, not to {height} x {width} pixels")
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape((height, width), order="F")
 
 
 def _decode_counts(text: str) -> list[int]:
-    counts, value, shift = [], 0, 0
-    for character in text:
-        group = ord(character) - 48
-        if not 0 <= group < 64:
-            raise ValueError(f"character {character!r} does not occur in run-length encodings")
-        value |= (group & 0x1F) << shift
-        shift += 5
-        if not group & 0x20:
-            if group & 0x10:
-                value -= 1 << shift
-            counts.append(value + counts[-2] if len(counts) > 2 else value)
-            value, shift = 0, 0
-    if shift:
+    if strange := [character for character in set(text) if not 48 <= ord(character) < 112]:
+        raise ValueError(f"character {strange[0]!r} does not occur in run-length encodings")
+    groups = np.frombuffer(text.encode("ascii"), np.uint8).astype(int) - 48
+    ends = np.flatnonzero(groups < 0x20)
+    if len(ends) == 0 or ends[-1] + 1 < len(groups):
         raise ValueError("the run-length encoding breaks off in mid-number")
-    return counts
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    place = np.arange(len(groups)) - np.repeat(starts, ends + 1 - starts)  # in its number
+    if place.max() > 6:
+        raise ValueError("a run length has more digits than any photo has pixels")
+    counts = np.add.reduceat((groups & 0x1F) << 5 * place, starts)
+    counts -= np.where(groups[ends] & 0x10, 0x20 << 5 * place[ends], 0)  # a negative one
+    for first in (1, 2):
+        counts[first::2] = counts[first::2].cumsum()
+    return counts.tolist()
