@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import written_whole
 from ..photos import encode_rle, resize_mask
-from . import mask_of, parts_of, read_records
+from . import AHEAD, in_threads, mask_of, parts_of, read_records
 
 
 def write_coco(records_path: str | Path, path: str | Path, results_path: str | Path) -> None:
@@ -42,8 +42,13 @@ def write_coco(records_path: str | Path, path: str | Path, results_path: str | P
         file.write('\n], "annotations": [')
         results.write("[")
         mark, count = "\n", 0
-        for number, record in _readable(read_records(records_path)[1]):
-            for result in _results(record, number, info["smallest_blob"]):
+
+        def results_of(item: tuple[int, dict]) -> list[dict]:
+            return _results(*item, info["smallest_blob"])
+
+        readable = _readable(read_records(records_path)[1])
+        for found in in_threads(results_of, readable, AHEAD):
+            for result in found:
                 count += 1
                 file.write(mark + json.dumps({"id": count, **result, "iscrowd": 0}))
                 results.write(mark + json.dumps(result))
@@ -59,16 +64,14 @@ def _readable(records: Iterator[dict]) -> Iterator[tuple[int, dict]]:
             yield number, record
 
 
-def _results(record: dict, image: int, smallest_blob: float) -> Iterator[dict]:
+def _results(image: int, record: dict, smallest_blob: float) -> list[dict]:
     sides = (record["width"], record["height"]) * 2
-    for blob, rle in zip(record["blobs"], blob_masks(record, smallest_blob), strict=True):
-        yield {
-            "image_id": image, "category_id": blob["class"], "segmentation": rle,
-            "bbox": [round(share * side, 2) for share, side in
-                     zip(blob["box"], sides, strict=True)],
-            "score": blob["peak"],
-            "area": round(blob["area"] * record["width"] * record["height"]),
-        }
+    return [{
+        "image_id": image, "category_id": blob["class"], "segmentation": rle,
+        "bbox": [round(share * side, 2) for share, side in zip(blob["box"], sides, strict=True)],
+        "score": blob["peak"],
+        "area": round(blob["area"] * record["width"] * record["height"]),
+    } for blob, rle in zip(record["blobs"], blob_masks(record, smallest_blob), strict=True)]
 
 
 def blob_masks(record: dict, smallest_blob: float) -> Iterator[dict]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .. import written_whole
-from . import read_records
+from . import AHEAD, in_threads, read_records
 from .coco import blob_masks
 
 DETECTOR = ("animal", "person", "human", "vehicle")  # what detectors call their classes
@@ -52,9 +52,11 @@ def write_megadetector(records_path: str | Path, path: str | Path) -> int:
                                                 errors="backslashreplace") as file:
         # Photo by photo: a million of them would not fit into memory.
         file.write(json.dumps(head, indent=1, ensure_ascii=False)[:-2] + ',\n "images": [')
-        for number, record in enumerate(records):
-            strange += not record["file"].lower().endswith((".jpg", ".jpeg"))
-            image = _image(record, direct, info["smallest_blob"])
+        def image_of(record: dict) -> dict:
+            return _image(record, direct, info["smallest_blob"])
+
+        for number, image in enumerate(in_threads(image_of, records, AHEAD)):
+            strange += not image["file"].lower().endswith((".jpg", ".jpeg"))
             file.write((",\n  " if number else "\n  ") + json.dumps(image, ensure_ascii=False))
         file.write("\n ]\n}\n")
     return strange
