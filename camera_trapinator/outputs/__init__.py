@@ -150,11 +150,16 @@ def find_blobs(mask: np.ndarray, maps: Maps, smallest_blob: float,
     covered, blobs = np.zeros(maps.foreground.shape, bool), []
     for inside, window in parts_of(mask, smallest_blob):
         species = int(np.bincount(mask[window][inside]).argmax())
-        rows, columns = row_of[window[0]], column_of[window[1]]  # of the maps
-        for row, row_inside in zip(rows, inside, strict=True):  # not all at once: little memory
-            covered[row, columns[row_inside]] = True
-        part = Maps(*(plane[rows[:, None], columns][inside] for plane in maps))
-        blobs.append(_blob(inside, window, mask.shape, species, part))
+        # How many of its pixels lie nearest to each pixel of the maps: all the maps have to tell of
+        # a blob, in a hundredth of its pixels.
+        rows, tops = np.unique(row_of[window[0]], return_index=True)
+        columns, lefts = np.unique(column_of[window[1]], return_index=True)
+        counts = np.add.reduceat(inside, tops, axis=0, dtype=np.int32)
+        counts = np.add.reduceat(counts, lefts, axis=1)
+        place = np.ix_(rows, columns)
+        covered[place] |= counts > 0
+        part = Maps(*(plane[place][counts > 0] for plane in maps))
+        blobs.append(_blob(inside, window, mask.shape, species, part, counts[counts > 0]))
     return blobs, covered
 
 
@@ -172,22 +177,23 @@ def find_faint(maps: Maps, covered: np.ndarray, faint: float) -> list[dict]:
         inside = labels[window] == number
         part = Maps(*(plane[window][inside] for plane in maps))
         species = int(np.bincount(part.species, weights=part.foreground * part.share).argmax())
-        blobs.append(_blob(inside, window, labels.shape, species, part))
+        ones = np.ones(len(part.smooth), int)
+        blobs.append(_blob(inside, window, labels.shape, species, part, ones))
     return blobs
 
 
 def _blob(inside: np.ndarray, window: tuple[slice, slice], size: tuple[int, int], species: int,
-          part: Maps) -> dict:
-    """A part `inside` the `window` of a mask of that `size`, and what the maps say of it."""
-    its = part.species == species
-    own = part.foreground[its] * part.share[its]
+          part: Maps, counts: np.ndarray) -> dict:
+    """A part `inside` the `window` of a mask of that `size`, and what the maps say of it: each
+    pixel of theirs for `counts` of the mask's."""
+    foreground = part.foreground.astype(np.float64) * counts
+    own = foreground[part.species == species] @ part.share[part.species == species]
     return {
         "class": species, **_place(inside, (window[0].start, window[1].start), size),
         "area": _rounded(inside.sum() / (size[0] * size[1])),
-        "confidence": _rounded(part.foreground.mean(dtype=np.float64)),
+        "confidence": _rounded(foreground.sum() / counts.sum()),
         "peak": _rounded(part.smooth.max()),
-        "class_confidence": _rounded(own.sum(dtype=np.float64)
-                                     / max(part.foreground.sum(dtype=np.float64), 1e-9)),
+        "class_confidence": _rounded(own / max(foreground.sum(), 1e-9)),
     }
 
 
