@@ -352,8 +352,8 @@ def speed(arguments: argparse.Namespace, results: Results) -> None:
     import benchmark_speed  # takes a while
 
     part, photos = arguments.part, Path(arguments.photos).expanduser().resolve()
-    results.add(row(part, line.name, line.ours, line.unit, line.reference, line.limit)
-                for line in benchmark_speed.PARTS[part](photos))
+    for line in benchmark_speed.PARTS[part](photos):
+        results.add([row(part, line.name, line.ours, line.unit, line.reference, line.limit)])
     print(f"{describe_machine()}\n\n{speed_table(results.of(part))}")
 
 

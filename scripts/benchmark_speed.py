@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout, suppress
 from functools import partial
@@ -423,17 +423,15 @@ def plain_prediction(net: nn.Module, folder: Path, out: Path) -> None:
     (out / "pixels.json").write_text(json.dumps(counts), encoding="utf-8")
 
 
-def predict(root: Path) -> list[Measured]:
+def predict(root: Path) -> Iterator[Measured]:
     """A folder of photos, from the disk to masks, CSV and JSON."""
     folder = demo_photos(root, SIZES["20 megapixels"])[0] / "photos"
-    lines = []
     for name, arguments in NETWORKS.items():
         seed_everything(0)
         net = build_model(num_classes=5, working_scale=SIDE, **arguments)
         with tempfile.TemporaryDirectory() as out:
             speeds = predict_with(net, folder, Path(out))
-        lines.append(Measured(f"{name}, 20 megapixels at {SIDE} px", *speeds))
-    return lines
+        yield Measured(f"{name}, 20 megapixels at {SIDE} px", *speeds)
 
 
 def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[float, float, float]:
