@@ -415,7 +415,7 @@ def plan_workers(config: Config, net, dataset: PredictionDataset, precision: Pre
     many as keep up with the network, which a few photos tell."""
     if config.num_workers != "auto":
         return int(config.num_workers)
-    if len(dataset) < TRIAL:  # done before a process has started
+    if len(dataset) < 4 * TRIAL:  # done before a trial, and processes, would pay
         return config.least_workers
     places = range(0, len(dataset), len(dataset) // TRIAL)[:TRIAL]
     images = (image for image, _ in map(dataset.__getitem__, places) if image is not None)

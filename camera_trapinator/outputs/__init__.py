@@ -149,7 +149,7 @@ def find_blobs(mask: np.ndarray, maps: Maps, smallest_blob: float,
     row_of, column_of = _nearest_pixels(maps.foreground.shape, *mask.shape)
     covered, blobs = np.zeros(maps.foreground.shape, bool), []
     for inside, window in parts_of(mask, smallest_blob):
-        species = int(np.bincount(mask[window][inside]).argmax())
+        species = int(np.argmax(_count_pixels(mask[window] * inside, 0)[1:])) + 1
         # How many of its pixels lie nearest to each pixel of the maps: all the maps have to tell of
         # a blob, in a hundredth of its pixels.
         rows, tops = np.unique(row_of[window[0]], return_index=True)
