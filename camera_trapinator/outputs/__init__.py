@@ -150,8 +150,8 @@ def find_blobs(mask: np.ndarray, maps: Maps, smallest_blob: float,
     covered, blobs = np.zeros(maps.foreground.shape, bool), []
     for inside, window in parts_of(mask, smallest_blob):
         species = int(np.argmax(_count_pixels(mask[window] * inside, 0)[1:])) + 1
-        # How many of its pixels lie nearest to each pixel of the maps: the same means, from far fewer
-        # pixels than its own.
+        # How many of its pixels lie nearest to each pixel of the maps: the same means, of far fewer
+        # numbers.
         rows, tops = np.unique(row_of[window[0]], return_index=True)
         columns, lefts = np.unique(column_of[window[1]], return_index=True)
         counts = np.add.reduceat(inside, tops, axis=0, dtype=np.int32)
