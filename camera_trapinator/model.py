@@ -162,10 +162,11 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     small = likeliest(logits)
     rows, columns = (_between(*lengths, logits.device)
                      for lengths in zip(small.shape, size, strict=True))
-    down, right = (torch.arange(1, side + 1, device=logits.device).clamp(max=side - 1)
-                   for side in small.shape)
-    next_row = small[down]
-    mixed = (next_row != small) | (small[:, right] != small) | (next_row[:, right] != small)
+    next_row, next_column = (torch.arange(1, side + 1, device=logits.device).clamp(max=side - 1)
+                             for side in small.shape)
+    lowered = small[next_row]
+    mixed = ((lowered != small) | (small[:, next_column] != small)
+             | (lowered[:, next_column] != small))
     small[mixed] = IGNORE  # is no class
     # index_select: what brackets do, but on a CPU several times as fast.
     mask = small.index_select(1, columns.before).index_select(0, rows.before)
@@ -174,12 +175,12 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     for top in range(0, size[0], strip):
         part = mask[top:top + strip]
         y, x = (part == IGNORE).nonzero(as_tuple=True)
-        above, below, down = (values[top:top + strip][y] for values in rows)
-        left, right, along = (values[x] for values in columns)
+        above, below, share_below = (values[top:top + strip][y] for values in rows)
+        left, right, share_right = (values[x] for values in columns)
         upper, lower = (torch.lerp(*(flat.index_select(1, row * small.shape[1] + column).float()
-                                     for column in (left, right)), along)
+                                     for column in (left, right)), share_right)
                         for row in (above, below))
-        part[y, x] = upper.lerp(lower, down).max(dim=0).indices.byte()
+        part[y, x] = upper.lerp(lower, share_below).max(dim=0).indices.byte()
     return mask
 
 

@@ -494,11 +494,11 @@ def encode_rle(mask: np.ndarray) -> dict:
     needed = np.ones(len(values), np.uint8)  # groups of each value; the last one tells the sign
     for bits in range(4, mask.size.bit_length(), 5):
         needed += magnitude >= 1 << bits
-    ends = needed.cumsum(dtype=np.int64)
-    characters = np.empty(ends[-1], np.uint8)
+    starts = needed.cumsum(dtype=np.int64) - needed
+    characters = np.empty(needed.sum(), np.uint8)
     for group in range(needed.max()):
         has = needed > group
-        characters[(ends - needed)[has] + group] = (
+        characters[starts[has] + group] = (
             48 + (values[has] >> 5 * group & 0x1F) + 0x20 * (needed[has] > group + 1))
     return {"size": list(mask.shape), "counts": characters.tobytes().decode("ascii")}
 

@@ -8,6 +8,7 @@ Source: cocodataset.org/#format-data and #format-results.
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +43,7 @@ def write_coco(records_path: str | Path, path: str | Path, results_path: str | P
         file.write('\n], "annotations": [')
         results.write("[")
         mark, count = "\n", 0
-
-        def results_of(item: tuple[int, dict]) -> list[dict]:
-            return _results(*item, info["smallest_blob"])
-
+        results_of = partial(_results, smallest_blob=info["smallest_blob"])
         readable = _readable(read_records(records_path)[1])
         for found in in_threads(results_of, readable, AHEAD):
             for result in found:
@@ -64,7 +62,8 @@ def _readable(records: Iterator[dict]) -> Iterator[tuple[int, dict]]:
             yield number, record
 
 
-def _results(image: int, record: dict, smallest_blob: float) -> list[dict]:
+def _results(numbered: tuple[int, dict], smallest_blob: float) -> list[dict]:
+    image, record = numbered
     sides = (record["width"], record["height"]) * 2
     return [{
         "image_id": image, "category_id": blob["class"], "segmentation": rle,

@@ -11,6 +11,7 @@ Source: lila.science/megadetector-output-format; for Timelapse its Recognizer.cs
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from .. import written_whole
@@ -52,9 +53,7 @@ def write_megadetector(records_path: str | Path, path: str | Path) -> int:
                                                 errors="backslashreplace") as file:
         # Photo by photo: a million of them would not fit into memory.
         file.write(json.dumps(head, indent=1, ensure_ascii=False)[:-2] + ',\n "images": [')
-        def image_of(record: dict) -> dict:
-            return _image(record, direct, info["smallest_blob"])
-
+        image_of = partial(_image, direct=direct, smallest_blob=info["smallest_blob"])
         for number, image in enumerate(in_threads(image_of, records, AHEAD)):
             strange += not image["file"].lower().endswith((".jpg", ".jpeg"))
             file.write((",\n  " if number else "\n  ") + json.dumps(image, ensure_ascii=False))
