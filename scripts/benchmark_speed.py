@@ -504,21 +504,21 @@ def plain_manifest(path: Path) -> list[dict[str, str]]:
 
 
 def held_memory() -> int:
-    """Bytes of this process and of those that it has started; what they share counts once. Linux
-    tells."""
+    """Bytes of this process and of those that it has started; what they share counts once, and
+    libraries not at all: their share depends on who else has loaded them. Linux tells."""
     numbers = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
-    return sum(1024 * int(Path(f"/proc/{number}/smaps_rollup").read_text().split("Pss:")[1].split()[
-        0]) for number in numbers)
+    texts = [Path(f"/proc/{number}/smaps_rollup").read_text() for number in numbers]
+    return sum(1024 * int(text.split("Pss_Anon:")[1].split()[0]) for text in texts)
 
 
 def read_and_hold(read: Callable[[Path], Sequence], path: Path, workers: int) -> dict[str, float]:
     """Rows a second, and bytes a row: at most while they are read, and after workers have worked
     with them."""
-    before = held_memory()
+    before, peak_before = held_memory(), peak_memory(torch.device("cpu"))
     start = time.perf_counter()
     manifest = read(path)
     seconds = time.perf_counter() - start
-    peak = peak_memory(torch.device("cpu")) - before
+    peak = peak_memory(torch.device("cpu")) - peak_before
     draws = np.random.default_rng(0).integers(len(manifest), size=len(manifest) // 5).tolist()
     loader = DataLoader(Names(manifest), 1000, sampler=draws, num_workers=workers,
                         multiprocessing_context="fork" if workers else None,  # as by default
