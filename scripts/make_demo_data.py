@@ -34,9 +34,10 @@ from tqdm import tqdm
 
 # What demo.json keeps.
 OPTIONS = ("photos", "locations", "size", "seed", "animal_size", "new_photos", "version")
-VERSION = 2  # raise it when the photos change, so that older output is made anew
+VERSION = 3  # raise it when the photos change, so that older output is made anew
 BURST = 3  # photos in a sequence
-DRAWN_SIDE = 1280  # longest side that is drawn; larger photos are enlarged from it
+DRAWN_SIDE = 1280  # longest side that is drawn; larger photos are enlarged from it. For animals of
+# a tenth of their size ten times as much is drawn: they shall keep their shape.
 FOCAL_LENGTH = 1.1  # of every camera, as a share of the photo's width: it sees 49 degrees
 FARTHEST = 1500  # centimetres, as far as a flash reaches; what is farther has no distance
 NO_DISTANCE = 65535  # in a map of distances
@@ -948,16 +949,17 @@ def draw_strip(photo: Image.Image, camera: Camera, shot: Shot) -> int:
     return tall
 
 
-def drawn_size(width: int, height: int) -> tuple[int, int]:
-    """The size that is drawn for a photo: its own, or one no larger than DRAWN_SIDE."""
-    if max(width, height) <= DRAWN_SIDE:
+def drawn_size(width: int, height: int, animal_size: float) -> tuple[int, int]:
+    """The size that is drawn for a photo: its own, or a smaller one."""
+    longest = round(DRAWN_SIDE / animal_size)
+    if max(width, height) <= longest:
         return width, height
     unit = math.gcd(width, height)
     width, height = width // unit, height // unit
-    if max(width, height) <= DRAWN_SIDE // 2:  # the very same aspect ratio
-        factor = DRAWN_SIDE // max(width, height)
+    if max(width, height) <= longest // 2:  # the very same aspect ratio
+        factor = longest // max(width, height)
         return width * factor, height * factor
-    factor = DRAWN_SIDE / max(width, height)
+    factor = longest / max(width, height)
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
@@ -974,7 +976,7 @@ def add_grain(photo: Image.Image, grain: float, random: np.random.Generator) -> 
 def make_photo(shot: Shot, out: Path, seed: int, size: tuple[int, int], animal_size: float,
                sideways: int) -> bool:
     """Write one photo, its distances, and its mask where an animal is seen; true if one is."""
-    photo, mask, distances = render(seed, shot, *drawn_size(*size), animal_size)
+    photo, mask, distances = render(seed, shot, *drawn_size(*size, animal_size), animal_size)
     camera, night = camera_of(shot.location), is_night(shot.time)
     random = np.random.default_rng([seed, shot.location, shot.sequence + 1, shot.frame + 1, 1])
     grain = random.uniform(2, 5) if night else random.uniform(1, 3)
