@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from camera_trapinator import InputError, outputs
+from camera_trapinator.outputs.coco import blob_masks
 from camera_trapinator.outputs.curves import write_curves
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.overlays import write_overlays
@@ -22,7 +23,7 @@ from camera_trapinator.outputs.tables import (
     write_sequences_csv,
     write_table,
 )
-from camera_trapinator.photos import read_mask, resize_mask, write_mask
+from camera_trapinator.photos import decode_rle, read_mask, resize_mask, runs_of, write_mask
 
 CLASSES = [("background", (0, 0, 0)), ("fox", (230, 120, 20)), ("snow hare", (80, 160, 255)),
            ("black bear", (0, 0, 0))]
@@ -131,7 +132,7 @@ def test_blobs_are_those_of_a_flood_fill(seed):
             (foreground * maps.share * (maps.species == species))[small].sum()
             / foreground[small].sum(),
             bool(rows.min() == 0 or columns.min() == 0 or rows.max() == 39 or columns.max() == 55)))
-    blobs, covered = outputs.find_blobs(mask, maps, smallest)
+    blobs, covered = outputs.find_blobs(runs_of(mask), mask.shape, maps, smallest)
     assert len(blobs) == len(expected) > 0
     assert [blob["area"] for blob in blobs] == sorted([blob["area"] for blob in blobs])[::-1]
     found = sorted((blob["box"], blob) for blob in blobs)
@@ -148,6 +149,20 @@ def test_blobs_are_those_of_a_flood_fill(seed):
         four = {(2 * row + down, 2 * column + right) for down, right in product((0, 1), repeat=2)}
         assert covered[row, column] == any(four & set(part) for part in flood_fill(mask)
                                            if len(part) >= smallest * mask.size)
+
+
+def test_the_foot_of_a_column_does_not_touch_the_head_of_the_next():
+    """Though in a run-length encoding the one follows the other."""
+    mask = np.zeros((6, 5), np.uint8)
+    mask[4:, 1] = mask[:1, 2] = 1
+    mask[5, 3] = 2
+    record = predicted("a.jpg", mask)
+    assert record["rle"]["counts"] == {"1": ":3a0", "2": "g016"}  # as pycocotools encodes it
+    assert [blob["area"] for blob in record["blobs"]] == pytest.approx([2 / 30, 1 / 30, 1 / 30],
+                                                                      abs=1e-5)
+    stored = [decode_rle(rle) for rle in blob_masks(record, 0)]
+    assert [np.argwhere(blob).tolist() for blob in stored] == [
+        [[4, 1], [5, 1]], [[0, 2]], [[5, 3]]]  # the higher one of two alike comes first
 
 
 def test_faint_parts_are_told_the_surest_first_where_no_blob_lies():

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from .. import written_whole
-from ..photos import encode_rle, resize_mask
-from . import AHEAD, in_threads, mask_of, parts_of, read_records
+from ..photos import encode_rle, encode_runs, filled, resize_mask
+from . import AHEAD, in_threads, parts_of, read_records, runs_of_record
 
 
 def write_coco(records_path: str | Path, path: str | Path, results_path: str | Path) -> None:
@@ -75,10 +73,9 @@ def _results(numbered: tuple[int, dict], smallest_blob: float) -> list[dict]:
 
 def blob_masks(record: dict, smallest_blob: float) -> Iterator[dict]:
     """The run lengths of each blob of a record, at the photo's own size, in the record's order."""
-    if not record["blobs"]:
-        return
-    mask = mask_of(record)
-    for inside, window in parts_of(mask, smallest_blob):
-        blob = np.zeros(mask.shape, np.uint8)
-        blob[window] = inside
-        yield encode_rle(resize_mask(blob, record["width"], record["height"]) == 1)
+    size, own_size = record["rle"]["size"], [record["height"], record["width"]]
+    for part in parts_of(runs_of_record(record), size, smallest_blob) if record["blobs"] else ():
+        if size == own_size:
+            yield encode_runs(part, size)
+        else:
+            yield encode_rle(resize_mask(filled(part, size) > 0, *reversed(own_size)))
