@@ -24,7 +24,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils.checkpoint import checkpoint
 
-from . import IGNORE, InputError, photos
+from . import InputError, photos
 
 BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)  # of one process, and of several
 
@@ -160,6 +160,7 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     mostly a small part of the photo, there is something to work out.
     """
     small = likeliest(logits)
+    height, width = small.shape
     rows, columns = (_between(*lengths, logits.device)
                      for lengths in zip(small.shape, size, strict=True))
     next_row, next_column = (torch.arange(1, side + 1, device=logits.device).clamp(max=side - 1)
@@ -167,37 +168,46 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     lowered = small[next_row]
     mixed = ((lowered != small) | (small[:, next_column] != small)
              | (lowered[:, next_column] != small))
-    small[mixed] = IGNORE  # is no class
     # index_select: what brackets do, but on a CPU several times as fast.
     mask = small.index_select(1, columns.before).index_select(0, rows.before)
+    mixed &= (rows.last >= rows.first)[:, None] & (columns.last >= columns.first)
     flat = logits.contiguous().flatten(1)
-    strip = max(1, 2**22 // (size[1] * len(logits)))  # rows at a time: little memory
-    for top in range(0, size[0], strip):
-        part = mask[top:top + strip]
-        y, x = (part == IGNORE).nonzero(as_tuple=True)
-        above, below, share_below = (values[top:top + strip][y] for values in rows)
-        left, right, share_right = (values[x] for values in columns)
-        upper, lower = (torch.lerp(*(flat.index_select(1, row * small.shape[1] + column).float()
-                                     for column in (left, right)), share_right)
-                        for row in (above, below))
-        part[y, x] = upper.lerp(lower, share_below).max(dim=0).indices.byte()
+    tall, wide = (int((axis.last - axis.first).max()) + 1 for axis in (rows, columns))
+    for cells in mixed.nonzero().split(max(1, 2**20 // (tall * wide * len(logits)))):
+        row, column = cells.unbind(dim=1)
+        upper_left, upper_right, lower_left, lower_right = (
+            flat.index_select(1, y * width + x).float().unsqueeze(2)  # (C, cells, 1)
+            for y in (row, next_row[row]) for x in (column, next_column[column]))
+        y, x = rows.pixels(row, tall), columns.pixels(column, wide)  # (cells, tall), (cells, wide)
+        upper = upper_left.lerp(upper_right, columns.share[x]).unsqueeze(2)  # (C, cells, 1, wide)
+        lower = lower_left.lerp(lower_right, columns.share[x]).unsqueeze(2)
+        between = upper.lerp(lower, rows.share[y].unsqueeze(2))  # (C, cells, tall, wide)
+        mask[y.unsqueeze(2), x.unsqueeze(1)] = between.max(dim=0).indices.byte()
     return mask
 
 
 class _Axis(NamedTuple):
-    """For each pixel of an enlarged picture along one axis: what of the small one is around it."""
+    """How the pixels of an enlarged picture lie between those of the small one, along one axis."""
 
-    before: Tensor  # int64: the neighbour above, or to the left
-    after: Tensor  # the other one
-    share: Tensor  # float32: of the latter
+    before: Tensor  # int64, for each one of the enlarged: the small one above, or to the left
+    share: Tensor  # float32, for each one of the enlarged: how much of the next small one it has
+    first: Tensor  # int64, for each small one: the first of the enlarged behind it
+    last: Tensor  # int64, for each small one: the last one; less than `first` if there is none
+
+    def pixels(self, small: Tensor, number: int) -> Tensor:
+        """Those of the enlarged behind each of n small ones: int64 (n, number), the last one
+        repeated where they are fewer."""
+        further = torch.arange(number, device=small.device)
+        return torch.minimum(self.first[small, None] + further, self.last[small, None])
 
 
 def _between(small: int, length: int, device: torch.device) -> _Axis:
     # The middles of the pixels lie at place + 1/2, as in torch's interpolate.
     position = (torch.arange(length, device=device) + 0.5) * (small / length) - 0.5
     position = position.clamp(0, small - 1)
-    before = position.long()
-    return _Axis(before, (before + 1).clamp(max=small - 1), (position - before).float())
+    before, places = position.long(), torch.arange(small, device=device)
+    return _Axis(before, (position - before).float(), torch.searchsorted(before, places),
+                 torch.searchsorted(before, places, right=True) - 1)
 
 
 def blend_tiles(logits_of: Callable[[Tensor], Tensor], image: Tensor, tile: int) -> Tensor:
