@@ -554,12 +554,14 @@ def sha256(path: Path) -> str:
 def warn_if_blind(records_path: Path) -> None:
     """Say so when next to nothing was found: black masks puzzle people more than any error."""
     _, records = outputs.read_records(records_path)
-    background = pixels = 0
+    photos = found = background = pixels = 0
     for record in records:
         if record["failure"] is None:
+            photos += 1
+            found += not outputs.is_empty(record)
             background += record["pixels"][0]
             pixels += sum(record["pixels"])
-    if pixels and background > 0.999 * pixels:
+    if pixels and background > 0.999 * pixels and found < 0.01 * photos:  # animals may be small
         print("warning     more than 99.9 % of all pixels are background: the model sees next to "
               "nothing in these photos. Does it know their species, day and night, their size?")
 

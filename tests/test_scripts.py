@@ -331,6 +331,25 @@ def test_predictions_of_two_models_are_never_mixed(trained, folder, tmp_path):
     assert result.returncode == 0 and "99.9 % of all pixels are background" in result.stdout
 
 
+@pytest.mark.parametrize("found", [True, False])
+def test_only_who_finds_no_animals_is_warned_not_who_finds_small_ones(trained, folder, tmp_path,
+                                                                      found):
+    command = ["test.py", "--run", "shapes", "--images", folder, "--out", tmp_path]
+    assert run_script(*command, runs=trained).returncode == 0
+    path = tmp_path / "predictions.jsonl"
+    info, *records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    assert any(record["blobs"] for record in records)
+    for record in records:
+        if record["failure"] is None:
+            record["pixels"] = [10**6, 10, 0]
+            record["blobs"] = record["blobs"] if found else []
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in [info, *records]),
+                    encoding="utf-8")
+    result = run_script(*command, runs=trained)  # all photos are done: it tells of the records
+    assert result.returncode == 0, result.stderr
+    assert ("99.9 % of all pixels are background" in result.stdout) == (not found)
+
+
 @pytest.mark.parametrize(("arguments", "part"), [
     (["--run", "none"], "runs here: shapes"),
     (["--images", "/no/such/folder"], "no such folder"),
