@@ -160,7 +160,9 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     mostly a small part of the photo, there is something to work out.
     """
     small = likeliest(logits)
-    height, width = small.shape
+    if small.shape == size:
+        return small
+    width = small.shape[1]
     rows, columns = (_between(*lengths, logits.device)
                      for lengths in zip(small.shape, size, strict=True))
     next_row, next_column = (torch.arange(1, side + 1, device=logits.device).clamp(max=side - 1)

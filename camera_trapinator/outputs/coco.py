@@ -73,8 +73,10 @@ def _results(numbered: tuple[int, dict], smallest_blob: float) -> list[dict]:
 
 def blob_masks(record: dict, smallest_blob: float) -> Iterator[dict]:
     """The run lengths of each blob of a record, at the photo's own size, in the record's order."""
+    if not record["blobs"]:
+        return
     size, own_size = record["rle"]["size"], [record["height"], record["width"]]
-    for part in parts_of(runs_of_record(record), size, smallest_blob) if record["blobs"] else ():
+    for part in parts_of(runs_of_record(record), size, smallest_blob):
         if size == own_size:
             yield encode_runs(part, size)
         else:
