@@ -175,6 +175,7 @@ def largest_class(logits: Tensor, size: tuple[int, int]) -> Tensor:
     mixed &= (rows.last >= rows.first)[:, None] & (columns.last >= columns.first)
     flat = logits.contiguous().flatten(1)
     tall, wide = (int((axis.last - axis.first).max()) + 1 for axis in (rows, columns))
+    # A cell lies between a pixel of the small mask and the next ones, below and to the right.
     for cells in mixed.nonzero().split(max(1, 2**20 // (tall * wide * len(logits)))):
         row, column = cells.unbind(dim=1)
         upper_left, upper_right, lower_left, lower_right = (

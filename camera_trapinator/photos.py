@@ -462,12 +462,6 @@ def enlarge_map(values: np.ndarray, width: int, height: int) -> np.ndarray:
 # ---------------------------------------------------------------- run-length encoded masks
 
 
-def window_of(mask: np.ndarray) -> tuple[slice, slice]:
-    """The box around all pixels of a mask that are not 0; empty if there is none."""
-    return tuple(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
-                 for places in (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)))
-
-
 class Runs(NamedTuple):
     """The pixels of a mask that are not 0, in runs of one value down a column; column by column.
 
@@ -478,12 +472,19 @@ class Runs(NamedTuple):
     ends: np.ndarray  # int (n,): the place behind its last one
     values: np.ndarray  # uint8 (n,)
 
+    def chosen(self, which: np.ndarray) -> "Runs":
+        """Some of them, or in another order; `which` is what numpy takes in brackets."""
+        return Runs(*(of_all[which] for of_all in self))
+
+
+NO_RUNS = Runs(*np.zeros((2, 0), int), np.zeros(0, np.uint8))
+
 
 def runs_of(mask: np.ndarray) -> Runs:
     """The runs of a mask, bool or uint8 (height, width)."""
     height, width = mask.shape
     if not mask.any():
-        return Runs(*np.zeros((2, 0), int), np.zeros(0, np.uint8))
+        return NO_RUNS
     # By rows, as the mask lies in memory: to turn it would take longer than all the rest.
     row, column = np.divmod(np.flatnonzero(mask[1:] != mask[:-1]), width)
     first, last = np.flatnonzero(mask[0]), np.flatnonzero(mask[-1])

@@ -36,8 +36,9 @@ from tqdm import tqdm
 OPTIONS = ("photos", "locations", "size", "seed", "animal_size", "new_photos", "version")
 VERSION = 3  # raise it when the photos change, so that older output is made anew
 BURST = 3  # photos in a sequence
-DRAWN_SIDE = 1280  # longest side that is drawn; larger photos are enlarged from it. For animals of
-# a tenth of their size ten times as much is drawn: they shall keep their shape.
+# Longest side that is drawn; larger photos are enlarged from it. Where animals have a tenth of
+# their size it is ten times as long: they shall keep their shape.
+DRAWN_SIDE = 1280
 FOCAL_LENGTH = 1.1  # of every camera, as a share of the photo's width: it sees 49 degrees
 FARTHEST = 1500  # centimetres, as far as a flash reaches; what is farther has no distance
 NO_DISTANCE = 65535  # in a map of distances

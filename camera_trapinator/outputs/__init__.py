@@ -60,6 +60,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .. import InputError, written_whole
 from ..photos import (
+    NO_RUNS,
     Runs,
     counted,
     decode_runs,
@@ -69,7 +70,6 @@ from ..photos import (
     read_photo,
     resize_mask,
     runs_of,
-    window_of,
 )
 
 FORMAT = "camera_trapinator predictions 2"
@@ -100,7 +100,7 @@ def photo_record(file: str, mask: np.ndarray, foreground: np.ndarray,
     smooth, runs = smoothed(foreground), runs_of(mask)
     maps = Maps(foreground, smooth, *species)
     blobs, covered = find_blobs(runs, mask.shape, maps, smallest_blob)
-    pixels = count_pixels(runs, num_classes)
+    pixels = _count_pixels(runs, num_classes)
     pixels[0] = mask.size - sum(pixels)
     return {
         "file": file, "location": location, "datetime": datetime, "width": width,
@@ -160,8 +160,7 @@ def parts_of(runs: Runs, size: Sequence[int], smallest_blob: float) -> list[Runs
     large = large[np.lexsort((corners[large], -areas[large]))]
     order = np.argsort(part, kind="stable")
     begins = np.searchsorted(part[order], np.arange(found + 1))
-    return [Runs(*(of_all[order[begins[number]:begins[number + 1]]] for of_all in runs))
-            for number in large]
+    return [runs.chosen(order[begins[number]:begins[number + 1]]) for number in large]
 
 
 def find_blobs(runs: Runs, size: Sequence[int], maps: Maps, smallest_blob: float,
@@ -171,7 +170,7 @@ def find_blobs(runs: Runs, size: Sequence[int], maps: Maps, smallest_blob: float
     row_of, column_of = _nearest_pixels(maps.foreground.shape, *size)
     covered, blobs = np.zeros(maps.foreground.shape, bool), []
     for part in parts_of(runs, size, smallest_blob):
-        species = int(np.argmax(count_pixels(part)))
+        species = int(np.argmax(_count_pixels(part)))
         inside, window = _inside(part, size[0])
         # How many of its pixels lie nearest to each pixel of the maps: the same means, of far fewer
         # numbers.
@@ -266,11 +265,8 @@ def runs_of_record(record: dict) -> Runs:
     size = record["rle"]["size"]
     of_classes = [decode_runs({"size": size, "counts": counts}, int(index))
                   for index, counts in record["rle"]["counts"].items()]
-    if not of_classes:
-        return runs_of(np.zeros((0, 0), np.uint8))
-    runs = Runs(*map(np.concatenate, zip(*of_classes, strict=True)))
-    order = np.argsort(runs.starts)
-    return Runs(*(of_all[order] for of_all in runs))
+    runs = Runs(*map(np.concatenate, zip(NO_RUNS, *of_classes, strict=True)))
+    return runs.chosen(np.argsort(runs.starts))
 
 
 def classes_of(info: dict) -> Classes:
@@ -278,16 +274,16 @@ def classes_of(info: dict) -> Classes:
     return [(item["name"], tuple(item["colour"])) for item in info["classes"]]
 
 
-def count_pixels(runs: Runs, num_classes: int = 0) -> list[int]:
-    """The number of pixels of each value, for `num_classes` or as many as there are; 0 for 0."""
+def _count_pixels(runs: Runs, num_classes: int = 0) -> list[int]:
+    """The number of pixels of each value, for `num_classes` or as many as there are; the
+    background's is 0."""
     counts = np.bincount(runs.values, runs.ends - runs.starts, num_classes or 1)
     return counts.astype(int).tolist()
 
 
 def _encode_classes(runs: Runs, size: Sequence[int]) -> dict:
     return {"size": list(size), "counts": {
-        str(index): encode_runs(Runs(*(of_all[runs.values == index] for of_all in runs)),
-                                size)["counts"]
+        str(index): encode_runs(runs.chosen(runs.values == index), size)["counts"]
         for index in np.unique(runs.values).tolist()}}
 
 
@@ -581,7 +577,8 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> Image
         return Image.fromarray(image)
     line = max(1, round(max(height, width) / 500))  # in pixels
     margin = line + 1
-    part = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in window_of(mask))
+    places = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    part = tuple(slice(max(0, side[0] - margin), side[-1] + 1 + margin) for side in places)
     picture = image.copy()
     picture[part] = _tint(picture[part], mask[part], classes, line)
     return Image.fromarray(picture)

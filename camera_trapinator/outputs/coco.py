@@ -75,9 +75,9 @@ def blob_masks(record: dict, smallest_blob: float) -> Iterator[dict]:
     """The run lengths of each blob of a record, at the photo's own size, in the record's order."""
     if not record["blobs"]:
         return
-    size, own_size = record["rle"]["size"], [record["height"], record["width"]]
+    size, width, height = record["rle"]["size"], record["width"], record["height"]
     for part in parts_of(runs_of_record(record), size, smallest_blob):
-        if size == own_size:
+        if size == [height, width]:
             yield encode_runs(part, size)
         else:
-            yield encode_rle(resize_mask(filled(part, size) > 0, *reversed(own_size)))
+            yield encode_rle(resize_mask(filled(part, size) > 0, width, height))
