@@ -15,6 +15,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as vision
 
 from . import IGNORE
+from .photos import resize_mask
 
 FILL = 116  # grey of the margin around photos smaller than a crop: the model's mean colour
 BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
@@ -43,7 +44,7 @@ def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
     if chance(blur):
         image = blurred(image, uniform(0.3, 1.5))
     if noise:
-        image += grain(image.shape).mul_(uniform(0, noise))
+        add_grain(image, uniform(0, noise))
     return to_bytes(image), mask
 
 
@@ -74,11 +75,12 @@ def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom:
     # Negative padding cuts, positive padding adds the margin.
     window = (-left, left + window_width - width, -top, top + window_height - height)
     outside = math.nan if mask.is_floating_point() else IGNORE
-    image, mask = F.pad(image, window, value=FILL), F.pad(mask, window, value=outside)
+    image = F.pad(image.permute(1, 2, 0), (0, 0, *window), value=FILL).permute(2, 0, 1)
+    mask = F.pad(mask, window, value=outside)
     if mask.shape != tuple(crop_size):
         image = vision.resize(image, list(crop_size), antialias=True)
-        mask = F.interpolate(mask[None, None], crop_size, mode="nearest-exact")[0, 0]
-    return image, mask
+        mask = torch.from_numpy(resize_mask(mask.numpy(), *crop_size[::-1]))
+    return image.contiguous(), mask
 
 
 def places(length: int, window: int) -> tuple[int, int]:
@@ -138,32 +140,36 @@ def infrared_light(image: Tensor) -> Tensor:
                           align_corners=True)[0, 0]
     night = grey.mul_(light).add_(uniform(0, 12))  # amplifiers lift the black
     night = blurred(night[None], uniform(0.4, 1.2))
-    night += grain(night.shape).mul_(uniform(1, 8)).mul_(1.2 - night.clamp(0, 255) / 255)
+    noise = add_grain(torch.zeros_like(night), uniform(1, 8))
+    night += noise.mul_(1.2 - night.clamp(0, 255) / 255)
     return to_bytes(night).expand(3, -1, -1).contiguous()
 
 
 def blurred(x: Tensor, sigma: float) -> Tensor:
     """Float (C, H, W) under a Gaussian of this standard deviation, 5 pixels wide and high."""
-    middle, near, far = torch.exp(-0.5 * (torch.arange(3) / sigma).square()).tolist()
-    total = middle + 2 * near + 2 * far
+    weights = torch.exp(-0.5 * (torch.arange(-2, 3) / sigma).square())
+    first, *others = (weights / weights.sum()).tolist()
     x = F.pad(x[None], (2, 2, 2, 2), mode="replicate")[0]
     for side in (1, 2):
-        two_left, left, here, right, two_right = (x.narrow(side, place, x.shape[side] - 4)
-                                                  for place in range(5))
-        x = here * (middle / total) + (left + right).mul_(near / total) + (
-            two_left + two_right).mul_(far / total)
+        here, *shifted = (x.narrow(side, place, x.shape[side] - 4) for place in range(5))
+        x = first * here
+        for part, weight in zip(shifted, others, strict=True):
+            x.add_(part, alpha=weight)
     return x
 
 
-def grain(shape: torch.Size) -> Tensor:
-    """Normal noise, float32: drawn for as many pixels as no eye compares, then repeated."""
-    count = shape.numel()
-    return torch.randn(GRAIN).repeat(-(-count // GRAIN))[:count].view(shape)
+def add_grain(x: Tensor, spread: float) -> Tensor:
+    """Add normal noise of this standard deviation to floats, in place: it is drawn for as many
+    pixels as no eye compares, then repeated."""
+    grain = torch.randn(GRAIN).mul_(spread)
+    for part in x.view(-1).split(GRAIN):
+        part += grain[:len(part)]
+    return x
 
 
 def to_bytes(x: Tensor) -> Tensor:
     """Floats, rounded and clipped to uint8; overwrites `x`."""
-    return x.add_(0.5).clamp_(0, 255).to(torch.uint8)
+    return x.add_(0.5).clamp_(0, 255).short().byte()  # from floats straight to bytes torch is slow
 
 
 def uniform(low: float, high: float, log: bool = False) -> float:

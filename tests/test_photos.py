@@ -211,16 +211,16 @@ def test_reduced_decode_is_close_to_the_full_one(tmp_path, size):
 
 
 def test_large_jpeg_is_not_decoded_in_full(tmp_path, monkeypatch):
-    """The reason for the reduced decode is speed: the pixels are never there in full size."""
+    """The reason for the reduced decode is speed: what is scaled was never there in full size."""
     smooth_photo(1600, 1200).save(tmp_path / "large.jpg")
     sizes = []
-    convert = Image.Image.convert
+    resize = Image.Image.resize
 
     def remember(image, *arguments, **options):
         sizes.append(image.size)
-        return convert(image, *arguments, **options)
+        return resize(image, *arguments, **options)
 
-    monkeypatch.setattr(Image.Image, "convert", remember)
+    monkeypatch.setattr(Image.Image, "resize", remember)
     read_photo(tmp_path / "large.jpg", 160)
     assert sizes[0] == (200, 150)
 
