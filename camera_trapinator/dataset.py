@@ -258,8 +258,7 @@ def _end_readers() -> None:
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """uint8 (H, W, 3) -> uint8 (3, H, W), the same memory: red, green and blue of a pixel stay side
-    by side, which is quicker to scale."""
+    """uint8 (H, W, 3) -> uint8 (3, H, W), the same memory seen from another side."""
     return torch.from_numpy(image).permute(2, 0, 1)
 
 
