@@ -12,10 +12,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2 import functional as vision
 
 from . import IGNORE
-from .photos import resize_mask
 
 FILL = 116  # grey of the margin around photos smaller than a crop: the model's mean colour
 BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
@@ -79,8 +77,8 @@ def zoom_and_crop(image: Tensor, mask: Tensor, crop_size: tuple[int, int], zoom:
     image = F.pad(image.permute(1, 2, 0), (0, 0, *window), value=FILL).permute(2, 0, 1)
     mask = F.pad(mask, window, value=outside)
     if mask.shape != tuple(crop_size):
-        image = vision.resize(image, list(crop_size), antialias=True)
-        mask = torch.from_numpy(resize_mask(mask.numpy(), *crop_size[::-1]))
+        image = F.interpolate(image[None], crop_size, mode="bilinear", antialias=True)[0]
+        mask = F.interpolate(mask[None, None], crop_size, mode="nearest-exact")[0, 0]
     return image.contiguous(), mask
 
 

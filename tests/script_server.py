@@ -11,7 +11,7 @@ import runpy
 import sys
 from importlib import import_module
 
-for name in ("torch._dynamo", "torchvision.transforms.v2", "scipy.ndimage", "matplotlib.pyplot"):
+for name in ("torch._dynamo", "torchvision.models", "scipy.ndimage", "matplotlib.pyplot"):
     import_module(name)
 
 for line in sys.stdin:
