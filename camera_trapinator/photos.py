@@ -387,7 +387,7 @@ def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     if mask.shape == (height, width):
         return mask
     rows, columns = _nearest(mask.shape[0], height), _nearest(mask.shape[1], width)
-    return mask.take(rows, axis=0).take(columns, axis=1)  # six times quicker than both at once
+    return mask.take(rows, axis=0).take(columns, axis=1)  # far quicker than both at once
 
 
 def _nearest(size: int, new_size: int) -> np.ndarray:
