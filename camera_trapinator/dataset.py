@@ -258,7 +258,7 @@ def _end_readers() -> None:
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """uint8 (H, W, 3) -> uint8 (3, H, W), the same memory seen from another side."""
+    """uint8 (H, W, 3) -> uint8 (3, H, W), a view: nothing is copied."""
     return torch.from_numpy(image).permute(2, 0, 1)
 
 
