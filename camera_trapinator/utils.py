@@ -3,22 +3,16 @@
 torch is imported inside the functions, so that a script's --help does not wait for it.
 """
 
-import atexit
 import errno
 import os
 import platform
 import signal
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
-
-from . import STOP_SIGNALS, InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,15 +21,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]  # the repository; scripts run from anywhere
 # One folder per run, git-ignored; on a cluster the variable can name a scratch disk instead.
 RUNS = Path(os.environ.get("CAMERA_TRAPINATOR_RUNS", ROOT / "cnn_states")).resolve()
-
-
-STOPPED = 75  # exit code of a run that was stopped and can go on (EX_TEMPFAIL of sysexits.h)
-
 CONNECTION_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe",
                    "remote process exited")  # what torch.distributed says
 UNREADABLE = (errno.ENAMETOOLONG, errno.EIO)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
-ASK_EACH_OTHER = 10  # steps after which processes agree on whether to stop
 FAR = 2**30  # a place in a file that is locked, behind all that is written there
 
 
@@ -137,177 +126,6 @@ def _lock(file) -> None:
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:  # a lock that the processes which read photos do not inherit
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, FAR)
-
-
-class Stopped(Exception):
-    """Somebody wants the run to stop."""
-
-
-class Stop:
-    """Notes, while it is entered, when somebody wants the run to stop: one of the STOP_SIGNALS.
-    What runs goes on until it asks; a second Ctrl-C stops it all the same."""
-
-    def __init__(self, minutes: float = 0, processes: "Processes | None" = None):
-        self.asked, self.minutes = False, minutes  # between two checkpoints; 0 = none in between
-        self.processes = processes or Processes()
-        self._saved = time.monotonic()
-
-    def __enter__(self) -> "Stop":
-        self._before = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
-        return self
-
-    def __exit__(self, *_) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, _) -> None:
-        if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def due(self, step: int = 0) -> bool:
-        """Whether it is time to write a checkpoint: after the same step in all processes, which
-        therefore ask each other now and then."""
-        if self.processes.size > 1 and step % ASK_EACH_OTHER:
-            return False
-        over = 0 < 60 * self.minutes <= time.monotonic() - self._saved
-        self.asked, over = self.processes.any(self.asked, over)
-        return self.asked or over
-
-    def saved(self) -> None:
-        """A checkpoint is written: leave if somebody wants that, in all processes or in none."""
-        self._saved = time.monotonic()
-        if self.agreed():
-            self.leave()
-
-    def agreed(self) -> bool:
-        """Whether somebody wants the run to stop; the same answer in all processes."""
-        [self.asked] = self.processes.any(self.asked)
-        return self.asked
-
-    def leave(self) -> None:
-        """End this process with the exit code STOPPED."""
-        if self.processes.leads:
-            print("stopped; the same command with --resume goes on", file=sys.stderr)
-        sys.exit(STOPPED)
-
-
-@dataclass(frozen=True)
-class Processes:
-    """The processes that train one network, each on its part of every batch; one alone as well.
-    torchrun starts them and tells each its `rank` among them."""
-
-    rank: int = 0
-    size: int = 1
-
-    @property
-    def leads(self) -> bool:
-        """Whether this is the one that writes and prints."""
-        return self.rank == 0
-
-    def sum(self, values: "torch.Tensor") -> "torch.Tensor":
-        """A tensor summed over all processes; of any shape, the same in all of them."""
-        if self.size == 1:
-            return values
-        from torch import distributed
-
-        summed = values.to(self._device(), copy=True)
-        distributed.all_reduce(summed)
-        return summed.to(values.device)
-
-    def any(self, *wishes: bool) -> list[bool]:
-        """For each wish, whether any process has it. Waits for all of them."""
-        if self.size == 1:
-            return list(wishes)
-        import torch
-
-        return (self.sum(torch.tensor(wishes, dtype=torch.int32)) > 0).tolist()
-
-    def gathered(self, items: list) -> list:
-        """The items of all processes: plain Python values."""
-        if self.size == 1:
-            return items
-        from torch import distributed
-
-        lists = [None] * self.size
-        distributed.all_gather_object(lists, items)
-        return [item for part in lists for item in part]
-
-    def as_first(self, tensors: "Iterable[torch.Tensor]") -> None:
-        """Give tensors the values that they have in the first process."""
-        if self.size > 1:
-            from torch import distributed
-
-            for tensor in tensors:
-                first = tensor.to(self._device(), copy=True)
-                distributed.broadcast(first, src=0)
-                tensor.copy_(first)
-
-    def shared(self, net: "torch.nn.Module") -> "torch.nn.Module":
-        """What a training step calls so that all processes get the sum of their gradients, divided
-        by their number. Made anew when other weights learn."""
-        if self.size == 1:
-            return net
-        from torch.nn.parallel import DistributedDataParallel
-
-        return DistributedDataParallel(net, gradient_as_bucket_view=True)
-
-    def _device(self) -> str:
-        """Where the processes can exchange tensors."""
-        from torch import distributed
-
-        return "cuda" if distributed.get_backend() == "nccl" else "cpu"
-
-    @contextmanager
-    def first_alone(self) -> Iterator[None]:
-        """The first process does what is inside, then the others, who find its files; none leaves
-        before all have."""
-        if not self.leads:
-            self.wait()
-        yield
-        if self.leads:
-            self.wait()
-        self.wait()
-
-    def wait(self) -> None:
-        """Until all processes have come here."""
-        self.any(False)  # nothing to sum would be no reason to wait
-
-
-def join_processes(device: "torch.device") -> Processes:
-    """The processes that torchrun has started; or this one alone."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return Processes()
-    from torch import distributed
-
-    # Long, because the first process may check millions of photos while the others wait; torchrun
-    # ends them all if one fails.
-    timeout = timedelta(hours=6)
-    store, rank, number = next(distributed.rendezvous("env://", timeout=timeout))
-    store.set_timeout(timeout)
-    # torchrun has one store for all its starts, where the addresses of the dead still stand.
-    store = distributed.PrefixStore(f"start {restarts()}", store)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store,
-                                   rank=rank, world_size=number, timeout=timeout)
-    if device.type != "cuda":  # gloo's threads must not see Python end; NCCL would wait for others
-        atexit.register(part_processes)
-    processes = Processes(rank, number)
-    if not processes.leads:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
-    return processes
-
-
-def part_processes() -> None:
-    """For processes that have joined, when all is done."""
-    from torch import distributed
-
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
-
-
-def restarts() -> int:
-    """How often torchrun --max-restarts has started the processes again because one had died."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 
 def next_predict_batch_size(config) -> str:
@@ -436,3 +254,39 @@ def peak_memory(device: "torch.device") -> int | None:
 def to_numpy(tensor: "torch.Tensor") -> "np.ndarray":
     """A tensor as a numpy array, from any device and out of any graph (numpy knows neither)."""
     return tensor.detach().cpu().numpy()
+IGNORE = 255  # mask value of pixels that count in no loss and no metric
+
+
+# By these a process is told to stop: Ctrl-C, and the last two, with which clusters announce that
+# they take the machine away. Windows has no SIGUSR1.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
+                if hasattr(signal, name)]
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong. Its message is one line: file, row or key, value, cure.
+
+    The scripts print that line and exit with code 2 (see `utils.exit_on_bad_input`); every other
+    exception is a bug of ours and keeps its traceback.
+    """
+
+
+@contextmanager
+def written_whole(path: str | Path, by_many: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path`, moved there when the block ends without an error.
+
+    So nobody ever takes half a file for a whole one. Missing folders are made. `by_many`: several
+    processes may write the file at once; the last one wins. Raises OSError, with the path.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp" if by_many else f"{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # left by a kill, or a link to somewhere else
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -188,7 +188,7 @@ def accuracy(arguments: argparse.Namespace, results: Results) -> None:
 
 def check_split(data: Path) -> None:
     """Raises InputError if the data root has no split that all models could share."""
-    from camera_trapinator.manifest import read_manifest
+    from camera_trapinator.data.manifest import read_manifest
 
     splits = set(read_manifest(data / "manifest.csv").column("split"))
     if not {"train", "test"} <= splits:
@@ -266,10 +266,10 @@ def script(name: str, *arguments: object, runs: Path | None = None, until: str =
 
 def facts_of_run(run: Path) -> dict[str, float]:
     """What the files of a run of ours tell of its training."""
-    from camera_trapinator.checkpoint import load_checkpoint
     from camera_trapinator.config import parse_config
     from camera_trapinator.model import build_model
-    from camera_trapinator.sampler import CurriculumSampler
+    from camera_trapinator.training.checkpoint import load_checkpoint
+    from camera_trapinator.training.sampler import CurriculumSampler
 
     checkpoint = load_checkpoint(run / "last.pt")
     config = parse_config(checkpoint["config"], str(run))
@@ -284,10 +284,9 @@ def facts_of_run(run: Path) -> dict[str, float]:
 
 def score(data: Path, masks: Path) -> tuple[float, float]:
     """Foreground IoU and mean IoU of the species over all test photos, at their own size."""
-    from camera_trapinator.dataset import read_target
-    from camera_trapinator.manifest import read_classes, read_manifest
+    from camera_trapinator.data.manifest import read_classes, read_manifest
+    from camera_trapinator.data.masks import read_mask, read_target, resize_mask
     from camera_trapinator.metrics import ConfusionMatrix
-    from camera_trapinator.photos import read_mask, resize_mask
 
     matrix = ConfusionMatrix(len(read_classes(data / "classes.csv")))
     for photo in read_manifest(data / "manifest.csv"):

@@ -35,12 +35,16 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from camera_trapinator import IGNORE, InputError
-from camera_trapinator.cache import open_cache
-from camera_trapinator.dataset import CameraTrapDataset, to_tensor
-from camera_trapinator.manifest import read_classes, read_manifest
-from camera_trapinator.model import build_encoder, largest_class, pretrained_weights
-from camera_trapinator.photos import read_photo, write_mask
-from camera_trapinator.sampler import CurriculumSampler
+from camera_trapinator.data.cache import open_cache
+from camera_trapinator.data.loading import to_tensor
+from camera_trapinator.data.manifest import read_classes, read_manifest
+from camera_trapinator.data.masks import write_mask
+from camera_trapinator.data.photos import read_photo
+from camera_trapinator.dataset import CameraTrapDataset
+from camera_trapinator.networks.encoders import build_encoder
+from camera_trapinator.networks.prediction import largest_class
+from camera_trapinator.networks.weights import pretrained_weights
+from camera_trapinator.training.sampler import CurriculumSampler
 from camera_trapinator.utils import (
     choose_device,
     choose_precision,

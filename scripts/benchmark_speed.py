@@ -37,27 +37,24 @@ from torch.utils.flop_counter import FlopCounterMode
 from train import AUGMENTATION, Progress, fit  # the only training loop there is
 
 from camera_trapinator import IGNORE, written_whole
-from camera_trapinator.cache import open_cache
-from camera_trapinator.checkpoint import load_checkpoint, save_checkpoint
 from camera_trapinator.config import Config, config_text
-from camera_trapinator.dataset import (
-    CameraTrapDataset,
-    Example,
-    PredictionDataset,
-    group_by_shape,
-)
+from camera_trapinator.data.cache import open_cache
+from camera_trapinator.data.loading import Example, group_by_shape
+from camera_trapinator.data.manifest import Manifest, Row, read_manifest
+from camera_trapinator.data.photos import find_photos, read_photo
+from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
 from camera_trapinator.loss import build_criterion
-from camera_trapinator.manifest import Manifest, Row, read_manifest
-from camera_trapinator.model import SegmentationModel, UNet, build_model, fold_norm
-from camera_trapinator.photos import find_photos, read_photo
-from camera_trapinator.sampler import CurriculumSampler
-from camera_trapinator.summary import choose_workers, time_to_read
+from camera_trapinator.model import SegmentationModel, UNet, build_model
+from camera_trapinator.networks.weights import fold_norm
+from camera_trapinator.training.checkpoint import load_checkpoint, save_checkpoint
+from camera_trapinator.training.processes import Processes
+from camera_trapinator.training.sampler import CurriculumSampler
+from camera_trapinator.training.stop import Stop
+from camera_trapinator.training.summary import choose_workers, time_to_read
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import (
     ROOT,
     Precision,
-    Processes,
-    Stop,
     choose_device,
     choose_precision,
     peak_memory,

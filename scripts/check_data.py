@@ -32,30 +32,28 @@ from tqdm import tqdm
 
 from camera_trapinator import IGNORE, InputError, written_whole
 from camera_trapinator.config import Config, load_config
-from camera_trapinator.dataset import (
+from camera_trapinator.data.checks import (
     PhotoFacts,
-    describe_strips,
     examine_photos,
     find_faults,
     find_map_faults,
     pool_maps,
-    read_target,
-    strips_for,
-    write_strips,
 )
-from camera_trapinator.labels.roboflow import COPY
-from camera_trapinator.manifest import BACKGROUND, Class, Manifest, read_classes, read_manifest
-from camera_trapinator.outputs import draw_overlay
-from camera_trapinator.outputs.maps import colour_bar, colour_ends, draw_map
-from camera_trapinator.outputs.sheets import write_sheet
-from camera_trapinator.photos import read_mask, read_photo, resize_mask
-from camera_trapinator.splits import (
+from camera_trapinator.data.manifest import BACKGROUND, Class, Manifest, read_classes, read_manifest
+from camera_trapinator.data.masks import read_mask, read_target, resize_mask
+from camera_trapinator.data.photos import read_photo
+from camera_trapinator.data.splits import (
     KNOBS,
     find_leaks,
     make_splits,
     near_duplicates,
     read_splits,
 )
+from camera_trapinator.data.strips import describe_strips, strips_for, write_strips
+from camera_trapinator.labels.roboflow import COPY
+from camera_trapinator.outputs.drawing import draw_overlay
+from camera_trapinator.outputs.maps import colour_bar, colour_ends, draw_map
+from camera_trapinator.outputs.sheets import write_sheet
 from camera_trapinator.utils import (
     ROOT,
     RUNS,

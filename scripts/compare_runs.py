@@ -38,11 +38,11 @@ if __name__ == "__main__":
 import numpy as np
 
 from camera_trapinator import InputError
-from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.config import Config, load_config
 from camera_trapinator.model import build_model
 from camera_trapinator.outputs.curves import COMPARED, Curve, read_log, write_comparison
 from camera_trapinator.outputs.tables import write_table
+from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.utils import RUNS, exit_on_bad_input
 
 # Columns of the table, and how their numbers are printed.

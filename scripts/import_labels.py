@@ -16,16 +16,18 @@ from functools import partial
 from pathlib import Path
 
 from camera_trapinator import InputError
-from camera_trapinator.labels import Labels, unlisted_photos, write_data_root
+from camera_trapinator.data.manifest import SPLITS
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.cvat import read_cvat_xml
+from camera_trapinator.labels.data_root import write_data_root
+from camera_trapinator.labels.exports import unlisted_photos
 from camera_trapinator.labels.iwildcam import read_iwildcam
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
+from camera_trapinator.labels.shapes import Labels
 from camera_trapinator.labels.yolo import read_yolo
-from camera_trapinator.manifest import SPLITS
 from camera_trapinator.utils import exit_on_bad_input
 
 

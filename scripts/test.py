@@ -45,21 +45,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from camera_trapinator import InputError, outputs
-from camera_trapinator.checkpoint import load_checkpoint
+from camera_trapinator import InputError, written_whole
 from camera_trapinator.config import Config, parse_config
-from camera_trapinator.dataset import (
-    PhotoLoader,
-    PredictionDataset,
-    check_maps,
-    check_photos,
-    describe_strips,
-    group_by_shape,
-    known_fingerprints,
-    strips_for,
-    write_strips,
-)
-from camera_trapinator.manifest import (
+from camera_trapinator.data.checks import check_maps, check_photos, known_fingerprints
+from camera_trapinator.data.loading import PhotoLoader, group_by_shape
+from camera_trapinator.data.manifest import (
     Manifest,
     Row,
     assign_sequences,
@@ -67,15 +57,23 @@ from camera_trapinator.manifest import (
     read_classes,
     read_manifest,
 )
+from camera_trapinator.data.photos import PHOTO_SUFFIXES, find_photos
+from camera_trapinator.data.splits import find_leaks, near_duplicates, read_splits
+from camera_trapinator.data.strips import describe_strips, strips_for, write_strips
+from camera_trapinator.dataset import PredictionDataset
 from camera_trapinator.metrics import (
     ConfusionMatrix,
     RegressionErrors,
     build_report,
     build_value_report,
 )
-from camera_trapinator.model import Prediction, build_model, fold_norm
+from camera_trapinator.model import build_model
+from camera_trapinator.networks.prediction import Prediction
+from camera_trapinator.networks.weights import fold_norm
+from camera_trapinator.outputs.blobs import failure_record, photo_record
 from camera_trapinator.outputs.camtrap_dp import Project, read_project, write_camtrap_dp
 from camera_trapinator.outputs.coco import write_coco
+from camera_trapinator.outputs.drawing import AHEAD, in_threads
 from camera_trapinator.outputs.maps import (
     map_record,
     write_map_overlays,
@@ -87,6 +85,15 @@ from camera_trapinator.outputs.masks import write_masks, write_masks_zip
 from camera_trapinator.outputs.megadetector import write_megadetector
 from camera_trapinator.outputs.model_card import write_model_card
 from camera_trapinator.outputs.overlays import write_overlays
+from camera_trapinator.outputs.records import (
+    RecordFile,
+    is_empty,
+    join_records,
+    presence,
+    read_records,
+    record_files,
+    shard_path,
+)
 from camera_trapinator.outputs.report import write_report
 from camera_trapinator.outputs.sheets import write_worst_sheet
 from camera_trapinator.outputs.tables import (
@@ -97,14 +104,13 @@ from camera_trapinator.outputs.tables import (
     write_table,
 )
 from camera_trapinator.outputs.xmp import write_xmp
-from camera_trapinator.photos import PHOTO_SUFFIXES, find_photos
-from camera_trapinator.splits import find_leaks, near_duplicates, read_splits
-from camera_trapinator.summary import choose_workers, time_to_predict, time_to_read
+from camera_trapinator.training.checkpoint import load_checkpoint
+from camera_trapinator.training.processes import Processes, join_processes, part_processes
+from camera_trapinator.training.summary import choose_workers, time_to_predict, time_to_read
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
     Precision,
-    Processes,
     checks_of,
     choose_device,
     choose_precision,
@@ -112,10 +118,8 @@ from camera_trapinator.utils import (
     enough_memory,
     exit_on_bad_input,
     here_or_below_root,
-    join_processes,
     next_predict_batch_size,
     only_one,
-    part_processes,
     seed_everything,
 )
 
@@ -229,7 +233,7 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path, device:
     leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
     if leakage:
         note = "; ".join([*leakage, "the scores are too good", note]).removesuffix("; ")
-    _, records = outputs.read_records(records_path)
+    _, records = read_records(records_path)
     report = {
         "weights": weights.name, "run": weights.parent.name, "split_by": config.split_by,
         "note": note,
@@ -237,9 +241,9 @@ def evaluate(weights: Path, checkpoint: dict, config: Config, out: Path, device:
         **(build_value_report(records) if regression
            else build_report(map(with_presence, records), names)),
     }
-    with outputs.written_whole(out / "report.json") as path:
+    with written_whole(out / "report.json") as path:
         path.write_text(json.dumps(report, indent=2), encoding="utf-8")
-    _, records = outputs.read_records(records_path)
+    _, records = read_records(records_path)
     if regression:
         write_table(out / "per_location.csv", ["location", "mae", "rmse", "r2", "bias", "images"],
                     ([name, *scores.values()] for name, scores in report["per_location"].items()))
@@ -288,7 +292,7 @@ def predict_folder(folder: Path, weights: Path, checkpoint: dict, config: Config
                          manifest.column("location"))
     predict(dataset, records_path, weights, checkpoint, config, device, processes, shard)
     if shard:
-        print(f"shard {shard[0]} of {shard[1]} is done: {outputs.shard_path(records_path, shard)}; "
+        print(f"shard {shard[0]} of {shard[1]} is done: {shard_path(records_path, shard)}; "
               "with the files of all shards in one folder, the same command without --shard writes "
               "the results")
         return
@@ -332,8 +336,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
         info["strips"] = config.strips
     manifest = dataset.manifest
     number, total = share = shard or (processes.rank + 1, processes.size)
-    own = outputs.shard_path(records_path, share)
-    with only_one(own), outputs.RecordFile(records_path, info, share) as records:
+    own = shard_path(records_path, share)
+    with only_one(own), RecordFile(records_path, info, share) as records:
         indices = dataset.indices[number - 1::total]
         dataset.indices = np.array([index for index in indices
                                     if manifest[int(index)].image not in records], dtype=int)
@@ -353,14 +357,14 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
             known = {"location": row.location, "datetime": photo.datetime}
             if photo.failure is not None:
                 mask = None
-                record = outputs.failure_record(row.image, photo.failure, **known)
+                record = failure_record(row.image, photo.failure, **known)
             elif regression:
                 mask = prediction.values("network")
                 record = map_record(row.image, mask, **known, infrared=photo.infrared,
                                     width=photo.width, height=photo.height)
             else:
                 mask = prediction.mask(config.mask_size)
-                record = outputs.photo_record(
+                record = photo_record(
                     row.image, mask, prediction.foreground(), prediction.species(), **known,
                     infrared=photo.infrared, width=photo.width, height=photo.height,
                     num_classes=len(info["classes"]), smallest_blob=config.smallest_blob,
@@ -371,8 +375,8 @@ def predict(dataset: PredictionDataset, records_path: Path, weights: Path, check
                 loader, precision.dtype, config.flips, config.tile)) as predictions:
             # While the network sees the next photos, threads look for the animals in its answers.
             # Where these are too large for one tile, only one has room in memory.
-            ahead = 0 if config.tile else outputs.AHEAD
-            found = outputs.in_threads(record_of, predictions, ahead)
+            ahead = 0 if config.tile else AHEAD
+            found = in_threads(record_of, predictions, ahead)
             for record in with_progress(found, len(dataset), processes.leads):
                 records.append(record)
 
@@ -395,7 +399,7 @@ def with_progress(items: Iterator, total: int, shown: bool) -> Iterator:
 
 def forget(records_path: Path) -> None:
     """Delete the records of an earlier prediction."""
-    for path in outputs.record_files(records_path):
+    for path in record_files(records_path):
         path.unlink()
 
 
@@ -404,9 +408,9 @@ def join(records_path: Path, processes: Processes) -> None:
     processes.wait()
     if processes.leads:
         with ExitStack() as stack:
-            for part in outputs.record_files(records_path):
+            for part in record_files(records_path):
                 stack.enter_context(only_one(part))  # no shard may still be at work
-            outputs.join_records(records_path)
+            join_records(records_path)
     processes.wait()
 
 
@@ -456,7 +460,7 @@ def write_pictures(records_path: Path, photos_root: Path, out: Path, config: Con
 def write_tables(records_path: Path, photos_root: Path, out: Path, config: Config,
                  project: Project | None, title: str, report: dict | None = None) -> None:
     """Write what the knob `outputs` names of files that hold all photos."""
-    _, records = outputs.read_records(records_path)
+    _, records = read_records(records_path)
     places, times = zip(*[(record["location"], record["datetime"]) for record in records],
                         strict=True)
     sequences = assign_sequences(places, times)
@@ -502,7 +506,7 @@ def with_presence(record: dict) -> dict:
     if record["failure"] is not None:
         return record
     truth = [any(row) for row in record["confusion"]]
-    return {**record, "present_truth": truth, "present": outputs.presence(record, len(truth))}
+    return {**record, "present_truth": truth, "present": presence(record, len(truth))}
 
 
 def worst_first(records: Iterator[dict]) -> list[dict]:
@@ -553,12 +557,12 @@ def sha256(path: Path) -> str:
 
 def warn_if_blind(records_path: Path) -> None:
     """Say so when next to nothing was found: black masks puzzle people more than any error."""
-    _, records = outputs.read_records(records_path)
+    _, records = read_records(records_path)
     photos = found = background = pixels = 0
     for record in records:
         if record["failure"] is None:
             photos += 1
-            found += not outputs.is_empty(record)
+            found += not is_empty(record)
             background += record["pixels"][0]
             pixels += sum(record["pixels"])
     if pixels and background > 0.999 * pixels and found < 0.01 * photos:  # animals may be small
@@ -599,7 +603,7 @@ def print_value_report(report: dict, quantity: str, out: Path) -> None:
 
 
 def print_value_prediction(records_path: Path, out: Path) -> None:
-    info, records = outputs.read_records(records_path)
+    info, records = read_records(records_path)
     ranges, failures = [], 0
     for record in records:
         if record["failure"] is not None:
@@ -613,7 +617,7 @@ def print_value_prediction(records_path: Path, out: Path) -> None:
 
 
 def print_prediction(records_path: Path, out: Path) -> None:
-    _, records = outputs.read_records(records_path)
+    _, records = read_records(records_path)
     photos = failures = empty = 0
     for record in records:
         photos += 1
@@ -621,7 +625,7 @@ def print_prediction(records_path: Path, out: Path) -> None:
             failures += 1
             print(f"failure     {record['file']}: {record['failure']}")
             continue
-        empty += outputs.is_empty(record)
+        empty += is_empty(record)
     print(f"{photos} photos: {photos - failures - empty} with animals, {empty} empty, {failures} "
           f"could not be read; see {out}")
 

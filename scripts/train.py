@@ -42,44 +42,20 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from camera_trapinator import IGNORE, InputError, written_whole
-from camera_trapinator.cache import Cache, open_cache
-from camera_trapinator.checkpoint import git_state, load_checkpoint, save_checkpoint, write_log
 from camera_trapinator.config import Config, config_text, load_config
-from camera_trapinator.dataset import (
-    CameraTrapDataset,
-    PhotoLoader,
-    PredictionDataset,
-    Strips,
+from camera_trapinator.data.cache import Cache, open_cache
+from camera_trapinator.data.checks import (
     check_maps,
     check_photos,
-    describe_strips,
     find_faults,
     find_map_faults,
-    group_by_shape,
     known_fingerprints,
-    photo_difficulties,
     pool_maps,
-    strips_for,
-    whole_batch,
     without_broken,
-    write_strips,
 )
-from camera_trapinator.difficulty import (
-    read_difficulty,
-    scaled_ranks,
-    spread_empty,
-    write_difficulty,
-)
-from camera_trapinator.loss import Distillation, build_criterion
-from camera_trapinator.manifest import FOCUS, Manifest, read_classes, read_manifest
-from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
-from camera_trapinator.model import adopt, build_model, likeliest, pretrained_weights
-from camera_trapinator.outputs import smoothed
-from camera_trapinator.outputs.curves import write_curves
-from camera_trapinator.outputs.model_card import write_model_card
-from camera_trapinator.outputs.sheets import write_difficulty_sheet
-from camera_trapinator.sampler import NEVER, CurriculumSampler, balanced_weights
-from camera_trapinator.splits import (
+from camera_trapinator.data.loading import PhotoLoader, group_by_shape
+from camera_trapinator.data.manifest import FOCUS, Manifest, read_classes, read_manifest
+from camera_trapinator.data.splits import (
     KNOBS,
     find_leaks,
     limit_splits,
@@ -88,21 +64,46 @@ from camera_trapinator.splits import (
     read_splits,
     write_splits,
 )
-from camera_trapinator.summary import (
+from camera_trapinator.data.strips import Strips, describe_strips, strips_for, write_strips
+from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
+from camera_trapinator.loss import Distillation, build_criterion
+from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
+from camera_trapinator.model import build_model
+from camera_trapinator.networks.prediction import likeliest
+from camera_trapinator.networks.weights import adopt, pretrained_weights
+from camera_trapinator.outputs.blobs import smoothed
+from camera_trapinator.outputs.curves import write_curves
+from camera_trapinator.outputs.model_card import write_model_card
+from camera_trapinator.outputs.sheets import write_difficulty_sheet
+from camera_trapinator.training.checkpoint import (
+    git_state,
+    load_checkpoint,
+    save_checkpoint,
+    write_log,
+)
+from camera_trapinator.training.difficulty import (
+    photo_difficulties,
+    read_difficulty,
+    scaled_ranks,
+    spread_empty,
+    write_difficulty,
+)
+from camera_trapinator.training.processes import Processes, join_processes, part_processes, restarts
+from camera_trapinator.training.sampler import NEVER, CurriculumSampler, balanced_weights
+from camera_trapinator.training.stop import Stop, Stopped
+from camera_trapinator.training.summary import (
     choose_workers,
     describe_costs,
     describe_levels,
     time_to_predict,
     time_to_read,
 )
+from camera_trapinator.training.trial import whole_batch
 from camera_trapinator.transforms import train_transform, zoom_and_crop
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
     Precision,
-    Processes,
-    Stop,
-    Stopped,
     cache_path,
     checks_of,
     choose_device,
@@ -112,12 +113,9 @@ from camera_trapinator.utils import (
     exit_on_bad_input,
     find_config,
     here_or_below_root,
-    join_processes,
     next_predict_batch_size,
     only_one,
-    part_processes,
     peak_memory,
-    restarts,
     seed_everything,
     to_numpy,
 )

@@ -20,12 +20,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from camera_trapinator.config import Config
+from camera_trapinator.data.manifest import Class, Row, write_classes, write_manifest
+from camera_trapinator.data.masks import write_mask
 from camera_trapinator.loss import build_criterion
-from camera_trapinator.manifest import Class, Row, write_classes, write_manifest
 from camera_trapinator.model import UNet
-from camera_trapinator.photos import write_mask
-from camera_trapinator.sampler import CurriculumSampler
-from camera_trapinator.utils import ROOT, Precision, Processes, Stop
+from camera_trapinator.training.processes import Processes
+from camera_trapinator.training.sampler import CurriculumSampler
+from camera_trapinator.training.stop import Stop
+from camera_trapinator.utils import ROOT, Precision
 
 CLASSES = [Class("background", (0, 0, 0)), Class("fox", (230, 120, 20)),
            Class("snow hare", (80, 160, 255))]

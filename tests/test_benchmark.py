@@ -9,7 +9,7 @@ import pytest
 from conftest import error_line, make_data, run_script
 from PIL import Image
 
-from camera_trapinator.manifest import read_manifest, write_manifest
+from camera_trapinator.data.manifest import read_manifest, write_manifest
 from camera_trapinator.utils import ROOT
 
 KEYS = {"part", "name", "value", "unit", "reference", "ratio", "limit", "share_of_limit"}

@@ -13,12 +13,14 @@ from conftest import QUICK, run_script
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from camera_trapinator import InputError, cache, photos
-from camera_trapinator.cache import HEADER, Cache, open_cache
-from camera_trapinator.checkpoint import load_checkpoint
-from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset, group_by_shape
-from camera_trapinator.manifest import read_manifest
-from camera_trapinator.photos import write_mask
+from camera_trapinator import InputError, dataset
+from camera_trapinator.data import cache
+from camera_trapinator.data.cache import HEADER, Cache, open_cache
+from camera_trapinator.data.loading import group_by_shape
+from camera_trapinator.data.manifest import read_manifest
+from camera_trapinator.data.masks import write_mask
+from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
+from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.utils import ROOT
 
 SIDE = 64
@@ -50,7 +52,7 @@ class Undecoding(CameraTrapDataset):
     """A dataset all of whose photos must come out of the cache, in any process."""
 
     def __getitem__(self, draw):
-        photos.read_photo = NoReading()
+        dataset.read_photo = NoReading()
         return super().__getitem__(draw)
 
 
@@ -131,7 +133,7 @@ def test_photos_from_the_cache_are_the_same(where, data_root, tmp_path):
     try:
         second = [undecoding[place] for place in range(len(plain))]
     finally:
-        photos.read_photo = READ_PHOTO
+        dataset.read_photo = READ_PHOTO
     for one, two, three in zip(expected, first, second, strict=True):
         assert torch.equal(one[0], two[0]) and torch.equal(one[0], three[0])
         assert torch.equal(one[1], two[1]) and torch.equal(one[1], three[1])
@@ -144,7 +146,7 @@ def test_photos_from_the_cache_are_the_same(where, data_root, tmp_path):
         assert example._replace(target=None) == cached._replace(target=None)
 
 
-READ_PHOTO = photos.read_photo
+READ_PHOTO = dataset.read_photo
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

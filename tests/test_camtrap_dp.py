@@ -11,7 +11,8 @@ from frictionless import Package
 from test_formats import INFO
 from test_outputs import predicted, with_box, write_records
 
-from camera_trapinator import InputError, outputs
+from camera_trapinator import InputError
+from camera_trapinator.outputs.blobs import failure_record
 from camera_trapinator.outputs.camtrap_dp import read_project, write_camtrap_dp
 
 CLASSES = ["fox", "snow hare", "person"]
@@ -78,9 +79,9 @@ def some_records() -> list[dict]:
         predicted("north/a.jpg", mask, location="north", datetime="2024-04-30 10:00:00"),
         predicted("north/b.JPG", 0 * mask, location="north", datetime="2024-05-02 10:00:00"),
         predicted("south/c.png", mask, location="south", datetime="2024-05-31 23:59:00"),
-        outputs.failure_record("south/torn.jpg", "truncated", location="south",
+        failure_record("south/torn.jpg", "truncated", location="south",
                                datetime="2024-05-20 01:02:03"),
-        outputs.failure_record("south/gone.jpg", "no picture", location="south")]
+        failure_record("south/gone.jpg", "no picture", location="south")]
 
 
 def write(tmp_path, records, **changed):

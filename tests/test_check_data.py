@@ -7,9 +7,10 @@ import pytest
 from conftest import CLASSES, error_line, run_script
 from PIL import Image
 
-from camera_trapinator.manifest import read_manifest, write_manifest
-from camera_trapinator.photos import fingerprint, read_photo, write_mask
-from camera_trapinator.splits import near_duplicates
+from camera_trapinator.data.manifest import read_manifest, write_manifest
+from camera_trapinator.data.masks import write_mask
+from camera_trapinator.data.photos import fingerprint, read_photo
+from camera_trapinator.data.splits import near_duplicates
 from camera_trapinator.utils import ROOT
 
 WILD7 = ROOT.parent / "shared" / "data" / "wild7"

@@ -13,15 +13,16 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from camera_trapinator import InputError, checkpoint
-from camera_trapinator.checkpoint import (
+from camera_trapinator import InputError
+from camera_trapinator.model import UNet
+from camera_trapinator.training import checkpoint
+from camera_trapinator.training.checkpoint import (
     LOG_COLUMNS,
     git_state,
     load_checkpoint,
     save_checkpoint,
     write_log,
 )
-from camera_trapinator.model import UNet
 from camera_trapinator.utils import (
     ROOT,
     choose_device,
@@ -123,7 +124,7 @@ def test_a_kill_while_saving_leaves_a_whole_file(tmp_path):
     script = textwrap.dedent("""
         import os, random, signal, sys, time
         import torch
-        from camera_trapinator.checkpoint import load_checkpoint, save_checkpoint
+        from camera_trapinator.training.checkpoint import load_checkpoint, save_checkpoint
         torch.set_num_threads(1)  # threads do not survive a fork
         path, seen = sys.argv[1], set()
         def save(number):

@@ -12,16 +12,14 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import functional as vision
 
-from camera_trapinator import IGNORE, InputError, photos
-from camera_trapinator.dataset import (
-    CameraTrapDataset,
-    PredictionDataset,
-    check_photos,
-    group_by_shape,
-)
-from camera_trapinator.manifest import Manifest, Row
-from camera_trapinator.photos import read_mask, write_mask
-from camera_trapinator.sampler import CurriculumSampler
+from camera_trapinator import IGNORE, InputError
+from camera_trapinator.data import checks
+from camera_trapinator.data.checks import check_photos
+from camera_trapinator.data.loading import group_by_shape
+from camera_trapinator.data.manifest import Manifest, Row
+from camera_trapinator.data.masks import read_mask, resize_mask, write_mask
+from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
+from camera_trapinator.training.sampler import CurriculumSampler
 from camera_trapinator.transforms import FILL, eval_transform, train_transform, zoom_and_crop
 
 # The colour of a photo tells the class, far from the grey of the margin.
@@ -36,7 +34,7 @@ GEOMETRY = {"crop_size": (48, 64), "scale_range": (0.7, 1.4), "animal_crops": 0.
 def draw_mask(width: int, height: int, seed: int) -> np.ndarray:
     """Classes 0, 1 and 2 in large blocks, without symmetry."""
     blocks = np.random.default_rng(seed).integers(0, 3, (4, 5), dtype=np.uint8)
-    return photos.resize_mask(blocks, width, height)
+    return resize_mask(blocks, width, height)
 
 
 def coloured_photo(mask: np.ndarray) -> torch.Tensor:
@@ -437,8 +435,8 @@ def test_second_check_opens_no_file_and_finds_the_same(own_folder, monkeypatch):
     blobs.ravel()[:977] = 1  # a share with many digits
     write_mask(root / rows[4].mask, blobs, COLOURS)
     first = check_photos(Manifest(rows), root, 3, root / "memory.csv")
-    monkeypatch.setattr(photos, "read_mask", refuse_to_open)
-    monkeypatch.setattr(photos, "photo_size", refuse_to_open)
+    monkeypatch.setattr(checks, "read_mask", refuse_to_open)
+    monkeypatch.setattr(checks, "photo_size", refuse_to_open)
     second = check_photos(Manifest(rows), root, 3, root / "memory.csv")
     assert second.tobytes() == first.tobytes()  # class weights follow from it, to the last bit
     # One class fewer makes the remembered values wrong, and that too is seen without opening.

@@ -12,17 +12,18 @@ from conftest import QUICK, error_line, run_script, start_script, wait_until
 from PIL import Image, ImageFilter
 
 from camera_trapinator import InputError
-from camera_trapinator.checkpoint import load_checkpoint
-from camera_trapinator.dataset import photo_difficulties
-from camera_trapinator.difficulty import (
+from camera_trapinator.data.manifest import read_manifest, write_manifest
+from camera_trapinator.data.masks import read_mask
+from camera_trapinator.data.photos import read_photo
+from camera_trapinator.training.checkpoint import load_checkpoint
+from camera_trapinator.training.difficulty import (
+    photo_difficulties,
     photo_difficulty,
     read_difficulty,
     scaled_ranks,
     spread_empty,
     write_difficulty,
 )
-from camera_trapinator.manifest import read_manifest, write_manifest
-from camera_trapinator.photos import read_mask, read_photo
 
 CONFIG = "configs/unet.yaml"
 GRASS, FOX = np.array([110, 130, 80]), np.array([220, 110, 40])

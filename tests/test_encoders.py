@@ -13,15 +13,10 @@ from conftest import QUICK, error_line, run_script
 from torchvision.models import get_model
 
 from camera_trapinator import InputError
-from camera_trapinator.checkpoint import load_checkpoint
-from camera_trapinator.model import (
-    ENCODERS,
-    adopt,
-    build_encoder,
-    build_model,
-    conv_norm,
-    pretrained_weights,
-)
+from camera_trapinator.model import build_model
+from camera_trapinator.networks.encoders import ENCODERS, build_encoder, conv_norm
+from camera_trapinator.networks.weights import adopt, pretrained_weights
+from camera_trapinator.training.checkpoint import load_checkpoint
 
 LITE = ["encoder=efficientnet_lite0", "width=4", "crop_size=64,64"]
 

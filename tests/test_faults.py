@@ -10,7 +10,7 @@ from conftest import QUICK, error_line, run_script
 from test_interruptions import all_of, start, wait_for
 
 from camera_trapinator import InputError
-from camera_trapinator.checkpoint import load_checkpoint
+from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.utils import ROOT, enough_memory
 
 CONFIG = ROOT / "configs/unet.yaml"

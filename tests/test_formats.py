@@ -15,12 +15,13 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from test_outputs import INFO, predicted, random_mask, rows_of, with_box, write_records
 
-from camera_trapinator import outputs
-from camera_trapinator.checkpoint import load_checkpoint
+from camera_trapinator.outputs.blobs import failure_record
 from camera_trapinator.outputs.coco import write_coco
 from camera_trapinator.outputs.megadetector import write_megadetector
 from camera_trapinator.outputs.model_card import write_model_card
+from camera_trapinator.outputs.records import mask_of, read_records
 from camera_trapinator.outputs.xmp import write_xmp
+from camera_trapinator.training.checkpoint import load_checkpoint
 
 INFO = {**INFO, "smallest_blob": 0.0, "faint": 0.1, "thresholds": {"0.95": 0.61, "0.99": 0.2}}
 HOSTILE = ["<img src=x onerror=alert(1)>.jpg", "=cmd|' /C calc'!A0.jpg", 'a"b\\c\n.jpg',
@@ -40,7 +41,7 @@ def records() -> list[dict]:
     faint = np.full((40, 60), 0.3, np.float32)
     return [*found, predicted("faint.jpg", with_box(0, 0, 0, 0), faint),
             predicted("empty.png", with_box(0, 0, 0, 0)),
-            outputs.failure_record("torn.jpg", "truncated"),
+            failure_record("torn.jpg", "truncated"),
             *(predicted(name, with_box(3, 55, 9, 5)) for name in HOSTILE)]
 
 
@@ -150,7 +151,7 @@ def test_coco_files_load_and_the_masks_are_those_of_the_records(tmp_path):
             assert item["bbox"] == pytest.approx(coco_mask.toBbox(item["segmentation"]), abs=0.02)
             assert not (union & (mask > 0)).any()
             union |= mask > 0
-        stored = outputs.mask_of(record) > 0
+        stored = mask_of(record) > 0
         scale = record["height"] // stored.shape[0]
         assert np.array_equal(union, np.kron(stored, np.ones((scale, scale), bool)))
 
@@ -183,7 +184,7 @@ def test_a_folder_stands_whole_in_every_file(trained, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "note        1 photos do not end in .jpg" in result.stdout
     out = tmp_path / "out"
-    photos = list(outputs.read_records(out / "predictions.jsonl")[1])
+    photos = list(read_records(out / "predictions.jsonl")[1])
     blobs = Counter({record["file"]: len(record["blobs"]) for record in photos})
     assert len(photos) == 6 and sum(blobs.values()) > 0
     readable = {record["file"] for record in photos if record["failure"] is None}
@@ -225,7 +226,7 @@ def test_sidecars_hold_the_species_as_keywords(tmp_path):
     mask = with_box(5, 5, 9, 9) + with_box(25, 5, 9, 9, species=2)
     path = write_records(tmp_path / "p.jsonl", [
         predicted("a/b.jpg", mask), predicted("c.JPG", 0 * mask),
-        outputs.failure_record("torn.jpg", "truncated")], info)
+        failure_record("torn.jpg", "truncated")], info)
     write_xmp(path, tmp_path / "xmp")
     found = {}
     for sidecar in (tmp_path / "xmp").rglob("*.xmp"):

@@ -12,10 +12,11 @@ from hypothesis import given
 from PIL import Image
 
 from camera_trapinator import InputError
-from camera_trapinator.labels import write_data_root
+from camera_trapinator.data.manifest import read_classes, read_manifest
+from camera_trapinator.data.masks import read_mask
+from camera_trapinator.data.photos import IGNORE
 from camera_trapinator.labels.cvat import read_cvat_xml
-from camera_trapinator.manifest import read_classes, read_manifest
-from camera_trapinator.photos import IGNORE, read_mask
+from camera_trapinator.labels.data_root import write_data_root
 
 WIDTH, HEIGHT = 24, 16
 ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH] + 0.5  # the centres of the pixels

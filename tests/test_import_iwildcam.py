@@ -11,10 +11,11 @@ from hypothesis import given
 from PIL import Image
 
 from camera_trapinator import InputError
-from camera_trapinator.labels import write_data_root
+from camera_trapinator.data.manifest import read_classes, read_manifest
+from camera_trapinator.data.masks import read_mask
+from camera_trapinator.data.photos import IGNORE
+from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.iwildcam import read_iwildcam
-from camera_trapinator.manifest import read_classes, read_manifest
-from camera_trapinator.photos import IGNORE, read_mask
 
 WIDTH, HEIGHT = 24, 16
 CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}

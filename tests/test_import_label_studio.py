@@ -13,10 +13,11 @@ from PIL import Image
 from test_import_tools import inside
 
 from camera_trapinator import InputError
-from camera_trapinator.labels import write_data_root
+from camera_trapinator.data.manifest import read_classes, read_manifest
+from camera_trapinator.data.masks import read_mask
+from camera_trapinator.data.photos import IGNORE
+from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
-from camera_trapinator.manifest import read_classes, read_manifest
-from camera_trapinator.photos import IGNORE, read_mask
 
 WIDTH, HEIGHT = 24, 16
 NAMES = ["fox", "hare"]

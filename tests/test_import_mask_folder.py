@@ -10,10 +10,11 @@ from hypothesis import given
 from PIL import Image
 
 from camera_trapinator import InputError
-from camera_trapinator.labels import write_data_root
+from camera_trapinator.data.manifest import read_classes, read_manifest
+from camera_trapinator.data.masks import read_mask
+from camera_trapinator.data.photos import IGNORE
+from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.mask_folder import read_mask_folder
-from camera_trapinator.manifest import read_classes, read_manifest
-from camera_trapinator.photos import IGNORE, read_mask
 
 WIDTH, HEIGHT = 24, 16
 RED, GREEN, MAGENTA = (255, 0, 0), (0, 255, 0), (255, 0, 255)

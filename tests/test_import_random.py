@@ -13,14 +13,16 @@ from pycocotools import mask as coco_mask
 from test_import_tools import inside
 
 from camera_trapinator import InputError
-from camera_trapinator.labels import write_data_root
+from camera_trapinator.data.manifest import read_classes, read_manifest
+from camera_trapinator.data.masks import read_mask
+from camera_trapinator.data.photos import IGNORE
+from camera_trapinator.data.rle import encode_rle
 from camera_trapinator.labels.coco import read_coco
+from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
 from camera_trapinator.labels.yolo import read_yolo
-from camera_trapinator.manifest import read_classes, read_manifest
-from camera_trapinator.photos import IGNORE, encode_rle, read_mask
 
 WIDTH, HEIGHT = 24, 16
 NAMES = ["fox", "hare"]

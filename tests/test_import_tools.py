@@ -11,12 +11,13 @@ from conftest import error_line, run_script
 from PIL import Image
 
 from camera_trapinator import InputError
-from camera_trapinator.labels import draw_mask
+from camera_trapinator.data.manifest import read_classes, read_manifest
+from camera_trapinator.data.masks import read_mask
+from camera_trapinator.data.photos import IGNORE, photo_size
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
+from camera_trapinator.labels.shapes import draw_mask
 from camera_trapinator.labels.yolo import read_yolo
-from camera_trapinator.manifest import read_classes, read_manifest
-from camera_trapinator.photos import IGNORE, photo_size, read_mask
 from camera_trapinator.utils import ROOT
 
 LABELS = ROOT.parent / "shared" / "data" / "labels"

@@ -15,9 +15,10 @@ import torch
 from conftest import QUICK, error_line, fit_once, run_script, start_script, wait_until
 from torch import nn
 
-from camera_trapinator.checkpoint import load_checkpoint
 from camera_trapinator.model import UNet
-from camera_trapinator.utils import ROOT, STOPPED
+from camera_trapinator.training.checkpoint import load_checkpoint
+from camera_trapinator.training.stop import STOPPED
+from camera_trapinator.utils import ROOT
 
 KILLS = int(os.environ.get("KILLS", 5))
 EPOCHS = max(12, 2 * KILLS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from camera_trapinator import InputError
-from camera_trapinator.manifest import (
+from camera_trapinator.data.manifest import (
     COLUMNS,
     FOCUS,
     Class,

@@ -13,18 +13,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from camera_trapinator import InputError
-from camera_trapinator.dataset import PredictionDataset, group_by_shape
-from camera_trapinator.manifest import Manifest, Row
-from camera_trapinator.model import (
-    Prediction,
-    SegmentationModel,
-    UNet,
-    build_model,
-    fold_norm,
-    largest_class,
-    tile_starts,
-)
-from camera_trapinator.photos import Photo
+from camera_trapinator.data.loading import group_by_shape
+from camera_trapinator.data.manifest import Manifest, Row
+from camera_trapinator.data.photos import Photo
+from camera_trapinator.dataset import PredictionDataset
+from camera_trapinator.model import SegmentationModel, UNet, build_model
+from camera_trapinator.networks.prediction import Prediction, largest_class, tile_starts
+from camera_trapinator.networks.weights import fold_norm
 
 # Channels in and out of the paper's 3x3 convolutions and up-convolutions, read off its figure 1
 # (with the three channels of a photo at the entrance).
@@ -411,7 +406,7 @@ TWENTY_FOUR_MEGAPIXELS = """
 import sys
 import torch
 from camera_trapinator.model import UNet
-from camera_trapinator.outputs import photo_record
+from camera_trapinator.outputs.blobs import photo_record
 from camera_trapinator.utils import peak_memory
 
 

@@ -16,7 +16,7 @@ import pytest
 from conftest import QUICK, error_line, make_data, run_script
 from PIL import Image
 
-from camera_trapinator.photos import read_mask
+from camera_trapinator.data.masks import read_mask
 from camera_trapinator.utils import ROOT
 
 MUTATIONS = int(os.environ.get("MUTATIONS", 0))

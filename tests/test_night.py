@@ -13,18 +13,21 @@ import torch
 from conftest import QUICK, error_line, make_data, run_script
 from PIL import Image, ImageDraw
 
-from camera_trapinator import IGNORE, InputError, photos
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.config import parse_config
-from camera_trapinator.dataset import (
-    CameraTrapDataset,
-    PredictionDataset,
+from camera_trapinator.data.manifest import Row, read_manifest
+from camera_trapinator.data.masks import read_mask, write_mask
+from camera_trapinator.data.photos import is_infrared, photo_size, read_photo
+from camera_trapinator.data.rle import decode_rle
+from camera_trapinator.data.strips import (
     Strips,
+    find_strip,
     find_strips,
     read_strips,
     strips_for,
     write_strips,
 )
-from camera_trapinator.manifest import Row, read_manifest
+from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
 from camera_trapinator.model import UNet
 from camera_trapinator.transforms import FILL, train_transform
 from camera_trapinator.utils import ROOT
@@ -53,7 +56,7 @@ def test_infrared_photos_are_grey_and_their_mask_is_untouched():
         assert torch.equal(same, mask)
         assert torch.equal(night, infrared(image, mask, seed)[0])  # of the seed alone
         assert not torch.equal(night, infrared(image, mask, seed + 1)[0])
-    assert photos.is_infrared(night.permute(1, 2, 0).numpy())
+    assert is_infrared(night.permute(1, 2, 0).numpy())
 
 
 def test_infrared_skips_the_colour_steps_and_none_is_as_before():
@@ -132,7 +135,7 @@ def with_strip(image, tall, side, paper, ink, number):
 def as_jpeg(picture, folder, quality=85):
     path = folder / "x.jpg"
     picture.save(path, quality=quality)
-    return photos.read_photo(path).image
+    return read_photo(path).image
 
 
 @pytest.mark.parametrize("paper, ink", [(0, 255), (255, 0), (238, 20), (100, 250)])
@@ -146,7 +149,7 @@ def test_strips_are_found_to_the_row(paper, ink, sides, nights, tmp_path):
         for side in sides:
             picture = with_strip(np.asarray(picture), tall[side], side, paper, ink, number)
         images.append(as_jpeg(picture, tmp_path))
-    found = photos.find_strip(images)
+    found = find_strip(images)
     for side, share in zip(("top", "bottom"), found, strict=True):
         rows = share * 360
         if side in sides:
@@ -177,19 +180,19 @@ def test_scenes_are_no_strips():
     boxes[-24:, :110] = boxes[-24:, 340:] = 225
     boxes[-18:-8, 10:100:6] = 0
     for image in [*day, tilted, boxes, *(scene(random, night=n) for n in (False, True))]:
-        assert photos.find_strip([image]) == (0, 0)
-        assert photos.find_strip([image[::-1]]) == (0, 0)
-        assert photos.find_strip([image] * 5) == (0, 0)
+        assert find_strip([image]) == (0, 0)
+        assert find_strip([image[::-1]]) == (0, 0)
+        assert find_strip([image] * 5) == (0, 0)
 
 
 def test_photos_that_disagree_have_no_strip(tmp_path):
     random = np.random.default_rng(2)
     images = [as_jpeg(with_strip(scene(random), 20, "top", 0, 255, n), tmp_path)
               for n in range(4)]
-    assert photos.find_strip(images)[0] > 0
+    assert find_strip(images)[0] > 0
     plain = [scene(random) for _ in range(4)]
-    assert photos.find_strip(images[:2] + plain) == (0, 0)
-    assert photos.find_strip([]) == (0, 0)
+    assert find_strip(images[:2] + plain) == (0, 0)
+    assert find_strip([]) == (0, 0)
 
 
 def test_the_demo_cameras_strips_are_found(tmp_path):
@@ -226,16 +229,16 @@ REAL = {  # what people see: rows of strip at the top and the bottom, as shares 
 def test_strips_of_real_cameras(file):
     if not (SHARED / file).exists():
         pytest.skip(f"no real photos in {SHARED}")
-    image = photos.read_photo(SHARED / file, 1024 if "B013" not in file else 0).image
-    assert photos.find_strip([image]) == pytest.approx(REAL[file], abs=0.005)
+    image = read_photo(SHARED / file, 1024 if "B013" not in file else 0).image
+    assert find_strip([image]) == pytest.approx(REAL[file], abs=0.005)
 
 
 def test_web_photos_have_strips_only_where_agencies_wrote_some():
     files = sorted((SHARED / "wild7").rglob("*.jpg"))[:300]
     if not files:
         pytest.skip(f"no real photos in {SHARED}")
-    found = [file.name for file in files if any(photos.find_strip(
-        [photos.read_photo(file).image]))]
+    found = [file.name for file in files if any(find_strip(
+        [read_photo(file).image]))]
     assert len(found) <= 10, found
 
 
@@ -299,7 +302,7 @@ def test_the_dataset_blanks_and_ignores_the_strip(width, height, scale, tmp_path
     pixels = np.full((height, width, 3), (0, 200, 0), np.uint8)
     pixels[:top] = pixels[height - bottom:] = (250, 0, 250)
     Image.fromarray(pixels).save(tmp_path / "x.png")
-    photos.write_mask(tmp_path / "m.png", np.ones((height, width), np.uint8), [(0, 0, 0)] * 2)
+    write_mask(tmp_path / "m.png", np.ones((height, width), np.uint8), [(0, 0, 0)] * 2)
     rows = [Row("x.png", "m.png", "a")]
     strips = Strips(rows=(top, bottom))
     image, mask, _ = CameraTrapDataset(rows, tmp_path, scale, strips=strips)[0]
@@ -323,7 +326,7 @@ def test_the_dataset_blanks_and_ignores_the_strip(width, height, scale, tmp_path
 
 def test_a_photo_no_taller_than_its_strips_is_told():
     root = ROOT / "docs"
-    height = photos.photo_size(root / "demo.jpg")[1]
+    height = photo_size(root / "demo.jpg")[1]
     rows, strips = [Row("demo.jpg", "background", "a")], Strips(rows=(10, height - 10))
     with pytest.raises(InputError, match="demo.jpg.* pixels high"):
         CameraTrapDataset(rows, root, 64, strips=strips)[0]
@@ -448,14 +451,14 @@ def test_no_output_has_an_animal_in_the_strip(striped, tmp_path):
     records = records_of(tmp_path / "out" / "predictions.jsonl")
     assert len(records) == 30
     for record in records:
-        mask = photos.read_mask(next((tmp_path / "out" / "masks").rglob(
+        mask = read_mask(next((tmp_path / "out" / "masks").rglob(
             f"{record['location']}/**/{Path(record['file']).name}*")))
         hidden = {"site1": slice(0, 20), "site2": slice(0, 0)}.get(record["location"],
                                                                    slice(340, 360))
         assert mask.shape == (360, 480) and (mask[hidden] == 0).all()
         assert (mask[40:320] == 1).all()
         assert record["pixels"][0] == (mask == 0).sum()
-        decoded = photos.decode_rle({"size": record["rle"]["size"],
+        decoded = decode_rle({"size": record["rle"]["size"],
                                      "counts": record["rle"]["counts"]["1"]})
         assert np.array_equal(decoded, mask == 1)
         _, top, _, tall = record["blobs"][0]["box"]

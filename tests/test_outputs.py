@@ -10,11 +10,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camera_trapinator import InputError, outputs
+from camera_trapinator import InputError
+from camera_trapinator.data.masks import read_mask, resize_mask, write_mask
+from camera_trapinator.data.rle import decode_rle, runs_of
+from camera_trapinator.outputs.blobs import Maps, failure_record, find_blobs, photo_record, smoothed
 from camera_trapinator.outputs.coco import blob_masks
 from camera_trapinator.outputs.curves import write_curves
+from camera_trapinator.outputs.drawing import draw_overlay, font_of, wrap
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.overlays import write_overlays
+from camera_trapinator.outputs.records import (
+    RecordFile,
+    classes_of,
+    is_empty,
+    mask_of,
+    presence,
+    read_records,
+)
 from camera_trapinator.outputs.sheets import worst_error, write_sheet, write_worst_sheet
 from camera_trapinator.outputs.tables import (
     write_detections_csv,
@@ -23,7 +35,6 @@ from camera_trapinator.outputs.tables import (
     write_sequences_csv,
     write_table,
 )
-from camera_trapinator.photos import decode_rle, read_mask, resize_mask, runs_of, write_mask
 
 CLASSES = [("background", (0, 0, 0)), ("fox", (230, 120, 20)), ("snow hare", (80, 160, 255)),
            ("black bear", (0, 0, 0))]
@@ -38,7 +49,7 @@ def predicted(file: str, mask: np.ndarray, foreground: np.ndarray | None = None,
     likeliest = resize_mask(mask, *foreground.shape[::-1]).clip(1)
     known = {"width": mask.shape[1], "height": mask.shape[0], "num_classes": len(CLASSES),
              "smallest_blob": 0, **known}
-    return outputs.photo_record(file, mask, foreground, (likeliest, np.ones_like(foreground)),
+    return photo_record(file, mask, foreground, (likeliest, np.ones_like(foreground)),
                                 **known)
 
 
@@ -60,7 +71,7 @@ def with_box(top: int, left: int, height: int, width: int, species: int = 1,
 
 
 def write_records(path, records, info=INFO):
-    with outputs.RecordFile(path, info) as file:
+    with RecordFile(path, info) as file:
         for record in records:
             file.append(record)
     return path
@@ -68,7 +79,7 @@ def write_records(path, records, info=INFO):
 
 def some_records(count: int = 6) -> list[dict]:
     """Photos in three folders, every third one unreadable."""
-    return [outputs.failure_record(f"c/{number}.jpg", "no such file", location="c")
+    return [failure_record(f"c/{number}.jpg", "no such file", location="c")
             if number % 3 == 2 else
             predicted(f"{'ab'[number % 3]}/{number}.jpg", random_mask(number),
                       location="ab"[number % 3], datetime=f"2024-05-01 10:00:{number % 60:02}")
@@ -82,13 +93,13 @@ def some_records(count: int = 6) -> list[dict]:
 def test_a_mask_goes_through_the_file_unchanged(tmp_path, seed):
     mask = random_mask(seed)
     path = write_records(tmp_path / "p.jsonl", [predicted("a.jpg", mask)])
-    info, records = outputs.read_records(path)
+    info, records = read_records(path)
     (record,) = records
-    assert (outputs.mask_of(record) == mask).all()
-    assert outputs.mask_of(record).dtype == np.uint8
+    assert (mask_of(record) == mask).all()
+    assert mask_of(record).dtype == np.uint8
     assert record["pixels"] == [int((mask == index).sum()) for index in range(4)]
     assert record["rle"]["size"] == [48, 64] and "0" not in record["rle"]["counts"]
-    assert outputs.classes_of(info) == CLASSES
+    assert classes_of(info) == CLASSES
 
 
 def flood_fill(mask: np.ndarray) -> list[list[tuple[int, int]]]:
@@ -112,7 +123,7 @@ def test_blobs_are_those_of_a_flood_fill(seed):
     random = np.random.default_rng(seed)
     mask = random_mask(seed, 40, 56)
     foreground = random.random((20, 28)).astype(np.float32)  # half the size of the mask
-    maps = outputs.Maps(foreground, outputs.smoothed(foreground),
+    maps = Maps(foreground, smoothed(foreground),
                         random.integers(1, 4, (20, 28)).astype(np.uint8),
                         random.random((20, 28)).astype(np.float32))
     smallest = 0.002
@@ -132,7 +143,7 @@ def test_blobs_are_those_of_a_flood_fill(seed):
             (foreground * maps.share * (maps.species == species))[small].sum()
             / foreground[small].sum(),
             bool(rows.min() == 0 or columns.min() == 0 or rows.max() == 39 or columns.max() == 55)))
-    blobs, covered = outputs.find_blobs(runs_of(mask), mask.shape, maps, smallest)
+    blobs, covered = find_blobs(runs_of(mask), mask.shape, maps, smallest)
     assert len(blobs) == len(expected) > 0
     assert [blob["area"] for blob in blobs] == sorted([blob["area"] for blob in blobs])[::-1]
     found = sorted((blob["box"], blob) for blob in blobs)
@@ -179,8 +190,8 @@ def test_faint_parts_are_told_the_surest_first_where_no_blob_lies():
     assert (small["class"], none["class"]) == (1, 1)
     x, y, width, height = none["box"]  # smoothing by 5 x 5 widens it by a pixel on each side
     assert (x * 60, y * 40, width * 60, height * 40) == pytest.approx((1, 1, 12, 12), abs=0.01)
-    assert not outputs.is_empty(record)
-    assert outputs.is_empty({**record, "blobs": []})  # what is faint does not count
+    assert not is_empty(record)
+    assert is_empty({**record, "blobs": []})  # what is faint does not count
     (other,) = predicted("a.jpg", mask, foreground, faint=0.35, smallest_blob=0.01)["faint"]
     assert other["peak"] == small["peak"]
     many = np.zeros((40, 60), np.float32)
@@ -194,23 +205,23 @@ def test_blobs_that_touch_at_a_corner_are_one_and_the_majority_names_it():
     (blob,) = predicted("a.jpg", mask)["blobs"]
     assert blob["class"] == 3 and blob["area"] == pytest.approx(41 / 2400, abs=1e-5)
     assert not blob["touches_edge"]
-    assert outputs.presence(predicted("a.jpg", mask), 4) == [True, False, False, True]
+    assert presence(predicted("a.jpg", mask), 4) == [True, False, False, True]
 
 
 def test_specks_below_the_smallest_blob_are_no_animal():
     mask = with_box(10, 10, 3, 4) + with_box(30, 50, 2, 5, species=2)  # 12 and 10 of 2400 pixels
     both, one, none = (predicted("a.jpg", mask, smallest_blob=share)
                        for share in (10 / 2400, 11 / 2400, 13 / 2400))
-    assert outputs.presence(both, 4) == [True, True, True, False]
-    assert outputs.presence(one, 4) == [True, True, False, False]
-    assert outputs.presence(none, 4) == [True, False, False, False]
-    assert [outputs.is_empty(record) for record in (both, one, none)] == [False, False, True]
-    assert none["pixels"][1] == 12 and (outputs.mask_of(none) == mask).all()  # the mask stays
+    assert presence(both, 4) == [True, True, True, False]
+    assert presence(one, 4) == [True, True, False, False]
+    assert presence(none, 4) == [True, False, False, False]
+    assert [is_empty(record) for record in (both, one, none)] == [False, False, True]
+    assert none["pixels"][1] == 12 and (mask_of(none) == mask).all()  # the mask stays
 
 
 def test_a_failure_is_neither_empty_nor_not():
-    record = outputs.failure_record("a.jpg", "truncated", location="site", split="test")
-    assert not outputs.is_empty(record) and not any(outputs.presence(record, 4)[1:])
+    record = failure_record("a.jpg", "truncated", location="site", split="test")
+    assert not is_empty(record) and not any(presence(record, 4)[1:])
     assert record["failure"] == "truncated" and record["split"] == "test"
     assert record.keys() - {"split"} == predicted("a.jpg", random_mask(0)).keys()
 
@@ -232,7 +243,7 @@ def test_further_facts_go_in_as_they_are():
 
 
 def test_without_a_number_of_classes_the_table_still_has_a_column_for_each(tmp_path):
-    record = outputs.photo_record("a.jpg", with_box(5, 5, 9, 9), np.ones((4, 6), np.float32),
+    record = photo_record("a.jpg", with_box(5, 5, 9, 9), np.ones((4, 6), np.float32),
                                   (np.ones((4, 6), np.uint8), np.ones((4, 6), np.float32)),
                                   width=60, height=40)
     assert len(record["pixels"]) == 2
@@ -252,7 +263,7 @@ def test_the_same_records_give_the_same_bytes_whole_or_cut(tmp_path):
     path = tmp_path / "cut.jsonl"
     for cut in sorted(cuts):
         path.write_bytes(whole[:cut])
-        with outputs.RecordFile(path, INFO) as file:
+        with RecordFile(path, INFO) as file:
             done = sum(record["file"] in file for record in records)
             assert done == max(0, sum(end <= cut for end in ends) - 1)
             for record in records:
@@ -267,8 +278,8 @@ def test_a_damaged_last_line_is_cut_off_and_not_read(tmp_path, tail):
     path = write_records(tmp_path / "p.jsonl", some_records(3))
     whole = path.read_bytes()
     path.write_bytes(whole + tail)
-    assert len(list(outputs.read_records(path)[1])) == 3
-    with outputs.RecordFile(path, INFO) as file:
+    assert len(list(read_records(path)[1])) == 3
+    with RecordFile(path, INFO) as file:
         assert "x.jpg" not in file and "a/0.jpg" in file
     assert path.read_bytes() == whole
 
@@ -279,9 +290,9 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
     lines[2] = lines[2][:20] + b"\n"
     path.write_bytes(b"".join(lines))
     with pytest.raises(InputError, match="p.jsonl, line 3: damaged"):
-        list(outputs.read_records(path)[1])
+        list(read_records(path)[1])
     with pytest.raises(InputError, match="p.jsonl, line 3: damaged"):
-        outputs.RecordFile(path, INFO)
+        RecordFile(path, INFO)
     assert path.read_bytes() == b"".join(lines)  # refused, not touched
 
 
@@ -291,7 +302,7 @@ def test_predictions_made_otherwise_are_refused(tmp_path, key, value):
     path = write_records(tmp_path / "p.jsonl", some_records(2))
     before = path.read_bytes()
     with pytest.raises(InputError) as error:
-        outputs.RecordFile(path, {**INFO, key: value})
+        RecordFile(path, {**INFO, key: value})
     for part in (str(path), key, str(INFO.get(key)), str(value), "--out", "delete"):
         assert part in str(error.value)
     assert path.read_bytes() == before
@@ -302,24 +313,24 @@ def test_other_peoples_files_are_refused_and_left_alone(tmp_path, content):
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
     with pytest.raises(InputError, match="notes.txt"):
-        outputs.RecordFile(path, INFO)
+        RecordFile(path, INFO)
     with pytest.raises(InputError, match="notes.txt"):
-        outputs.read_records(path)
+        read_records(path)
     assert path.read_bytes() == content
     with pytest.raises(InputError, match="no such file"):
-        outputs.read_records(tmp_path / "missing.jsonl")
+        read_records(tmp_path / "missing.jsonl")
 
 
 def test_of_a_photo_that_stands_there_twice_the_first_counts(tmp_path):
     first, second = predicted("a.jpg", random_mask(1)), predicted("a.jpg", random_mask(2))
     path = write_records(tmp_path / "p.jsonl", [first, predicted("b.jpg", random_mask(3)), second])
-    records = list(outputs.read_records(path)[1])
+    records = list(read_records(path)[1])
     assert [record["file"] for record in records] == ["a.jpg", "b.jpg"]
     assert records[0]["pixels"] == first["pixels"] != second["pixels"]
 
 
 def test_a_record_is_on_disk_as_soon_as_it_is_appended(tmp_path):
-    with outputs.RecordFile(tmp_path / "p.jsonl", INFO) as file:
+    with RecordFile(tmp_path / "p.jsonl", INFO) as file:
         for number, record in enumerate(some_records(3), start=2):
             file.append(record)
             assert record["file"] in file
@@ -329,8 +340,8 @@ def test_a_record_is_on_disk_as_soon_as_it_is_appended(tmp_path):
 @pytest.mark.parametrize("name", ["Füchse/été 鹿.jpg", "not\udce9unicode.jpg", "a\u2028b\nc.jpg"])
 def test_any_file_name_comes_back(tmp_path, name):
     path = write_records(tmp_path / "p.jsonl", [predicted(name, random_mask(1))])
-    assert [record["file"] for record in outputs.read_records(path)[1]] == [name]
-    with outputs.RecordFile(path, INFO) as file:
+    assert [record["file"] for record in read_records(path)[1]] == [name]
+    with RecordFile(path, INFO) as file:
         assert name in file
     write_predictions_csv(path, tmp_path / "p.csv", [""])
     assert (tmp_path / "p.csv").read_text(encoding="utf-8").startswith("file,")
@@ -342,9 +353,9 @@ def test_any_file_name_comes_back(tmp_path, name):
 
 def test_a_probability_that_is_no_number_is_a_bug_and_never_written(tmp_path):
     record = predicted("a.jpg", random_mask(1), np.full((8, 8), np.nan, np.float32))
-    with outputs.RecordFile(tmp_path / "p.jsonl", INFO) as file, pytest.raises(ValueError):
+    with RecordFile(tmp_path / "p.jsonl", INFO) as file, pytest.raises(ValueError):
         file.append(record)
-    assert list(outputs.read_records(tmp_path / "p.jsonl")[1]) == []
+    assert list(read_records(tmp_path / "p.jsonl")[1]) == []
 
 
 def test_memory_does_not_grow_with_the_number_of_photos(tmp_path):
@@ -352,7 +363,7 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path):
     def peak(count: int) -> int:
         path = write_records(tmp_path / f"{count}.jsonl", some_records(count))
         tracemalloc.start()
-        with outputs.RecordFile(path, INFO):
+        with RecordFile(path, INFO):
             pass
         write_masks(path, tmp_path / f"masks{count}")
         write_predictions_csv(path, tmp_path / "p.csv", ("" for _ in range(count)))
@@ -374,7 +385,7 @@ def test_masks_are_palette_pngs_in_the_tree_of_the_photos(tmp_path):
     masks = {name: random_mask(seed) for seed, name in enumerate(
         ["a.jpg", "a.png", "a.JPEG", "deep/er/a.jpg", "100RECNX/a"])}
     records = [predicted(name, mask) for name, mask in masks.items()]
-    records.append(outputs.failure_record("broken.jpg", "truncated"))
+    records.append(failure_record("broken.jpg", "truncated"))
     write_masks(write_records(tmp_path / "p.jsonl", records), tmp_path / "masks")
     written = {path.relative_to(tmp_path / "masks").as_posix()
                for path in (tmp_path / "masks").rglob("*") if path.is_file()}
@@ -432,16 +443,16 @@ def test_overlays_tint_the_animal_and_nothing_else():
     image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     before = image.copy()
     mask = with_box(60, 100, 80, 90, species=2, size=(200, 300))
-    drawn = np.asarray(outputs.draw_overlay(image, mask, CLASSES))
+    drawn = np.asarray(draw_overlay(image, mask, CLASSES))
     changed = (drawn != image).any(axis=-1)
     assert (image == before).all() and drawn.shape == image.shape
     assert not changed[:58].any() and not changed[143:].any()  # a line around it of 1 pixel
     assert not changed[:, :98].any() and not changed[:, 193:].any()
     assert changed[65:135, 105:185].mean() > 0.95
     assert tuple(drawn[60, 150]) == (80, 160, 255)  # the outline, in the class's colour
-    half = np.asarray(outputs.draw_overlay(image, mask[::2, ::2], CLASSES))
+    half = np.asarray(draw_overlay(image, mask[::2, ::2], CLASSES))
     assert (half == drawn).all()  # masks at network size are drawn alike
-    empty = outputs.draw_overlay(image, np.zeros((20, 30), np.uint8), CLASSES)
+    empty = draw_overlay(image, np.zeros((20, 30), np.uint8), CLASSES)
     assert (np.asarray(empty) == image).all()
 
 
@@ -452,7 +463,7 @@ def test_every_colour_shows_on_every_background(grey, colour):
     """All along the animal's outline some line differs clearly from the photo."""
     image = np.full((100, 150, 3), grey, np.uint8)
     mask = with_box(30, 40, 40, 50, size=(100, 150))
-    drawn = outputs.draw_overlay(image, mask, [("background", (0, 0, 0)), ("animal", colour)])
+    drawn = draw_overlay(image, mask, [("background", (0, 0, 0)), ("animal", colour)])
     differs = abs(np.asarray(drawn).astype(int) - grey).max(axis=-1) > 85
     assert differs.sum() >= 2 * (40 + 50) - 4
     assert not differs[:28].any() and not differs[:, :38].any()
@@ -468,7 +479,7 @@ def test_overlays_have_their_legend_below_the_photo(tmp_path):
                predicted("empty.jpg", np.zeros((480, 640), np.uint8)),
                predicted("tiny.jpg", np.zeros((40, 30), np.uint8)),
                predicted("gone.jpg", random_mask(1)),
-               outputs.failure_record("broken.jpg", "truncated")]
+               failure_record("broken.jpg", "truncated")]
     write_overlays(write_records(tmp_path / "p.jsonl", records), photos, tmp_path / "overlays",
                    long_side=320)
     assert sorted(os.listdir(tmp_path / "overlays")) == [
@@ -489,9 +500,9 @@ def test_overlays_have_their_legend_below_the_photo(tmp_path):
 @pytest.mark.parametrize("text", ["site one/100RECNX/IMG_0001.JPG    confidence 0.93", "x" * 300,
                                   "", "bad \udce9 name.jpg"])
 def test_wrapped_text_fits_and_loses_nothing(text, width):
-    lines = outputs.wrap(text, 15, width)
+    lines = wrap(text, 15, width)
     assert "".join(lines) == text.replace("\udce9", "?")
-    assert all(outputs.font_of(15).getlength(line.rstrip()) <= width for line in lines)
+    assert all(font_of(15).getlength(line.rstrip()) <= width for line in lines)
 
 
 # --------------------------------------------------------------------------------- tables
@@ -510,7 +521,7 @@ def test_predictions_csv_is_one_tidy_row_a_photo(tmp_path):
         predicted("a, b/ü.jpg", mask, location="site, one", datetime="2024-05-01 10:00:00",
                   width=120, height=80),
         predicted("c.jpg", np.zeros((40, 60), np.uint8)),
-        outputs.failure_record("d.jpg", "cannot be read", location="site")], ["one#1", "", "#2"])
+        failure_record("d.jpg", "cannot be read", location="site")], ["one#1", "", "#2"])
     assert list(fox) == [
         "file", "location", "datetime", "sequence", "empty", "species", "confidence",
         "share_fox", "present_fox", "share_snow hare", "present_snow hare", "share_black bear",
@@ -547,7 +558,7 @@ def test_detections_csv_is_one_row_a_blob(tmp_path):
     path = write_records(tmp_path / "t.jsonl", [
         predicted("a.jpg", mask, location="site", datetime="2024-05-01 10:00:00", width=120,
                   height=80),
-        predicted("b.jpg", 0 * mask), outputs.failure_record("c.jpg", "torn")])
+        predicted("b.jpg", 0 * mask), failure_record("c.jpg", "torn")])
     write_detections_csv(path, tmp_path / "d.csv", ["site#1", "", ""])
     assert [list(row.values()) for row in rows_of(tmp_path / "d.csv")] == [
         ["a.jpg", "site", "2024-05-01 10:00:00", "site#1", "snow hare", "80.0", "60.0", "40.0",
@@ -571,9 +582,9 @@ def sightings(*entries) -> list[dict]:
 def test_sequences_csv_is_one_row_a_burst(tmp_path):
     records = sightings(("a", "10:01", [1]), ("a", "10:00", [1, 2, 1]), ("b", "", [3]),
                         ("b", "10:00", []))
-    records.append(outputs.failure_record("x.jpg", "torn", location="b",
+    records.append(failure_record("x.jpg", "torn", location="b",
                                           datetime="2024-05-01 10:00:30"))
-    records.append(outputs.failure_record("y.jpg", "torn", location="b"))
+    records.append(failure_record("y.jpg", "torn", location="b"))
     path = write_records(tmp_path / "t.jsonl", records)
     write_sequences_csv(path, tmp_path / "s.csv", ["a#1", "a#1", "", "b#1", "b#1", ""])
     rows = rows_of(tmp_path / "s.csv")
@@ -632,7 +643,7 @@ def test_sheets_hold_portrait_and_landscape_and_all_of_a_long_caption(tmp_path):
     for columns, rows, area in [(slice(0, 208), slice(0, 160), 150 * 50),
                                 (slice(208, 420), slice(0, 160), 200 * 67)]:
         assert abs(grey[rows, columns].sum() - area) <= 200
-    lines = outputs.wrap("a long caption " * 20, 15, 200)
+    lines = wrap("a long caption " * 20, 15, 200)
     assert len(lines) > 5 and sheet.shape[0] > 150 + 21 * (len(lines) + 1) + 50
     write_sheet([], tmp_path / "none.jpg")  # an evaluation in which every photo failed
     assert Image.open(tmp_path / "none.jpg").size[0] > 1

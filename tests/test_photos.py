@@ -11,20 +11,17 @@ from PIL import Image, ImageFilter, ImageOps
 from pycocotools import mask as coco
 
 from camera_trapinator import InputError
-from camera_trapinator.photos import (
-    decode_rle,
-    encode_rle,
+from camera_trapinator.data.masks import read_mask, resize_mask, write_mask
+from camera_trapinator.data.photos import (
     is_infrared,
     parse_datetime,
     photo_size,
     read_datetime,
-    read_mask,
     read_photo,
-    resize_mask,
     same_aspect,
     scaled_size,
-    write_mask,
 )
+from camera_trapinator.data.rle import decode_rle, encode_rle
 
 ORIENTATION, DATETIME, EXIF_IFD, ORIGINAL, DIGITIZED = 0x0112, 306, 0x8769, 36867, 36868
 COLOURS = [(0, 0, 0), (230, 120, 20), (80, 160, 255)]

@@ -12,8 +12,8 @@ import pytest
 from conftest import CLASSES, QUICK, make_data, start_script, wait_until
 from test_interruptions import all_of
 
-from camera_trapinator.checkpoint import load_checkpoint
-from camera_trapinator.photos import read_mask, write_mask
+from camera_trapinator.data.masks import read_mask, write_mask
+from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.utils import ROOT
 
 KNOBS = [*QUICK, "epochs=3", "norm=none", "precision=fp32", "loss=cross_entropy_dice"]

@@ -16,13 +16,15 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from camera_trapinator import InputError
 from camera_trapinator.config import parse_config
-from camera_trapinator.dataset import CameraTrapDataset, check_maps, pool_maps
+from camera_trapinator.data.checks import check_maps, pool_maps
+from camera_trapinator.data.manifest import Row, read_manifest, write_manifest
+from camera_trapinator.data.masks import read_map, write_mask
+from camera_trapinator.dataset import CameraTrapDataset
 from camera_trapinator.loss import build_criterion
-from camera_trapinator.manifest import Row, read_manifest, write_manifest
 from camera_trapinator.metrics import RegressionErrors
-from camera_trapinator.model import UNet, adopt
+from camera_trapinator.model import UNet
+from camera_trapinator.networks.weights import adopt
 from camera_trapinator.outputs.maps import map_record, values_of
-from camera_trapinator.photos import read_map, write_mask
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import ROOT
 

@@ -19,7 +19,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from test_formats import HOSTILE, INFO
 from test_outputs import predicted, with_box, write_records
 
-from camera_trapinator import outputs
+from camera_trapinator.outputs.blobs import failure_record
 from camera_trapinator.outputs.report import write_report
 
 COUNT = 110  # photos: three pages
@@ -59,7 +59,7 @@ def write_folder(folder) -> tuple:
         path = folder / record["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (60, 40), (30, 90, 60)).save(path, "JPEG")
-    records.append(outputs.failure_record("torn.jpg", "truncated", location="site0"))
+    records.append(failure_record("torn.jpg", "truncated", location="site0"))
     return records, [f"s#{number // 2}" for number in range(len(records))]
 
 

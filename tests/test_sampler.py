@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from camera_trapinator import InputError
-from camera_trapinator.sampler import NEVER, CurriculumSampler, balanced_weights
+from camera_trapinator.training.sampler import NEVER, CurriculumSampler, balanced_weights
 
 
 def draws(num_photos: int, batch_size: int, seed: int, epoch: int) -> list:

@@ -23,12 +23,12 @@ from conftest import (
 )
 from PIL import Image
 
-from camera_trapinator.checkpoint import load_checkpoint
-from camera_trapinator.manifest import read_manifest, write_manifest
+from camera_trapinator.data.manifest import read_manifest, write_manifest
+from camera_trapinator.data.masks import read_mask
 from camera_trapinator.metrics import ConfusionMatrix
 from camera_trapinator.model import build_model
-from camera_trapinator.outputs import in_threads
-from camera_trapinator.photos import read_mask
+from camera_trapinator.outputs.drawing import in_threads
+from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.utils import ROOT
 
 CONFIG = "configs/unet.yaml"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from camera_trapinator import InputError
-from camera_trapinator.manifest import Manifest, Row
-from camera_trapinator.splits import find_leaks, leaks, make_splits, read_splits, write_splits
+from camera_trapinator.data.manifest import Manifest, Row
+from camera_trapinator.data.splits import find_leaks, leaks, make_splits, read_splits, write_splits
 
 WANTED = {"val_fraction": 0.2, "test_fraction": 0.2}
 
@@ -306,7 +306,7 @@ def test_unusable_splits_are_refused(tmp_path, content):
 @pytest.mark.parametrize("way", ["plain", "folds", "season", "test_seen"])
 def test_no_location_and_no_sequence_is_ever_torn(way, monkeypatch):
     """250 random manifests each; what was asked for on purpose is left out."""
-    monkeypatch.setattr("camera_trapinator.splits.TRIALS", 20)
+    monkeypatch.setattr("camera_trapinator.data.splits.TRIALS", 20)
     checked = 0
     for seed in range(250):
         random = np.random.default_rng([seed, 7])

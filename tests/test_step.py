@@ -10,12 +10,7 @@ from conftest import fit_once
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.config import Config
 from camera_trapinator.model import build_model
-from camera_trapinator.utils import (
-    ROOT,
-    Precision,
-    enough_memory,
-    next_predict_batch_size,
-)
+from camera_trapinator.utils import ROOT, Precision, enough_memory, next_predict_batch_size
 
 
 def uneven(masks: torch.Tensor) -> None:

@@ -5,9 +5,9 @@ from shutil import copytree
 import torch
 from conftest import CLASSES, QUICK, error_line, fit_once, run_script
 
-from camera_trapinator.checkpoint import load_checkpoint
-from camera_trapinator.manifest import write_classes
+from camera_trapinator.data.manifest import write_classes
 from camera_trapinator.model import UNet
+from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.utils import ROOT
 
 

@@ -8,16 +8,10 @@ import os
 from pathlib import Path
 
 from .. import InputError
-from ..photos import decode_rle, parse_datetime
-from . import (
-    LabelledPhoto,
-    Labels,
-    Shape,
-    check_missing,
-    in_data_root,
-    read_json,
-    safe_photo,
-)
+from ..data.photos import parse_datetime
+from ..data.rle import decode_rle
+from .exports import check_missing, in_data_root, read_json, safe_photo
+from .shapes import LabelledPhoto, Labels, Shape
 
 
 def read_coco(path: Path, images: Path, place: str, *, split: str = "",

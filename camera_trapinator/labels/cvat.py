@@ -18,17 +18,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from .. import InputError
-from ..manifest import BACKGROUND
-from ..photos import decode_rle
-from . import (
-    LabelledPhoto,
-    Labels,
-    Shape,
-    box_remainders,
-    check_missing,
-    in_data_root,
-    safe_photo,
-)
+from ..data.manifest import BACKGROUND
+from ..data.rle import decode_rle
+from .exports import check_missing, in_data_root, safe_photo
+from .shapes import LabelledPhoto, Labels, Shape, box_remainders
 
 EMPTY = ("empty", BACKGROUND)  # tags that say: checked, and nothing there
 NO_AREA = ("polyline", "points", "skeleton", "cuboid")

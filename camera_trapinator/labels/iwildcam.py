@@ -15,8 +15,10 @@ import numpy as np
 from PIL import Image
 
 from .. import InputError
-from ..photos import UNREADABLE, find_photos, parse_datetime, photo_size, read_mask
-from . import LabelledPhoto, Labels, Shape, in_data_root, read_json, safe_photo
+from ..data.masks import read_mask
+from ..data.photos import UNREADABLE, find_photos, parse_datetime, photo_size
+from .exports import in_data_root, read_json, safe_photo
+from .shapes import LabelledPhoto, Labels, Shape
 
 ANIMAL, EMPTY = "animal", "empty"
 

@@ -21,17 +21,10 @@ import numpy as np
 from PIL import Image
 
 from .. import InputError
-from ..photos import PHOTO_SUFFIXES, UNREADABLE, encode_rle, find_photos, photo_size
-from . import (
-    LabelledPhoto,
-    Labels,
-    Shape,
-    box_remainders,
-    check_missing,
-    in_data_root,
-    read_json,
-    safe_photo,
-)
+from ..data.photos import PHOTO_SUFFIXES, UNREADABLE, find_photos, photo_size
+from ..data.rle import encode_rle
+from .exports import check_missing, in_data_root, read_json, safe_photo
+from .shapes import LabelledPhoto, Labels, Shape, box_remainders
 
 NO_AREA = ("keypoint", "vector", "video", "brackets")  # how the types begin that mark no area
 ELLIPSE_POINTS = 360

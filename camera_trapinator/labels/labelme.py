@@ -15,18 +15,11 @@ import numpy as np
 from PIL import Image
 
 from .. import InputError
-from ..manifest import BACKGROUND
-from ..photos import UNREADABLE, encode_rle, find_photos, photo_size
-from . import (
-    LabelledPhoto,
-    Labels,
-    Shape,
-    in_data_root,
-    read_json,
-    read_text,
-    safe_photo,
-    without_photo,
-)
+from ..data.manifest import BACKGROUND
+from ..data.photos import UNREADABLE, find_photos, photo_size
+from ..data.rle import encode_rle
+from .exports import in_data_root, read_json, read_text, safe_photo, without_photo
+from .shapes import LabelledPhoto, Labels, Shape
 
 SPECIAL = {"__ignore__": None, "_background_": BACKGROUND}  # names that Labelme's converter knows
 CIRCLE_POINTS = 360  # the polygon's area is that of the circle to 5 in 100,000

@@ -28,17 +28,10 @@ from PIL import Image
 from scipy import ndimage
 
 from .. import IGNORE, InputError
-from ..manifest import BACKGROUND
-from ..photos import UNREADABLE, photo_size
-from . import (
-    LabelledPhoto,
-    Labels,
-    Shape,
-    in_data_root,
-    pair_labels,
-    safe_photo,
-    without_photo,
-)
+from ..data.manifest import BACKGROUND
+from ..data.photos import UNREADABLE, photo_size
+from .exports import in_data_root, pair_labels, safe_photo, without_photo
+from .shapes import LabelledPhoto, Labels, Shape
 
 IGNORED = "ignore"
 CREAM = 0xE0E0C0  # which PASCAL VOC ignores

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from .. import InputError
-from . import Labels
+from .shapes import Labels
 
 SPLIT_OF = {"train": "train", "valid": "val", "test": "test"}
 COPY = re.compile(r"\.rf\.[^./]+(?=\.[^./]+$)")

@@ -10,17 +10,9 @@ from pathlib import Path
 import yaml
 
 from .. import InputError
-from ..photos import photo_size
-from . import (
-    LabelledPhoto,
-    Labels,
-    Shape,
-    in_data_root,
-    pair_labels,
-    read_text,
-    safe_photo,
-    without_photo,
-)
+from ..data.photos import photo_size
+from .exports import in_data_root, pair_labels, read_text, safe_photo, without_photo
+from .shapes import LabelledPhoto, Labels, Shape
 
 NO_LABELS = ("classes.txt", "labels.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 

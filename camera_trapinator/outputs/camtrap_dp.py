@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from .. import InputError, __version__
-from ..manifest import read_rows
-from . import read_records
+from ..data.manifest import read_rows
 from .megadetector import inside_photo
+from .records import read_records
 from .tables import write_table
 
 SOURCE = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"

@@ -12,8 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from .. import written_whole
-from ..photos import encode_rle, encode_runs, filled, resize_mask
-from . import AHEAD, in_threads, parts_of, read_records, runs_of_record
+from ..data.masks import resize_mask
+from ..data.rle import encode_rle, encode_runs, filled
+from .blobs import parts_of
+from .drawing import AHEAD, in_threads
+from .records import read_records, runs_of_record
 
 
 def write_coco(records_path: str | Path, path: str | Path, results_path: str | Path) -> None:

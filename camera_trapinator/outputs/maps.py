@@ -20,17 +20,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..photos import enlarge_map, read_map, read_photo, resize_mask
-from . import (
-    INK,
-    PAPER,
-    font_of,
-    output_path,
-    read_records,
-    wrap,
-    write_pictures,
-    written_whole,
-)
+from .. import written_whole
+from ..data.masks import enlarge_map, read_map, resize_mask
+from ..data.photos import read_photo
+from .drawing import INK, PAPER, font_of, output_path, wrap, write_pictures
+from .records import read_records
 from .sheets import write_sheet
 from .tables import write_table
 

@@ -4,16 +4,10 @@ import io
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
-from ..photos import write_mask
-from . import (
-    AHEAD,
-    classes_of,
-    in_threads,
-    mask_of,
-    output_path,
-    read_records,
-    written_whole,
-)
+from .. import written_whole
+from ..data.masks import write_mask
+from .drawing import AHEAD, in_threads, output_path
+from .records import classes_of, mask_of, read_records
 
 
 def write_masks(records_path: str | Path, folder: str | Path,

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from .. import written_whole
-from . import AHEAD, in_threads, read_records
 from .coco import blob_masks
+from .drawing import AHEAD, in_threads
+from .records import read_records
 
 DETECTOR = ("animal", "person", "human", "vehicle")  # what detectors call their classes
 

@@ -5,20 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from . import (
-    INK,
-    PAPER,
-    Classes,
-    classes_of,
-    draw_legend,
-    draw_overlay,
-    font_of,
-    is_empty,
-    mask_of,
-    read_records,
-    wrap,
-    write_pictures,
-)
+from .drawing import INK, PAPER, draw_legend, draw_overlay, font_of, wrap, write_pictures
+from .records import Classes, classes_of, is_empty, mask_of, read_records
 
 NARROWEST = 320  # pixels; narrower photos get a margin, so that the legend has room
 

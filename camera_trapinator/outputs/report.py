@@ -22,9 +22,11 @@ import numpy as np
 from PIL import Image
 
 from .. import IGNORE, InputError, written_whole
-from ..manifest import BACKGROUND
-from ..photos import palette, read_mask, read_photo, resize_mask
-from . import classes_of, is_empty, mask_of, presence, read_records, visible
+from ..data.manifest import BACKGROUND
+from ..data.masks import palette, read_mask, resize_mask
+from ..data.photos import read_photo
+from .drawing import visible
+from .records import classes_of, is_empty, mask_of, presence, read_records
 
 GALLERY = 5000  # photos at most: a page of some 40 MB
 THUMBNAIL = 240  # pixels of its long side

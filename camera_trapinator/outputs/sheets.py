@@ -7,18 +7,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from ..photos import read_mask, read_photo, resize_mask
-from . import (
-    INK,
-    PAPER,
-    Classes,
-    draw_legend,
-    draw_overlay,
-    font_of,
-    mask_of,
-    wrap,
-    written_whole,
-)
+from .. import written_whole
+from ..data.masks import read_mask, resize_mask
+from ..data.photos import read_photo
+from .drawing import INK, PAPER, draw_legend, draw_overlay, font_of, wrap
+from .records import Classes, mask_of
 
 BACKGROUND = "background"  # in the manifest's mask column: checked, nothing there
 GAP, LETTERS, LINE = 8, 15, 21  # pixels: between cells, height of letters, from line to line

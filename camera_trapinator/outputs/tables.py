@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from .. import written_whole
-from . import is_empty, presence, read_records
+from .records import is_empty, presence, read_records
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell that is run begins with (OWASP)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from .. import written_whole
-from . import is_empty, output_path, presence, read_records
+from .drawing import output_path
+from .records import is_empty, presence, read_records
 
 ROOT_KEYWORD = "camera trap"  # above the species in the tree of keywords
 EMPTY = "empty"

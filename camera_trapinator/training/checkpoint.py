@@ -14,8 +14,8 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
-from . import InputError, written_whole
-from .utils import ROOT
+from .. import InputError, written_whole
+from ..utils import ROOT
 
 LOG_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "mean_iou", "foreground_iou",
                "images_per_second", "seconds", "pool", "distinct", "difficulty")

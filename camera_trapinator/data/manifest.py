@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import InputError, written_whole
+from .. import InputError, written_whole
 
 COLUMNS = ("image", "mask", "location", "datetime", "sequence", "split", "difficulty",
            "focus")

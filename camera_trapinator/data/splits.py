@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import InputError
+from .. import InputError
 from .manifest import SPLITS, Manifest, write_rows
 
 # The arguments of make_splits that are knobs of the config under the same names.

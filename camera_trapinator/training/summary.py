@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .utils import Precision
+from ..utils import Precision
 
 
 class Level(NamedTuple):

@@ -1,14 +1,18 @@
 """How hard a photo is to segment, for the curriculum: 0 easy .. 1 hard; and difficulty.csv."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from . import IGNORE, InputError
-from .manifest import read_rows, write_rows
-from .photos import is_infrared, resize_mask
+from .. import IGNORE, InputError
+from ..data.checks import file_stamp, read_memory, write_memory
+from ..data.manifest import BACKGROUND, Manifest, read_rows, write_rows
+from ..data.masks import read_target, resize_mask
+from ..data.photos import is_infrared, photo_size, read_photo
+from ..data.strips import NO_STRIPS, Strips, cut_rows, strip_rows
 
 SIZE = 256  # long side in pixels at which photos are judged
 FORMULA = 1  # goes up when `photo_difficulty` changes: what was remembered before is then void
@@ -144,3 +148,44 @@ def read_difficulty(path: str | Path, images: Sequence[str]) -> np.ndarray:
             raise InputError(f"{path}: {image} is not in it; the run was started with other "
                              "training photos, so start another with --run NAME")
     return np.array([found[image] for image in images])
+
+
+# ------------------------------------------------------------------ of all training photos
+
+
+def photo_difficulties(manifest: Manifest, rows: Sequence[int], data_root: Path, memory: Path,
+                       strips: Strips = NO_STRIPS, progress: Callable = iter) -> np.ndarray:
+    """The `photo_difficulty` of labelled rows of the manifest: float64 (rows,), 0 easy .. 1 hard.
+
+    Photos are read small and in parallel, without their info strips. What was found is remembered
+    in the CSV `memory` by path, size and time of change of photo and mask. `progress` wraps the
+    iterator (tqdm). Raises InputError for files that cannot be read.
+    """
+    known = read_memory(memory, _parse_difficulty)
+
+    def judge(index: int) -> tuple[tuple, float]:
+        row = manifest[int(index)]
+        size = photo_size(data_root / row.image) if strips != NO_STRIPS else (0, 1)
+        strip = strips.of(row.location, *size)
+        key = (FORMULA, *strip, *file_stamp(data_root / row.image, "photo"),
+               *(("", 0, 0) if row.mask == BACKGROUND
+                 else file_stamp(data_root / row.mask, "mask")))
+        if key not in known:
+            image = read_photo(data_root / row.image, SIZE).image
+            mask = read_target(row, data_root, *image.shape[:2])
+            image, mask = (cut_rows(picture, strip_rows(strip, size[1], len(picture)))
+                           for picture in (image, mask))
+            return key, photo_difficulty(image, mask)
+        return key, known[key]
+
+    with ThreadPoolExecutor() as pool:
+        judged = list(progress(pool.map(judge, rows)))
+    known |= judged
+    write_memory(memory, ([difficulty, *key] for key, difficulty in known.items()))
+    return np.array([difficulty for _, difficulty in judged])
+
+
+def _parse_difficulty(cells: list[str]) -> tuple[tuple, float]:
+    difficulty, formula, top, bottom, image, size, time, mask, mask_size, mask_time = cells
+    return ((int(formula), float(top), float(bottom), image, int(size), int(time), mask,
+             int(mask_size), int(mask_time)), float(difficulty))

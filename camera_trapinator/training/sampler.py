@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from . import InputError
+from .. import InputError
 
 NEVER = 2**31 - 1  # the epoch in which photos of weight 0 enter
 

@@ -1,0 +1,245 @@
+"""The one place that opens a photo: EXIF, colour modes, size and decode rule.
+
+Photos come out upright, RGB and uint8. Training, validation, test and a notebook all read through
+these functions, so that none of them can drift apart.
+"""
+
+import os
+import re
+import struct
+import warnings
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from .. import InputError
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+# What Pillow raises on damaged files, by its own tests and by files met in the wild.
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError,
+              OverflowError, MemoryError, struct.error, Image.DecompressionBombError)
+ORIENTATION_TAG, EXIF_IFD, GPS_IFD = 0x0112, 0x8769, 0x8825
+DATETIME_TAGS = ((EXIF_IFD, 36867), (EXIF_IFD, 36868), (None, 306))  # original, digitized, edited
+UPRIGHT = {  # EXIF orientation -> the turn that sets the photo upright; other values count as 1
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Photo(NamedTuple):
+    """A photo as the network sees it, and the facts needed to go back to the file's own size."""
+
+    image: np.ndarray  # uint8 (height, width, 3), RGB, upright, scaled to the working scale
+    width: int  # of the upright photo before scaling, in pixels
+    height: int
+    datetime: str  # `YYYY-MM-DD HH:MM:SS`, the camera's wall clock; empty if it is not known
+
+
+# --------------------------------------------------------------------------------------- size rule
+
+
+def scaled_size(width: int, height: int, working_scale: int) -> tuple[int, int]:
+    """Width and height of a photo at the working scale: one factor for both, never stretched.
+
+    `working_scale` is the long side in pixels; 0 keeps the photo's own size.
+    """
+    if not working_scale:
+        return width, height
+    factor = working_scale / max(width, height)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two (width, height) have one aspect ratio, give or take a pixel of rounding."""
+    (width, height), (other_width, other_height) = sorted([size, other])
+    return (abs(width * other_height / other_width - height) <= 1
+            or abs(height * other_width / other_height - width) <= 1)
+
+
+# ------------------------------------------------------------------------------------------ photos
+
+
+def find_photos(folder: str | Path) -> list[str]:
+    """The photos below a folder, in any case of .jpg .jpeg .png .tif .tiff.
+
+    Returns sorted paths relative to the folder, with forward slashes. Links to folders are not
+    followed; macOS's `._` shadows are no photos. A folder with the name of a photo is taken for a
+    damaged one, so that it is told, and searched as well.
+    """
+    found = []
+    for parent, folders, names in os.walk(folder):
+        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in folders + names
+                  if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("._")]
+    return sorted(found)
+
+
+def read_photo(path: str | Path, working_scale: int = 0) -> Photo:
+    """Read a photo upright, as RGB, with its long side scaled to `working_scale` pixels.
+
+    Large JPEGs are decoded at the smallest 1/2, 1/4 or 1/8 scale that is still at least the
+    wanted size (libjpeg does that in the frequency domain, 3 to 5 times faster than in full) and
+    then reduced with an antialiased filter. 16-bit, palette, grayscale and CMYK photos become
+    RGB; of a file with several pages the first counts. Raises InputError with the reason.
+    """
+    try:
+        with open_picture(path) as image:
+            return photo_of(image, working_scale)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a photo ({reason_of(error)})") from error
+
+
+def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
+    """The same for a picture that Pillow has open: upright, RGB, scaled."""
+    exif = _exif(image)
+    turn = UPRIGHT.get(_orientation(image, exif))
+    lying = turn in (UPRIGHT[5], UPRIGHT[6], UPRIGHT[7], UPRIGHT[8])
+    width, height = image.size
+    target = scaled_size(width, height, working_scale)
+    draft = image.draft(None, target)  # JPEG only; other formats ignore it
+    box = draft[1] if draft else None  # 1281 pixels become 640.5, stored as 641
+    pixels = _rgb(image)
+    if pixels.size != target:
+        pixels = pixels.resize(target, Image.Resampling.BILINEAR, box)  # antialiased reduction
+    if turn is not None:
+        pixels = pixels.transpose(turn)
+    if lying:
+        width, height = height, width
+    return Photo(np.array(pixels), width, height, _datetime(exif))
+
+
+def photo_size(path: str | Path, stored: bool = False) -> tuple[int, int]:
+    """Width and height of the upright photo (or as `stored`), from the file's header alone.
+
+    Raises InputError with the reason if the file is no photo.
+    """
+    try:
+        with open_picture(path) as image:
+            width, height = image.size
+            lying = _orientation(image, _exif(image)) in (5, 6, 7, 8)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a photo ({reason_of(error)})") from error
+    return (height, width) if lying and not stored else (width, height)
+
+
+def read_datetime(path: str | Path) -> str:
+    """`YYYY-MM-DD HH:MM:SS` from the photo's EXIF, or "" where it has none (or is no photo)."""
+    try:
+        with open_picture(path) as image:
+            return _datetime(_exif(image))
+    except UNREADABLE:
+        return ""
+
+
+def is_infrared(image: np.ndarray) -> bool:
+    """Whether an RGB picture (height, width, 3) is a night infrared one: grey in 9 of 10 pixels."""
+    red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+    spread = (np.maximum(np.maximum(red, green), blue)
+              - np.minimum(np.minimum(red, green), blue))
+    return bool((spread <= 12).mean() >= 0.9)
+
+
+def fingerprint(image: np.ndarray) -> int | None:
+    """256 bits that hardly change when an RGB picture is scaled or compressed anew.
+
+    Each bit says whether a pixel of the picture at 17 x 16 is darker than its right neighbour (a
+    difference hash: hackerfactor.com, "Kind of like that"). None for a picture with nothing on it
+    (a covered lens, fog), which would be like any other such picture.
+    """
+    small = Image.fromarray(image).convert("L").resize((17, 16), Image.Resampling.BOX)
+    grey = np.asarray(small).astype(int)
+    if grey.std() < 4:
+        return None
+    return int.from_bytes(np.packbits(grey[:, :-1] < grey[:, 1:]).tobytes(), "big")
+
+
+def has_position(path: str | Path) -> bool:
+    """Whether the photo's EXIF tells where it was taken (GPS)."""
+    try:
+        with open_picture(path) as image:
+            return bool(_exif(image).get_ifd(GPS_IFD).get(2))  # GPSLatitude
+    except UNREADABLE:
+        return False
+
+
+def upright(path: str | Path, mask: np.ndarray) -> np.ndarray:
+    """Turn a mask that was drawn on a photo as stored the way the photo's EXIF turns the photo."""
+    with open_picture(path) as image:
+        turn = UPRIGHT.get(_orientation(image, _exif(image)))
+    return mask if turn is None else np.asarray(Image.fromarray(mask).transpose(turn))
+
+
+def open_picture(path: str | Path) -> Image.Image:
+    with warnings.catch_warnings():  # damaged EXIF makes Pillow chatty; the pixels still count
+        warnings.simplefilter("ignore")
+        return Image.open(path)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # 16-bit and float: bring to 8 bits; no clipping at 255
+        values = np.asarray(image).astype(np.float32)
+        if image.mode.startswith("I;16") or values.max(initial=0) > 255:
+            values = values / 257
+        image = Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return image.getexif()
+    except UNREADABLE:  # broken EXIF in a sound photo is common: as if it had none
+        return Image.Exif()
+
+
+def _orientation(image: Image.Image, exif: Image.Exif) -> int | None:
+    """The turn that is left to do: Pillow itself sets TIFFs upright as it loads them."""
+    return None if image.format == "TIFF" else exif.get(ORIENTATION_TAG)
+
+
+def _datetime(exif: Image.Exif) -> str:
+    for directory, tag in DATETIME_TAGS:
+        try:
+            text = (exif.get_ifd(directory) if directory else exif).get(tag)
+        except UNREADABLE:
+            continue
+        if time := parse_datetime(str(text or "")):
+            return time
+    return ""
+
+
+def parse_datetime(text: str) -> str:
+    """EXIF or ISO time as `YYYY-MM-DD HH:MM:SS`; "" for junk such as a reset clock (to 2000).
+
+    Accepts `:`, `-` and `/` in the date; drops NULs, fractions of seconds and zone suffixes:
+    the camera's wall clock is kept as it is. Source: the EXIF standard, tag 36867, and the rules
+    of MegaDetector's `exif` tools.
+    """
+    match = re.match(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)", text.strip("\0 "))
+    if not match:
+        return ""
+    try:
+        time = datetime(*map(int, match.groups()))
+    except ValueError:  # no such day or hour
+        return ""
+    return str(time) if time.year > 2000 else ""
+
+
+def reason_of(error: BaseException) -> str:
+    """One line for an exception, without the path that the message already begins with."""
+    text = str(error).split(" b'")[0].split("\n")[0]
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not a picture, or damaged beyond recognition"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "a folder, not a file"
+    return text or type(error).__name__

@@ -1,0 +1,209 @@
+"""From labels to a data root: masks, photos, classes.csv, manifest.csv; all is checked before."""
+
+import filecmp
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import InputError
+from ..data.manifest import (
+    BACKGROUND,
+    SPLITS,
+    Class,
+    Row,
+    assign_sequences,
+    location_of,
+    write_classes,
+    write_manifest,
+)
+from ..data.masks import resize_mask, write_mask
+from ..data.photos import photo_size, read_datetime, same_aspect, scaled_size, upright
+from .shapes import LabelledPhoto, Labels, draw_mask
+
+# Colours that people with any kind of colour vision tell apart (Okabe and Ito 2008, then others).
+COLOURS = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0),
+           (204, 121, 167), (0, 114, 178), (160, 200, 90), (150, 90, 200), (120, 70, 30),
+           (255, 150, 150), (60, 220, 220), (190, 190, 190), (90, 110, 40), (255, 80, 200)]
+
+
+def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
+                    unannotated: str | None = None, mask_long_side: int = 0,
+                    overwrite: bool = False, dry_run: bool = False) -> None:
+    """Write masks, photos, classes.csv and, last, manifest.csv; all is checked before.
+
+    Photos inside `out` stay where they are; others are linked (hard links: no space, and the
+    original stays what it is) or, across file systems, copied to `out`/photos. Raises InputError
+    for anything that is wrong with the labels or the photos.
+    """
+    if (out / "manifest.csv").exists() and not overwrite:
+        raise InputError(f"{out / 'manifest.csv'} exists; give another --out, or --overwrite")
+    photos, dropped = drop_leaking_copies(labels.photos)
+    undecided = [photo for photo in photos if not photo.labelled() and not photo.empty]
+    if undecided and unannotated is None:
+        raise InputError(f"{len(undecided)} photos have no annotation, such as "
+                         f"{undecided[0].file}: say with --unannotated empty that they were "
+                         "checked and nothing is there, or with --unannotated unlabelled that "
+                         "nobody looked")
+    names = labels.classes or sorted({shape.name for photo in photos for shape in photo.shapes
+                                      if shape.name})
+    names = [name for name in names if name != BACKGROUND]
+    if not any(photo.labelled() for photo in photos):
+        raise InputError("no photo has a labelled animal; nothing could be learned from this")
+    if len(names) > 254:
+        raise InputError(f"{len(names)} classes; a mask holds 254 at most")
+    classes = [Class(BACKGROUND, (0, 0, 0)), *(
+        Class(name, COLOURS[place % len(COLOURS)]) for place, name in enumerate(names))]
+    indices = {name: index for index, (name, _) in enumerate(classes)}
+
+    staging = out / ".import"  # masks are finished here, then moved into place
+
+    def handle(photo: LabelledPhoto) -> tuple[Row, np.ndarray]:
+        """Draw a photo's mask; its row of the manifest, and the classes that the mask holds."""
+        mask = upright_mask(photo, draw_mask(photo, indices, overlap))
+        if mask_long_side and max(mask.shape) > mask_long_side:
+            mask = resize_mask(mask, *scaled_size(*mask.shape[::-1], mask_long_side))
+        column = BACKGROUND if photo.empty or unannotated == "empty" else ""
+        if photo.labelled():
+            column = "masks/" + photo.file.removeprefix("photos/") + ".png"
+            if not dry_run:
+                write_mask(staging / column, mask, [colour for _, colour in classes])
+        location = photo.location or location_of(photo.file.removeprefix("photos/"))
+        row = Row(photo.file, column, location, photo.datetime or read_datetime(photo.source),
+                  photo.sequence, photo.split)
+        return row, np.unique(mask)
+
+    try:
+        check_texts(photos, names)
+        check_places(photos, out)
+        for photo in photos:
+            check_size(photo)
+        with ThreadPoolExecutor() as pool:
+            handled = list(tqdm(pool.map(handle, photos), total=len(photos), unit="photo",
+                                dynamic_ncols=True, leave=False, disable=None))
+        rows = [row for row, _ in handled]
+        counts = np.bincount(np.concatenate([found for _, found in handled]), minlength=256)
+        if not any(row.sequence for row in rows):
+            sequences = assign_sequences([row.location for row in rows],
+                                         [row.datetime for row in rows])
+            rows = [row._replace(sequence=name)
+                    for row, name in zip(rows, sequences, strict=True)]
+        if not dry_run:
+            for photo in photos:
+                place_photo(photo.source, out / photo.file)
+            for row in rows:
+                if row.mask not in ("", BACKGROUND):
+                    (out / row.mask).parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(staging / row.mask, out / row.mask)
+            if labels.unpaired:
+                (out / "unpaired.txt").write_text("\n".join(labels.unpaired) + "\n",
+                                                  encoding="utf-8")
+            write_classes(out / "classes.csv", classes)
+            write_manifest(out / "manifest.csv", rows)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        with suppress(OSError):  # of a refused import not even an empty folder stays
+            out.rmdir()
+    print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
+
+
+def check_size(photo: LabelledPhoto) -> None:
+    """Refuse labels for another picture than the photo, upright or as stored."""
+    size, (width, height) = (photo.width, photo.height), photo_size(photo.source)
+    if not (same_aspect(size, (width, height))
+            or same_aspect(size, photo_size(photo.source, stored=True))):
+        raise InputError(f"{photo.where}: the labels are for {size[0]} x {size[1]} pixels, but "
+                         f"{photo.source} has {width} x {height} (upright); export them again "
+                         "for the photos as they are")
+
+
+def upright_mask(photo: LabelledPhoto, mask: np.ndarray) -> np.ndarray:
+    """The mask as the upright photo lies, whichever way up it was labelled."""
+    if same_aspect(mask.shape[::-1], photo_size(photo.source)):
+        return mask
+    return upright(photo.source, mask)  # drawn on the photo as it is stored
+
+
+def drop_leaking_copies(photos: Sequence[LabelledPhoto],
+                        ) -> tuple[list[LabelledPhoto], list[LabelledPhoto]]:
+    """Keep a photo that stands in several splits in one alone: test before val before train.
+
+    Copies are known by their bytes. Returns the photos kept and the photos dropped.
+    """
+    if len({photo.split for photo in photos}) < 2:
+        return list(photos), []
+    first: dict[bytes, str] = {}
+    hashes = [hashlib.blake2b(photo.source.read_bytes()).digest() for photo in photos]
+    rank = {name: place for place, name in enumerate(("test", "test_seen", "val", "train"))}
+    for digest, photo in sorted(zip(hashes, photos, strict=True),
+                                key=lambda item: rank[item[1].split]):
+        first.setdefault(digest, photo.split)
+    kept = [photo for digest, photo in zip(hashes, photos, strict=True)
+            if first[digest] == photo.split]
+    dropped = [photo for digest, photo in zip(hashes, photos, strict=True)
+               if first[digest] != photo.split]
+    return kept, dropped
+
+
+def check_texts(photos: Sequence[LabelledPhoto], names: Sequence[str]) -> None:
+    """Refuse names that no CSV file can hold: line breaks, control characters, broken Unicode."""
+    texts = [(photos[0].where, name) for name in names]
+    texts += [(photo.where, text) for photo in photos
+              for text in (photo.file, photo.location, photo.sequence)]
+    for where, text in texts:
+        if re.search("[\x00-\x1f\ud800-\udfff]", text):
+            raise InputError(f"{where}: the name {text!r} holds control characters; rename it")
+
+
+def check_places(photos: Sequence[LabelledPhoto], out: Path) -> None:
+    """Refuse two labels for one photo, and to put a photo where another one lies."""
+    places: dict[str, LabelledPhoto] = {}
+    for photo in photos:
+        other = places.setdefault(photo.file, photo)
+        if other is not photo:
+            raise InputError(f"{photo.where}: the photo {photo.source} has labels already, in "
+                             f"{other.where}; leave one of them out")
+        target = out / photo.file
+        if target.exists() and not filecmp.cmp(target, photo.source, shallow=False):
+            raise InputError(f"{target} exists and is another photo than {photo.source}; rename "
+                             "the folder of one of them, or give another --out")
+
+
+def place_photo(source: Path, target: Path) -> None:
+    """Bring a photo into the data root by a hard link, or a copy where links are not to be had."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def print_summary(rows: Sequence[Row], names: Sequence[str], counts: np.ndarray,
+                  dropped: Iterable[LabelledPhoto], unpaired: Sequence[str], out: Path,
+                  dry_run: bool) -> None:
+    for photo in dropped:
+        print(f"dropped     {photo.file}: the same photo stands in another split")
+    for line in unpaired[:10]:
+        print(f"unpaired    {line}")
+    if len(unpaired) > 10:
+        print(f"unpaired    and {len(unpaired) - 10} more"
+              + ("" if dry_run else f", all in {out / 'unpaired.txt'}"))
+    empty = sum(row.mask == BACKGROUND for row in rows)
+    unlabelled = sum(not row.mask for row in rows)
+    splits = ", ".join(f"{sum(row.split == name for row in rows)} {name}" for name in SPLITS
+                       if any(row.split == name for row in rows))
+    print(f"photos      {len(rows)}: {len(rows) - empty - unlabelled} with masks, {empty} empty, "
+          f"{unlabelled} unlabelled" + (f" ({splits})" if splits else ""))
+    found = [(name, count) for name, count in zip(names, counts[1:], strict=False) if count]
+    print("classes     " + ", ".join(f"{name} (in {count} photos)" for name, count in found)
+          + (f"; {len(names) - len(found)} in no photo" if len(found) < len(names) else ""))
+    print(f"{'would write' if dry_run else 'wrote      '} {out / 'manifest.csv'}")

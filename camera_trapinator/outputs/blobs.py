@@ -1,0 +1,204 @@
+"""What the prediction record of a photo says: its mask as runs, and its blobs, faint ones too."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ..data.masks import resize_mask
+from ..data.rle import Runs, counted, encode_runs, filled, runs_of
+
+MOST_FAINT = 10  # parts of a photo
+EIGHT_NEIGHBOURS = np.ones((3, 3), int)
+
+
+def photo_record(file: str, mask: np.ndarray, foreground: np.ndarray,
+                 species: tuple[np.ndarray, np.ndarray], *, width: int, height: int,
+                 location: str = "", datetime: str = "", infrared: bool = False,
+                 num_classes: int = 0, smallest_blob: float = 0.0005, faint: float = 0.1,
+                 **extra) -> dict:
+    """The record of a predicted photo; the same prediction always gives the same record.
+
+    `mask`: uint8 (H, W) predicted classes, at the photo's own or at network size; `foreground`:
+    float32 (h, w) probability at network size that a pixel is no background; `species`: uint8
+    (h, w) likeliest species, and float32 (h, w) its share of the foreground probability;
+    `width`, `height`: the upright photo's, in pixels; `num_classes`: how many numbers `pixels`
+    gets at least; `smallest_blob`: share of the photo; `faint`: probability. `extra` goes in as
+    it is.
+    """
+    smooth, runs = smoothed(foreground), runs_of(mask)
+    maps = Maps(foreground, smooth, *species)
+    blobs, covered = find_blobs(runs, mask.shape, maps, smallest_blob)
+    pixels = _count_pixels(runs, num_classes)
+    pixels[0] = mask.size - sum(pixels)
+    return {
+        "file": file, "location": location, "datetime": datetime, "width": width,
+        "height": height, "infrared": infrared, "confidence": _rounded(smooth.max()),
+        "pixels": pixels, "rle": _encode_classes(runs, mask.shape),
+        "blobs": blobs, "faint": find_faint(maps, covered, faint), "failure": None, **extra,
+    }
+
+
+def failure_record(file: str, failure: str, *, location: str = "", datetime: str = "",
+                   **extra) -> dict:
+    """The record of a photo that could not be predicted, and why."""
+    return {"file": file, "location": location, "datetime": datetime, "width": None,
+            "height": None, "infrared": None, "confidence": None, "pixels": [], "rle": None,
+            "blobs": [], "faint": [], "failure": failure, **extra}
+
+
+def smoothed(foreground: np.ndarray) -> np.ndarray:
+    """Mean of the 5 x 5 pixels around each one: a lonely pixel is no animal. float32 (h, w)."""
+    copy = np.array(foreground, np.float32)  # is written over: of a large photo two are too many
+    return ndimage.uniform_filter(copy, 5, output=copy, mode="nearest")
+
+
+class Maps(NamedTuple):
+    """What the network says of each pixel, (h, w) at its own size, or of those of a part, (n,)."""
+
+    foreground: np.ndarray  # probability that it is no background, float32
+    smooth: np.ndarray  # the same, smoothed
+    species: np.ndarray  # the likeliest one, uint8
+    share: np.ndarray  # of the foreground probability that is this species', float32
+
+
+def parts_of(runs: Runs, size: Sequence[int], smallest_blob: float) -> list[Runs]:
+    """The connected parts, also over corners, of a mask of that `size` (height, width), the largest
+    first, without those that are too small."""
+    if not len(runs.starts):
+        return []
+    height, width = size
+    columns, rows = np.divmod(runs.starts, height)
+    lengths = runs.ends - runs.starts
+    # Columns with a row more: what ends at the foot of one does not touch the head of the next.
+    starts = runs.starts + columns
+    ends = starts + lengths
+    below = np.flatnonzero(ends[:-1] == starts[1:])
+    # In the next column a run touches all that end behind its start and begin before its end.
+    first = np.searchsorted(ends, starts + height + 1)
+    touched = np.searchsorted(starts, ends + height + 1, "right") - first
+    beside = np.repeat(np.arange(len(starts)), touched)
+    pairs = (np.append(below, beside), np.append(below + 1, counted(first, touched)))
+    edges = coo_array((np.ones(len(pairs[0]), bool), pairs), (len(starts), len(starts)))
+    found, part = connected_components(edges, directed=False)
+
+    areas = np.bincount(part, lengths, found)
+    corners = np.full(found, height * width)
+    np.minimum.at(corners, part, rows * width + columns)  # of parts alike the higher one first
+    large = np.flatnonzero(areas >= smallest_blob * height * width)
+    large = large[np.lexsort((corners[large], -areas[large]))]
+    order = np.argsort(part, kind="stable")
+    begins = np.searchsorted(part[order], np.arange(found + 1))
+    return [runs.chosen(order[begins[number]:begins[number + 1]]) for number in large]
+
+
+def find_blobs(runs: Runs, size: Sequence[int], maps: Maps, smallest_blob: float,
+               ) -> tuple[list[dict], np.ndarray]:
+    """The blobs of a mask of that `size`, as a record holds them, and the pixels of the maps that
+    they cover."""
+    row_of, column_of = _nearest_pixels(maps.foreground.shape, *size)
+    covered, blobs = np.zeros(maps.foreground.shape, bool), []
+    for part in parts_of(runs, size, smallest_blob):
+        species = int(np.argmax(_count_pixels(part)))
+        inside, window = _inside(part, size[0])
+        # How many of its pixels lie nearest to each pixel of the maps: the same means, of far fewer
+        # numbers.
+        rows, tops = np.unique(row_of[window[0]], return_index=True)
+        columns, lefts = np.unique(column_of[window[1]], return_index=True)
+        counts = np.add.reduceat(inside, tops, axis=0, dtype=np.int32)
+        counts = np.add.reduceat(counts, lefts, axis=1)
+        place = np.ix_(rows, columns)
+        covered[place] |= counts > 0
+        known = Maps(*(plane[place][counts > 0] for plane in maps))
+        blobs.append(_blob(inside, window, size, species, known, counts[counts > 0]))
+    return blobs, covered
+
+
+def _inside(part: Runs, height: int) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """A part as bool (h, w), and the window of the mask where it lies."""
+    columns, rows = np.divmod(part.starts, height)
+    lengths = part.ends - part.starts
+    window = (slice(int(rows.min()), int((rows + lengths).max())),
+              slice(int(columns[0]), int(columns[-1]) + 1))
+    tall, wide = (side.stop - side.start for side in window)
+    starts = (columns - columns[0]) * tall + rows - window[0].start
+    inside = filled(Runs(starts, starts + lengths, part.values > 0), (tall, wide))
+    return inside.view(bool), window
+
+
+def find_faint(maps: Maps, covered: np.ndarray, faint: float) -> list[dict]:
+    """The parts, as a record holds them, that reach `faint` and in which no blob lies."""
+    labels, found = ndimage.label(maps.smooth >= faint, EIGHT_NEIGHBOURS)
+    known = set(np.unique(labels[covered]).tolist())
+    parts = []
+    for number, window in enumerate(ndimage.find_objects(labels, found), start=1):
+        if number not in known:
+            parts.append((float(maps.smooth[window][labels[window] == number].max()), number,
+                          window))
+    blobs = []
+    for _, number, window in sorted(parts, key=lambda part: -part[0])[:MOST_FAINT]:
+        inside = labels[window] == number
+        part = Maps(*(plane[window][inside] for plane in maps))
+        species = int(np.bincount(part.species, weights=part.foreground * part.share).argmax())
+        ones = np.ones(len(part.smooth), int)
+        blobs.append(_blob(inside, window, labels.shape, species, part, ones))
+    return blobs
+
+
+def _blob(inside: np.ndarray, window: tuple[slice, slice], size: tuple[int, int], species: int,
+          part: Maps, counts: np.ndarray) -> dict:
+    """A part `inside` the `window` of a mask of that `size`, and what the maps say of it: each
+    pixel of theirs for `counts` of the mask's."""
+    foreground = part.foreground.astype(np.float64) * counts
+    own = foreground[part.species == species] @ part.share[part.species == species]
+    return {
+        "class": species, **_place(inside, (window[0].start, window[1].start), size),
+        "area": _rounded(inside.sum() / (size[0] * size[1])),
+        "confidence": _rounded(foreground.sum() / counts.sum()),
+        "peak": _rounded(part.smooth.max()),
+        "class_confidence": _rounded(own / max(foreground.sum(), 1e-9)),
+    }
+
+
+def _place(inside: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> dict:
+    """Where a blob is: `inside` bool (h, w) at `corner` (top, left) in a mask of `size` (H, W)."""
+    (box_height, box_width), (top, left), (height, width) = inside.shape, corner, size
+    x, y = left + _centre(inside.sum(axis=0)), top + _centre(inside.sum(axis=1))
+    return {
+        "box": [_rounded(left / width), _rounded(top / height),
+                _rounded(box_width / width), _rounded(box_height / height)],
+        "centroid": [_rounded(x / width), _rounded(y / height)],
+        "touches_edge": (top == 0 or left == 0 or top + box_height == height
+                         or left + box_width == width),
+    }
+
+
+def _count_pixels(runs: Runs, num_classes: int = 0) -> list[int]:
+    """The number of pixels of each value, for `num_classes` or as many as there are; the
+    background's is 0."""
+    counts = np.bincount(runs.values, runs.ends - runs.starts, num_classes or 1)
+    return counts.astype(int).tolist()
+
+
+def _encode_classes(runs: Runs, size: Sequence[int]) -> dict:
+    return {"size": list(size), "counts": {
+        str(index): encode_runs(runs.chosen(runs.values == index), size)["counts"]
+        for index in np.unique(runs.values).tolist()}}
+
+
+def _nearest_pixels(small: tuple[int, int], height: int, width: int):
+    """Row and column at network size nearest to each one of the mask: int (height,), (width,)."""
+    return (resize_mask(np.arange(small[0])[:, None], 1, height)[:, 0],
+            resize_mask(np.arange(small[1])[None], width, 1)[0])
+
+
+def _centre(counts: np.ndarray) -> float:
+    """Mean position of pixels' middles, given the number of pixels in each row or column."""
+    return float(counts @ (np.arange(len(counts)) + 0.5) / counts.sum())
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 5)

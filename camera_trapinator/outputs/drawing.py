@@ -1,0 +1,161 @@
+"""What overlays and sheets draw with: tinted photos, legends, text; one picture a photo."""
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from .. import InputError, written_whole
+from ..data.masks import palette, resize_mask
+from ..data.photos import read_photo
+from .records import Classes
+
+AHEAD = 8  # photos that threads work on at most, before it is their turn
+
+
+def output_path(folder: str | Path, file: str, ending: str) -> Path:
+    """Where the output of a photo goes: the same tree, the whole name and an ending.
+
+    So `a.jpg` and `a.png` do not meet. Raises InputError for a path that would leave the folder,
+    by `..`, from the root, or through a symbolic link.
+    """
+    path = Path(folder) / (file + ending)
+    if not path.resolve().is_relative_to(Path(folder).resolve()):
+        raise InputError(f"{file}: this path leads out of {folder}; photos must lie below the "
+                         "folder that is predicted")
+    return path
+
+
+def in_threads(function: Callable, items: Iterable, ahead: int) -> Iterator:
+    """`function` of each item, in their order, computed by threads up to `ahead` items early; 0 =
+    without threads. For work that does not hold Python's lock for long: Pillow, numpy, torch.
+
+    What a function raises comes up when it is its turn.
+    """
+    if not ahead:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(min(ahead, os.cpu_count() or 1)) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # also if nobody wants the rest
+            for future in waiting:
+                future.cancel()
+
+
+def write_pictures(records: Iterable[dict], photos_root: str | Path, folder: str | Path,
+                   long_side: int, draw: Callable[[dict, np.ndarray], Image.Image]) -> None:
+    """Write `<folder>/<photo's path>.jpg` for each predicted photo: `draw` of its record and of its
+    image, uint8 (H, W, 3), of at most `long_side` pixels.
+
+    Failed photos get none, nor do those that have gone since. Raises InputError for a record
+    whose path leads out of the folder.
+    """
+    def write(record: dict) -> None:
+        if record["failure"] is not None:
+            return
+        path = output_path(folder, record["file"], ".jpg")
+        scale = min(long_side, max(record["width"], record["height"]))
+        try:
+            image = read_photo(Path(photos_root) / record["file"], scale).image
+        except InputError:  # a card taken out must not cost the other pictures
+            return
+        with written_whole(path) as temporary:
+            draw(record, image).save(temporary, format="JPEG", quality=85)
+
+    for _ in in_threads(write, records, AHEAD):
+        pass
+
+
+# ----------------------------------------------------------------------------------------- drawing
+
+
+INK, PAPER = (240, 240, 240), (24, 24, 24)
+font_of = cache(ImageFont.load_default)  # the font that comes with Pillow, by size in pixels
+
+
+def draw_overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> Image.Image:
+    """The photo, uint8 (H, W, 3), with every class but the background tinted and outlined.
+
+    `mask`: class indices, uint8, of any size with the photo's aspect ratio. The outline lies
+    just inside, in the class's colour; a thin line around it, light around dark colours and dark
+    around light ones, sets it off from any background.
+    """
+    height, width = image.shape[:2]
+    mask = resize_mask(mask, width, height)
+    if not mask.any():
+        return Image.fromarray(image)
+    line = max(1, round(max(height, width) / 500))  # in pixels
+    margin = line + 1
+    places = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    part = tuple(slice(max(0, side[0] - margin), side[-1] + 1 + margin) for side in places)
+    picture = image.copy()
+    picture[part] = _tint(picture[part], mask[part], classes, line)
+    return Image.fromarray(picture)
+
+
+def _tint(image: np.ndarray, mask: np.ndarray, classes: Classes, line: int) -> np.ndarray:
+    colours = palette([visible(colour) for _, colour in classes])
+    dark = colours @ (0.3, 0.6, 0.1) < 110
+    lines_around = np.where(dark[:, None], np.uint8(255), np.uint8(0))  # (256, 1)
+    inside = mask > 0
+    highest = ndimage.maximum_filter(mask, 2 * line + 1)
+    lowest = ndimage.minimum_filter(mask, 2 * line + 1)
+    edge = inside & (highest != lowest)
+    around = ndimage.maximum_filter(mask, 2 * max(1, line // 2) + 1)
+    around[inside] = 0
+    image = image.copy()
+    image[inside] = 0.65 * image[inside] + 0.35 * colours[mask[inside]]
+    image[edge] = colours[mask[edge]]
+    image[around > 0] = lines_around[around[around > 0]]
+    return image
+
+
+def visible(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """A class colour that shows on a dark photo: near-black becomes magenta."""
+    return (255, 0, 255) if max(colour) < 60 else tuple(colour)
+
+
+def draw_legend(draw: ImageDraw.ImageDraw, left: float, top: float, width: float,
+                entries: Classes, size: int) -> float:
+    """Write a coloured square and a text for each entry, in as many lines as the width needs.
+
+    All in pixels; returns where the next line begins. `draw` = None only measures.
+    """
+    font, gap = font_of(size), size // 2
+    x, y = left, top
+    for text, colour in entries:
+        text_width = font.getlength(text)
+        if x > left and x + size + gap + text_width > left + width:
+            x, y = left, y + size + gap
+        if draw is not None:
+            draw.rectangle((x, y + 1, x + size - 2, y + size - 1), visible(colour), INK)
+            draw.text((x + size + gap, y), text, INK, font)
+        x += size + gap + text_width + 3 * gap
+    return y + size + gap if entries else top
+
+
+def wrap(text: str, size: int, width: float) -> list[str]:
+    """The text in lines no wider than `width` pixels, broken after a space or / _ - if possible."""
+    font, lines = font_of(size), [""]
+    for piece in re.findall(r"[^ /_-]*[ /_-]|[^ /_-]+", text.encode("utf-8", "replace").decode()):
+        if font.getlength(lines[-1] + piece.rstrip()) > width and lines[-1]:
+            lines.append("")
+        for character in piece:
+            if font.getlength(lines[-1] + character.rstrip()) > width and lines[-1]:
+                lines.append("")
+            lines[-1] += character
+    return lines

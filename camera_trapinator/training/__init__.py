@@ -1,0 +1,1 @@
+"""What keeps a training exact and alive: which photos come when, processes, stops, checkpoints."""
