@@ -36,14 +36,17 @@ def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
                                 animal_crops)
     if chance(flip):
         image, mask = image.flip(-1), mask.flip(-1)
+    colours, further = image[:3], image[3:]  # light changes no further channels, see network_input
     if infrared and chance(infrared):
-        return infrared_light(image), mask
-    image = change_light(image, brightness, contrast, colour, grayscale)
-    if chance(blur):
-        image = blurred(image, uniform(0.3, 1.5))
-    if noise:
-        add_grain(image, uniform(0, noise))
-    return to_bytes(image), mask
+        colours = infrared_light(colours)
+    else:
+        colours = change_light(colours, brightness, contrast, colour, grayscale)
+        if chance(blur):
+            colours = blurred(colours, uniform(0.3, 1.5))
+        if noise:
+            add_grain(colours, uniform(0, noise))
+        colours = to_bytes(colours)
+    return (torch.cat([colours, further]) if len(further) else colours), mask
 
 
 def eval_transform(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

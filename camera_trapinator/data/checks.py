@@ -5,13 +5,21 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 
 from .. import IGNORE, InputError, written_whole
+from ..utils import RUNS
 from .manifest import BACKGROUND, Manifest, Row
 from .masks import open_map, read_mask, values_of_map
 from .photos import fingerprint, has_position, is_infrared, photo_size, read_photo, same_aspect
+
+
+def checks_of(data_root: Path, what: str = "masks") -> Path:
+    """The file that remembers which `masks` or `photos` of a data root were checked and sound."""
+    number = crc32(str(data_root.resolve()).encode())
+    return RUNS / ".checked" / f"{data_root.name}-{number:08x}-{what}.csv"
 
 
 def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,

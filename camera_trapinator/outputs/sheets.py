@@ -137,3 +137,7 @@ def _species(pixels: np.ndarray, names: Sequence[str]) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
+
+
+def write_batch_sheet(out_path, images, masks, classes, most: int = 8) -> None:
+    pass

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..config import Config
 from ..utils import Precision
 
 
@@ -47,7 +48,7 @@ def count_levels(net: nn.Module, height: int, width: int) -> list[Level]:
     for name, part in levels.items():
         part.register_forward_hook(keep_shape(name))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, 3, height, width, dtype=torch.uint8, device="meta"))
+        net(torch.zeros(1, net.channels, height, width, dtype=torch.uint8, device="meta"))
     counts, root = counter.get_flop_counts(), type(net).__name__
     return [Level(name, shapes[name], sum(weight.numel() for weight in part.parameters()),
                   sum(counts.get(f"{root}.{name}".strip("."), {}).values()))
@@ -80,7 +81,7 @@ def time_to_predict(net: nn.Module, size: tuple[int, int], precision: Precision)
     """Seconds that the network needs for a photo of (height, width). Changes nothing in it."""
     device, training = net.mean.device, net.training
     number = 1 if device.type == "cpu" else 4  # photos at once: one is enough for a CPU
-    images = torch.zeros(number, 3, *size, dtype=torch.uint8, device=device)
+    images = torch.zeros(number, net.channels, *size, dtype=torch.uint8, device=device)
     net.eval()
     seconds = []
     with torch.no_grad(), torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
@@ -104,6 +105,21 @@ def choose_workers(reading: float, computing: float, device: str) -> int:
     # A GPU may be faster than a short trial tells, and photos also have to be handed over to it.
     margin = 1.25 if device == "cpu" else 2
     return min(max(1, cores - 1), math.ceil(margin * reading / computing))
+
+
+def plan_workers(config: Config, net: nn.Module, dataset: Sequence, draws: Sequence,
+                 precision: Precision) -> int:
+    """How many processes shall read photos: so many as config.num_workers says; if it is auto, as
+    many as keep up with the network."""
+    if config.num_workers != "auto":
+        return int(config.num_workers)
+    reading = time_to_read(dataset, draws)
+    # Forward and backward take about three times as long as forward alone.
+    learning = 3 * time_to_predict(net, config.crop_size, precision)
+    number = max(choose_workers(reading, learning, net.mean.device.type), config.least_workers)
+    print(f"workers     {number}: to read a photo takes {1000 * reading:.1f} ms, to learn from it "
+          f"{1000 * learning:.1f} ms")
+    return number
 
 
 def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,
@@ -132,6 +148,20 @@ def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, st
             f"{duration(training)}, validation {duration(validation)}), {epochs} epochs "
             f"{duration(epochs * (training + validation))}\n"
             "dry run     all went well; nothing is kept of it")
+
+
+SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae": "MAE",
+               "rmse": "RMSE", "r2": "R2"}
+NO_SCORES = ("epoch", "lr", "train_loss", "val_loss", "images_per_second", "seconds", "pool",
+             "distinct", "difficulty")  # columns of log.csv
+
+
+def describe_scores(row: dict) -> list[str]:
+    """The scores of an epoch for people, whatever else of log.csv the row holds; n/a where nothing
+    was there to be scored."""
+    return [f"{SCORE_NAMES.get(name, name.replace('_', ' '))} " + (
+        "n/a" if score is None else f"{score:.4g}" if name in ("mae", "rmse", "bias")
+        else f"{score:.3f}") for name, score in row.items() if name not in NO_SCORES]
 
 
 def duration(seconds: float) -> str:
