@@ -10,7 +10,6 @@ Segmentation" (arXiv 1505.04597).
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,13 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from . import InputError
 from .data.loading import network_input
 from .data.photos import photo_of, read_photo
 from .networks.encoders import ENCODERS, EfficientNetLite0, build_encoder, initialise
 from .networks.prediction import SURE, Prediction, blend_tiles, strip_slices
-
-BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)  # of one process, and of several
+from .networks.recompute import recomputed
 
 
 class DoubleConv(nn.Sequential):
@@ -58,22 +55,6 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         return self.conv(torch.cat([skip, self.up(x)], dim=1))
-
-
-@contextmanager
-def unseen_by_norm(block: nn.Module) -> Iterator[None]:
-    """Meanwhile the layers of normalisation do not count what they see in their statistics."""
-    layers = [layer for layer in block.modules()
-              if isinstance(layer, BATCH_NORMS) and layer.training]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
-            layer.num_batches_tracked -= 1
 
 
 class SegmentationModel(nn.Module):
@@ -153,17 +134,12 @@ class SegmentationModel(nn.Module):
             return x.float() * self.value_spread + self.value_mean
         return x
 
-    def run(self, block: nn.Module, *inputs: Tensor):
-        """What a block of layers makes of its inputs. If the network shall `recompute`, what is
-        computed on the way is not kept for the backward pass, but computed there again.
-
-        Source: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost" (arXiv
-        1604.06174).
-        """
-        if not (self.recompute and self.training and torch.is_grad_enabled()):
-            return block(*inputs)
-        return checkpoint(block, *inputs, use_reentrant=False,
-                          context_fn=lambda: (nullcontext(), unseen_by_norm(block)))
+    def run(self, block: nn.Module, *inputs: Tensor) -> Tensor | list[Tensor]:
+        """What a block of layers makes of its inputs; keeps little in memory if it shall
+        `recompute`."""
+        if self.recompute and self.training and torch.is_grad_enabled():
+            return recomputed(block, *inputs)
+        return block(*inputs)
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W), RGB first -> normalised float, padded right and below to the stride.
@@ -325,7 +301,8 @@ class EncoderUNet(SegmentationModel):
         if levels > 0:
             weights = list(encoder.parameters())
             # A gradient comes only to those weights that a feature depends on.
-            features = encoder.eval()(self.mean.new_zeros(1, self.channels, self.stride, self.stride))
+            grey = self.mean.new_zeros(1, self.channels, self.stride, self.stride)
+            features = encoder.eval()(grey)
             found = torch.autograd.grad(features[:levels][-1].sum(), weights, allow_unused=True)
             held = {id(weight) for weight, gradient in zip(weights, found, strict=True)
                     if gradient is not None}

@@ -111,7 +111,7 @@ def change_light(image: Tensor, brightness: float, contrast: float, colour: floa
     spread = uniform(1 - contrast, 1 + contrast)  # around a middle grey of 128
     matrix = spread * torch.tensor(balance)[:, None] * matrix
     offset = torch.full((3, 1), 128 * (1 - spread))
-    return torch.addmm(offset, matrix, image.float().view(3, -1)).view(image.shape)
+    return torch.addmm(offset, matrix, image.float().reshape(3, -1)).view(image.shape)
 
 
 def infrared_light(image: Tensor) -> Tensor:

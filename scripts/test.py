@@ -57,6 +57,7 @@ from camera_trapinator.data.manifest import (
     read_classes,
     read_manifest,
 )
+from camera_trapinator.data.memory import checks_of
 from camera_trapinator.data.photos import PHOTO_SUFFIXES, find_photos
 from camera_trapinator.data.splits import find_leaks, near_duplicates, read_splits
 from camera_trapinator.data.strips import describe_strips, strips_for, write_strips
@@ -111,7 +112,6 @@ from camera_trapinator.utils import (
     ROOT,
     RUNS,
     Precision,
-    checks_of,
     choose_device,
     choose_precision,
     describe_device,

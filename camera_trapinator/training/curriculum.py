@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from .. import InputError
 from ..config import Config
-from ..data.checks import checks_of
 from ..data.loading import PhotoLoader, group_by_shape
+from ..data.memory import checks_of
 from ..dataset import PredictionDataset
 from ..loss import build_criterion
 from ..model import load_model

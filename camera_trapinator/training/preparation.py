@@ -16,7 +16,6 @@ from ..data.cache import Cache, cache_path, open_cache
 from ..data.checks import (
     check_maps,
     check_photos,
-    checks_of,
     find_faults,
     find_map_faults,
     known_fingerprints,
@@ -24,6 +23,7 @@ from ..data.checks import (
     without_broken,
 )
 from ..data.manifest import FOCUS, Manifest, read_classes, read_manifest
+from ..data.memory import checks_of
 from ..data.splits import find_leaks, limit_splits, make_splits, near_duplicates, read_splits
 from ..data.strips import Strips, strips_for
 from ..dataset import CameraTrapDataset, PredictionDataset
