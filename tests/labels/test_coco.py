@@ -10,9 +10,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from camera_trapinator import IGNORE
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
-from camera_trapinator.data.photos import IGNORE
 from camera_trapinator.data.rle import encode_rle
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.shapes import rasterise

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, error_line, many, run_script, seeds
 from hypothesis import given
+from label_files import inside
 from PIL import Image
-from test_import_tools import inside
 
-from camera_trapinator import InputError
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
-from camera_trapinator.data.photos import IGNORE
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
 

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, many, seeds
 from hypothesis import given
+from label_files import inside
 from PIL import Image
 from pycocotools import mask as coco_mask
-from test_import_tools import inside
 
-from camera_trapinator import InputError
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
-from camera_trapinator.data.photos import IGNORE
 from camera_trapinator.data.rle import encode_rle
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.data_root import write_data_root

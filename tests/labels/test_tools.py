@@ -8,12 +8,13 @@ import math
 import numpy as np
 import pytest
 from conftest import error_line, run_script
+from label_files import inside
 from PIL import Image
 
-from camera_trapinator import InputError
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
-from camera_trapinator.data.photos import IGNORE, photo_size
+from camera_trapinator.data.photos import photo_size
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.shapes import draw_mask
@@ -148,15 +149,6 @@ def test_labelme_files_that_are_wrong_are_refused_by_name(shape, other, part, tm
 
 
 # ------------------------------------------------------------------------------------- yolo
-
-
-def inside(ring, x, y):
-    """Whether a point lies in a polygon: a ray to the right crosses it an odd number of times."""
-    crossings = 0
-    for (x1, y1), (x2, y2) in zip(ring, ring[1:] + ring[:1], strict=True):
-        if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
-            crossings += 1
-    return crossings % 2 == 1
 
 
 def test_yolo_polygons_fill_the_pixels_of_a_brute_force_rasteriser(tmp_path):
