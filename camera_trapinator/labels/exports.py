@@ -123,6 +123,25 @@ def photo_in(images: Path, place: str, file: str, *, split: str = "",
                          split=split)
 
 
+def places_of(folders: Iterable[Path], out: Path) -> dict[Path, str]:
+    """Where the photos of each folder (resolved) lie in the data root `out`: there, or photos/."""
+    places: dict[Path, str] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"--images: {folder} is no folder")
+        if folder.resolve() in places:
+            continue
+        if folder.resolve().is_relative_to(out.resolve()):
+            place = folder.resolve().relative_to(out.resolve()).as_posix()
+            places[folder.resolve()] = "" if place == "." else place
+            continue
+        place = f"photos/{folder.resolve().name}"
+        while place in places.values():  # two folders of one name stay two
+            place += "_"
+        places[folder.resolve()] = place
+    return places
+
+
 def pair_labels(images: Path, labels: Path, ending: str,
                 ) -> tuple[list[tuple[str, Path | None]], list[Path]]:
     """Each photo below `images`, relative, with its label file below `labels`, if it has one.
