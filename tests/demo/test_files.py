@@ -145,7 +145,7 @@ def test_new_photos_come_from_a_further_location_and_one_is_truncated(small):
 
 
 def test_large_photos_have_smaller_masks_of_the_same_shape(tmp_path):
-    root = make(tmp_path, "--photos", 6, "--locations", 1, "--size", "2736x1824",
+    root = make(tmp_path, "--photos", 3, "--locations", 1, "--size", "2736x1824",
                 "--new-photos", 0, "--workers", 1)
     rows = read_rows(root)
     masks = [Image.open(root / row["mask"]) for row in rows if row["mask"] != "background"]
