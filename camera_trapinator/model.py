@@ -92,7 +92,8 @@ class SegmentationModel(nn.Module):
         self.register_buffer("mean", torch.empty(channels, 1, 1), persistent=False)
         self.register_buffer("spread", torch.empty(channels, 1, 1), persistent=False)
         self.set_input(self.MEAN, self.SPREAD)
-        self.regression = self.arguments.get("num_classes") == 1  # see `expect_values`
+        self.num_classes = self.arguments.get("num_classes", 0)
+        self.regression = self.num_classes == 1  # see `expect_values`
         if self.regression:
             self.register_buffer("value_mean", torch.zeros(1))
             self.register_buffer("value_spread", torch.ones(1))

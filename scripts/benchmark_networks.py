@@ -26,7 +26,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
-from train import AUGMENTATION, Progress, fit  # the only training loop there is
+from train import build_optimizer, fit  # the only training loop there is
 
 from camera_trapinator import IGNORE
 from camera_trapinator.config import Config, config_text
@@ -39,10 +39,13 @@ from camera_trapinator.loss import build_criterion
 from camera_trapinator.model import SegmentationModel, UNet, build_model
 from camera_trapinator.networks.weights import fold_norm
 from camera_trapinator.training.checkpoint import load_checkpoint, save_checkpoint
+from camera_trapinator.training.learner import Learner
+from camera_trapinator.training.preparation import with_knobs
 from camera_trapinator.training.processes import Processes
+from camera_trapinator.training.run import Run
 from camera_trapinator.training.sampler import CurriculumSampler
-from camera_trapinator.training.stop import Stop
 from camera_trapinator.training.summary import choose_workers, time_to_read
+from camera_trapinator.training.trial import Batches
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import (
     Precision,
@@ -77,26 +80,26 @@ class Ours:
     """What train.py trains with by default on this device; compiled on a GPU."""
 
     def __init__(self, net: UNet, device: torch.device, precision: Precision, batch: int):
-        self.net, self.precision = net, precision
-        self.config = Config(batch_size=batch)
-        self.criterion = build_criterion(self.config.loss).to(device)
-        self.optimizer = torch.optim.SGD([{"params": net.parameters(), "rate": 1.0}], 0.01,
-                                         momentum=0.9, fused=True)
+        config = Config(batch_size=batch, compile=device.type == "cuda")
+        self.config, self.learner = config, Learner(net, config, precision)
+        self.criterion = build_criterion(config.loss).to(device)
+        self.optimizer = build_optimizer(config, net)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision.scaler)
-        self.model = torch.compile(net) if device.type == "cuda" else net
         small = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
         self.validation = [[(small, [Example(0, small[0, 0], 32, 32, "", False, None)])]]
 
     def photos_per_second(self, loader: Iterable, sampler: CurriculumSampler, epochs: int = 1,
                           ) -> float:
         """Of the last of so many epochs, by train.py's own training loop."""
-        progress = Progress()
+        config = dataclasses.replace(self.config, epochs=epochs)
+        run = Run(None, config)
+        if isinstance(loader, list):
+            loader = Batches(loader, sampler)
         with redirect_stdout(StringIO()):
-            fit(self.net, self.model, self.net, None, loader, self.validation, sampler,
-                self.criterion, self.optimizer, self.scaler, self.precision,
-                dataclasses.replace(self.config, epochs=epochs), progress, lambda: None, Stop(),
-                Processes())
-        return progress.history[-1]["images_per_second"]
+            run.keep(None, self.learner, self.optimizer, self.scaler)
+            fit(run, self.learner, loader, self.validation, self.criterion, self.optimizer,
+                self.scaler, config)
+        return run.history[-1]["images_per_second"]
 
 
 def plain_training(net: nn.Module, images: Tensor, masks: Tensor, precision: Precision,
@@ -221,8 +224,7 @@ def from_disk(root: Path, ours: Ours, crop: tuple[int, int], learning: float) ->
     """Photos a second that are learned from when JPEG files are read, augmented and kept: of the
     third epoch. `learning`: seconds a photo without reading; the GPU waits for the rest."""
     folder, manifest = demo_photos(root, SIZES["12 megapixels"])
-    scale, config = crop[1] * 3 // 2, Config(crop_size=crop)
-    transform = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
+    scale, transform = crop[1] * 3 // 2, with_knobs(train_transform, Config(crop_size=crop))
     rows = np.tile(np.arange(len(manifest)), 100)  # an epoch of more than a few steps
     dataset = CameraTrapDataset(manifest, folder, scale, transform, rows,
                                 cache=open_cache("ram", np.unique(rows), scale, 1e9))

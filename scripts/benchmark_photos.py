@@ -25,7 +25,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from train import AUGMENTATION  # scripts/train.py
 
 from camera_trapinator import written_whole
 from camera_trapinator.config import Config
@@ -33,6 +32,7 @@ from camera_trapinator.data.cache import open_cache
 from camera_trapinator.data.manifest import Manifest, read_manifest
 from camera_trapinator.data.photos import read_photo
 from camera_trapinator.dataset import CameraTrapDataset
+from camera_trapinator.training.preparation import with_knobs
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import ROOT, peak_memory
 
@@ -131,7 +131,7 @@ def loader(root: Path) -> list[Measured]:
     folder, manifest = demo_photos(root, SIZES["20 megapixels"])
     places = range(len(manifest))
     config = Config(crop_size=(SIDE * 3 // 4, SIDE))
-    augmented = partial(train_transform, **{name: getattr(config, name) for name in AUGMENTATION})
+    augmented = with_knobs(train_transform, config)
     plain = PlainDataset(folder, manifest)
     cache = open_cache("ram", np.arange(len(manifest)), SIDE, 1e9)
 
@@ -161,7 +161,8 @@ def loader(root: Path) -> list[Measured]:
 def augmentations(image: Tensor, mask: Tensor, config: Config) -> list[Measured]:
     """What each augmentation costs where it happens: milliseconds a photo, on one thread, beside
     a crop alone."""
-    nothing = {name: 0.0 for name in AUGMENTATION} | {
+    augmented = with_knobs(train_transform, config).keywords
+    nothing = dict.fromkeys(augmented, 0.0) | {
         "crop_size": tuple(mask.shape), "scale_range": (1.0, 1.0)}
     size = f"{mask.shape[0]} x {mask.shape[1]}"
     changes = {"zoom": {"scale_range": (1.25, 1.25)}, "flip": {"flip": 1.0},
@@ -170,7 +171,8 @@ def augmentations(image: Tensor, mask: Tensor, config: Config) -> list[Measured]
                    "brightness", "contrast", "colour", "grayscale")},
                "noise": {"noise": config.noise}, "blur": {"blur": 1.0},
                "infrared": {"infrared": 1.0},
-               "all, as by default": {name: getattr(config, name) for name in AUGMENTATION[1:]}}
+               "all, as by default": {name: value for name, value in augmented.items()
+                                       if name != "crop_size"}}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a worker
     crop, *speeds = in_turn(

@@ -203,7 +203,7 @@ def validate(run: Run, learner: Learner, loader, criterion, config: Config,
     """The scores of the validation photos, whole, at network size: what is in the dict appears in
     log.csv, the bar and the curves. And thresholds of the confidence, see recall_thresholds."""
     net, device, processes = learner.averaged, learner.device, run.processes
-    matrix, errors = ConfusionMatrix(len(run.data.classes), device), RegressionErrors()
+    matrix, errors = ConfusionMatrix(net.num_classes, device), RegressionErrors()
     losses = torch.zeros(2, 2, device=device)  # sum and weight, for up to two losses
     confidences = []  # of the photos with an animal
     found = net.predict(loader, learner.precision.dtype, config.flips, config.tile)

@@ -97,7 +97,7 @@ def show_difficulty(run: Run, difficulty: np.ndarray, sampler: CurriculumSampler
     line on when which come."""
     print(f"curriculum  {(sampler.entry == 0).sum()} photos in epoch 1, all from epoch "
           f"{run.config.curriculum_epochs + 1} on; see difficulty.jpg in the run")
-    if not run.processes.leads:
+    if not run.writes:
         return
     folder, data = run.folder, run.data
     entry = ["" if epoch == NEVER else epoch + 1 for epoch in sampler.entry.tolist()]

@@ -91,16 +91,18 @@ class Progress:
 
 
 class Run:
-    """A run in the `folder`; `state` is the checkpoint that it goes on from, None at its start.
+    """A run in the `folder` (None: it leaves nothing behind, for tests and measurements); `state`
+    is the checkpoint that it goes on from, None at its start.
 
     While it trains, `steps` (that came before this one) and `time` (in epochs, with the fraction of
     the present one) tell where it is.
     """
 
-    def __init__(self, folder: Path, config: Config, processes: Processes | None = None,
+    def __init__(self, folder: Path | None, config: Config, processes: Processes | None = None,
                  state: dict | None = None):
         self.folder, self.config, self.state = folder, config, state
         self.processes = processes or Processes()
+        self.writes = folder is not None and self.processes.leads
         self.progress = Progress()
         if state is not None:
             self.progress = Progress(state["history"], state["thresholds"],
@@ -119,7 +121,7 @@ class Run:
         """The row of log.csv of each whole epoch."""
         return self.progress.history
 
-    def keep(self, data: Data, learner: Learner, optimizer: torch.optim.Optimizer,
+    def keep(self, data: Data | None, learner: Learner, optimizer: torch.optim.Optimizer,
              scaler: torch.amp.GradScaler) -> None:
         """Keep these from now on in the run's checkpoints; and give them the state of the one that
         it goes on from."""
@@ -134,7 +136,7 @@ class Run:
             print(f"optimizer   {type(optimizer).__name__} is asked in each step whether the loss "
                   "is a number: a GPU waits for it (with fused=True, where it has that, it does "
                   "not)")
-        if not self.processes.leads:
+        if not self.writes:
             return
         for name, text in (("config.yaml", config_text(self.config)), ("git.txt", git_state())):
             with written_whole(self.folder / name) as path:
@@ -163,7 +165,7 @@ class Run:
         for step, (images, masks, _) in enumerate(bar, start=first["step"]):
             self._step, self.steps = step, epoch * total + step
             self.time = self.steps / total
-            if self.steps == 0 and self.processes.leads:
+            if self.steps == 0 and self.writes:
                 write_batch_sheet(self.folder / "batch.jpg", images, masks, self.data.classes)
             yield images, masks
             if step % TELL_EACH == TELL_EACH - 1:
@@ -238,7 +240,7 @@ class Run:
 
     def save(self) -> None:
         """Write all that the run is: last.pt; after an epoch best.pt, log.csv, curves, the card."""
-        if not self.processes.leads:
+        if not self.writes:
             return
         learner, data = self.learner, self.data
         content = {
