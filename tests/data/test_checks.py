@@ -6,11 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from coloured_photos import (
-    COLOURS,
-    classes_of,
-    draw_mask,
-)
+from coloured_photos import COLOURS, classes_of, draw_mask, make_folder
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
@@ -19,6 +15,12 @@ from camera_trapinator.data.checks import check_photos
 from camera_trapinator.data.manifest import Manifest, Row
 from camera_trapinator.data.masks import read_mask, write_mask
 from camera_trapinator.dataset import CameraTrapDataset
+
+
+@pytest.fixture
+def own_folder(tmp_path):
+    """(data root, rows), to be damaged."""
+    return tmp_path / "data", list(make_folder(tmp_path / "data", 5, (64, 48)))
 
 
 def fault(root: Path, rows: list[Row], num_classes: int = 3) -> str:

@@ -5,11 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import (
-    draw_photo,
-    error_line,
-    run_script,
-)
+from conftest import draw_photo, error_line, run_script
 from leavings import read_csv
 from PIL import Image
 

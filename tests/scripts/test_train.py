@@ -10,14 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import (
-    QUICK,
-    error_line,
-    make_data,
-    run_script,
-    start_script,
-    wait_until,
-)
+from conftest import QUICK, error_line, make_data, run_script, start_script, wait_until
 from leavings import read_csv
 from PIL import Image
 

@@ -20,9 +20,7 @@ from camera_trapinator.training.checkpoint import (
     save_checkpoint,
     write_log,
 )
-from camera_trapinator.utils import (
-    ROOT,
-)
+from camera_trapinator.utils import ROOT
 
 
 def small_content(number=1.0):
