@@ -2,14 +2,13 @@
 
 import json
 import math
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import EXAMPLES, error_line, many, run_script, seeds
 from hypothesis import given
-from label_files import WORSE, damage, damaged, inside
+from label_files import WORSE, damage, damaged, inside, scratch
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
@@ -281,7 +280,7 @@ def draw(random):
 @given(seeds)
 def test_valid_exports_give_the_right_masks(seed):
     regions, mask = draw(np.random.default_rng(seed))
-    with tempfile.TemporaryDirectory() as name:
+    with scratch() as name:
         write(Path(name), task(1, "1.jpg", *regions))
         assert np.array_equal(read(Path(name))["1.jpg"], mask)
 
@@ -293,7 +292,7 @@ def test_damaged_exports_give_one_clear_line_and_no_data_root():
     @given(seeds)
     def check(seed):
         random = np.random.default_rng(seed)
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             folder = Path(name)
             write(folder, task(1, "1.jpg", *draw(random)[0]))
             path = folder / "tasks.json"
