@@ -52,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
 
     tool = add_tool(tools, "masks", "folders of mask pictures: palette, grey or colour-coded")
     tool.add_argument("--colours", type=Path, required=True, metavar="FILE",
-                      help="table of what each value or colour means, see mask_folder.py")
+                      help="table of what each value or colour means, see labels/mask_table.py")
     tool.add_argument("--ending", default=".png",
                       help="what follows the photo's name in a mask's name, such as _mask.png")
     tool.add_argument("--edges", choices=("nearest", "ignore"), default="nearest",

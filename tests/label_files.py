@@ -1,11 +1,13 @@
 """What the tests of the importers share: photos, the script, its data roots, damaged files."""
 
 import json
+import os
 import runpy
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -19,6 +21,15 @@ from camera_trapinator.utils import ROOT
 
 LABELS = ROOT.parent / "shared" / "data" / "labels"
 real = pytest.mark.skipif(not LABELS.is_dir(), reason=f"the labels of {LABELS} are not here")
+
+
+# Where the system has a disk in memory: the examples' many small files take most of their time.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def scratch() -> TemporaryDirectory:
+    """A folder for one example of many."""
+    return TemporaryDirectory(dir=MEMORY)
 
 
 def write_photos(folder, *names, size=(64, 48), exif=None):

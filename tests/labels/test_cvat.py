@@ -1,7 +1,6 @@
 """read_cvat_xml: files written after CVAT's document, against pixels found edge by edge."""
 
 import math
-import tempfile
 from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, error_line, many, seeds
 from hypothesis import given
-from label_files import damaged, import_labels, imported, inside, masks_of, write_photos
+from label_files import damaged, import_labels, imported, inside, masks_of, scratch, write_photos
 
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.masks import read_mask
@@ -306,7 +305,7 @@ def test_random_files_give_the_right_masks():
     @many
     @given(seeds)
     def check(seed):
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             folder, random = Path(name), np.random.default_rng(seed)
             write_photos(folder / "card", "a/1.png", "b/1.png")
             drawn = {f"{name}/1.png": draw(random) for name in "ab"}
@@ -340,7 +339,7 @@ def test_damaged_files_give_one_clear_line_and_no_data_root():
     @many
     @given(seeds)
     def check(seed):
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             folder, random = Path(name), np.random.default_rng(seed)
             write_photos(folder / "card", "1.png")
             path = write_xml(folder / "labels.xml", image(

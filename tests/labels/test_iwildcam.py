@@ -1,14 +1,13 @@
 """The importer of iWildCam 2022's instance masks, on small files written as its readme says."""
 
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import EXAMPLES, many, seeds
 from hypothesis import given
-from label_files import WORSE, damage, damaged
+from label_files import WORSE, damage, damaged, scratch
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
@@ -224,7 +223,7 @@ def test_valid_data_sets_give_the_right_masks(seed):
     detections, masks, labels = draw(random)
     with_species = bool(random.random() < 0.5)
     species = ("empty", "fox", "agouti")
-    with tempfile.TemporaryDirectory() as name:
+    with scratch() as name:
         folder = Path(name)
         write_set(folder, detections, masks, labels, species)
         found = written(read(folder, labels=with_species), folder / "out")
@@ -255,7 +254,7 @@ def test_damaged_files_give_one_clear_line_and_no_data_root():
     @given(seeds)
     def check(seed):
         random = np.random.default_rng(seed)
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             folder = Path(name)
             write_set(folder, *draw(random))
             path = folder / ["detections.json", "annotations.json", "instance_masks/a.png"][

@@ -2,14 +2,15 @@
 
 import json
 import math
-import tempfile
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import EXAMPLES, error_line, many, run_script, seeds
+from conftest import EXAMPLES, error_line, many, seeds
 from hypothesis import given
-from label_files import WORSE, damage, damaged, inside
+from label_files import WORSE, damage, damaged, inside, scratch
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
@@ -17,6 +18,7 @@ from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
+from camera_trapinator.utils import ROOT
 
 WIDTH, HEIGHT = 24, 16
 NAMES = ["fox", "hare"]
@@ -249,10 +251,10 @@ def test_what_is_wrong_is_refused_by_task_and_region(tmp_path, name):
 
 def test_the_script_imports_it_and_lists_what_is_missing(tmp_path):
     write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE)), task(2, "gone.jpg"))
-    command = ["import_labels.py", "label-studio", tmp_path / "tasks.json", "--images",
-               tmp_path / "card", "--out", tmp_path / "out"]
-    assert "gone.jpg" in error_line(run_script(*command))
-    result = run_script(*command, "--skip-missing")
+    command = [sys.executable, ROOT / "scripts/import_labels.py", "label-studio",
+               tmp_path / "tasks.json", "--images", tmp_path / "card", "--out", tmp_path / "out"]
+    assert "gone.jpg" in error_line(subprocess.run(command, capture_output=True, text=True))
+    result = subprocess.run([*command, "--skip-missing"], capture_output=True, text=True)
     assert result.returncode == 0 and "photo gone.jpg is missing" in result.stdout
     assert len(read_manifest(tmp_path / "out/manifest.csv")) == 1
 
@@ -281,7 +283,7 @@ def draw(random):
 @given(seeds)
 def test_valid_exports_give_the_right_masks(seed):
     regions, mask = draw(np.random.default_rng(seed))
-    with tempfile.TemporaryDirectory() as name:
+    with scratch() as name:
         write(Path(name), task(1, "1.jpg", *regions))
         assert np.array_equal(read(Path(name))["1.jpg"], mask)
 
@@ -293,7 +295,7 @@ def test_damaged_exports_give_one_clear_line_and_no_data_root():
     @given(seeds)
     def check(seed):
         random = np.random.default_rng(seed)
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             folder = Path(name)
             write(folder, task(1, "1.jpg", *draw(random)[0]))
             path = folder / "tasks.json"

@@ -1,6 +1,5 @@
 """Mask pictures of every kind, random ones too: the pixels that were drawn, or one clear line."""
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from label_files import (
     masks_of,
     read_pictures,
     save_mask,
+    scratch,
     write_photos,
 )
 from PIL import Image
@@ -172,7 +172,7 @@ def test_random_pictures_give_the_right_masks():
     @many
     @given(seeds)
     def check(seed):
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             table, options, expected = random_masks(Path(name), np.random.default_rng(seed))
             masks, names = read_pictures(Path(name), table, **options)
             assert names == ["background", "fox", "red-backed vole"]
@@ -188,7 +188,7 @@ def test_damaged_pictures_and_tables_give_one_clear_line_and_no_data_root():
     @many
     @given(seeds)
     def check(seed):
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             folder, random = Path(name), np.random.default_rng(seed)
             table, options, _ = random_masks(folder, random)
             path = next((folder / "masks/a").iterdir())

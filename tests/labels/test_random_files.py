@@ -1,14 +1,13 @@
 """Random label files, valid and damaged, through every importer: right masks, or one clear line."""
 
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import EXAMPLES, many, seeds
 from hypothesis import given
-from label_files import damage, damaged, inside
+from label_files import damage, damaged, inside, scratch
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
@@ -126,7 +125,7 @@ def test_valid_files_give_the_right_masks(tool):
     @many
     @given(seeds)
     def check(seed):
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             folder, random = Path(name), np.random.default_rng(seed)
             content, path, read, shapes, mask = prepare(tool, folder, random)
             write(content, path)
@@ -152,7 +151,7 @@ def test_damaged_files_give_one_clear_line_and_no_data_root(tool):
     @many
     @given(seeds)
     def check(seed):
-        with tempfile.TemporaryDirectory() as name:
+        with scratch() as name:
             folder, random = Path(name), np.random.default_rng(seed)
             content, path, read, *_ = prepare(tool, folder, random)
             if seed % 4:
