@@ -314,7 +314,7 @@ class EncoderUNet(SegmentationModel):
                 layer.eval().requires_grad_(False)
 
 
-def build_model(network: str = "unet", encoder: str = "none", **arguments) -> SegmentationModel:
+def build_model(encoder: str = "none", network: str = "unet", **arguments) -> SegmentationModel:
     """The model that constructor arguments describe, such as a checkpoint's `model_arguments`.
 
     `network`: "unet" (with an `encoder` an EncoderUNet), or the name of a class of this file, which
@@ -326,8 +326,9 @@ def build_model(network: str = "unet", encoder: str = "none", **arguments) -> Se
     else:
         kinds = {kind.__name__: kind for kind in SegmentationModel.__subclasses__()}
         if network not in kinds:
-            raise InputError(f"network: {network} is none of unet, {', '.join(kinds)}; write a "
-                             "class of that name in camera_trapinator/model.py")
+            raise InputError(f"network: {network} is neither unet nor a class of "
+                             "camera_trapinator/model.py that derives from SegmentationModel "
+                             f"({', '.join(kinds)}); write one of that name")
         kind = kinds[network]
     takes = inspect.signature(kind).parameters
     if arguments.get("channels", 3) != 3 and "channels" not in takes:

@@ -56,7 +56,8 @@ def exit_on_bad_input() -> Iterator[None]:
         yield
     except InputError as error:
         # A DataLoader worker wraps the message in its traceback; the last line is the message.
-        message = str(error).strip().splitlines()[-1].removeprefix("camera_trapinator.InputError: ")
+        kind = f"{InputError.__module__}.{InputError.__name__}: "
+        message = str(error).strip().splitlines()[-1].removeprefix(kind)
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:

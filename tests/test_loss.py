@@ -9,10 +9,11 @@ import torch.nn.functional as F
 
 from camera_trapinator import IGNORE
 from camera_trapinator.loss import (
+    Averaged,
     CrossEntropy,
     CrossEntropyDice,
     Dice,
-    Distillation,
+    Distilled,
     Focal,
     LeastSquares,
     build_criterion,
@@ -46,9 +47,12 @@ def make_batch(name, photos=5, height=6, width=7, seed=0):
     return logits, masks.byte().masked_fill(ignored, IGNORE), ignored
 
 
-def loss_of(criterion, *batch):
-    total, weight = criterion(*batch)
-    return (total / weight).sum()
+def loss_of(criterion, pred, masks):
+    total, weight = criterion.sums(pred, masks)
+    loss = criterion(pred, masks)
+    assert loss.shape == () and torch.equal(loss, (total / weight).sum())
+    assert torch.equal(criterion(pred, masks, 2 * weight), (total / (2 * weight)).sum())
+    return loss
 
 
 def dice_by_loops(logits, masks):
@@ -103,16 +107,50 @@ def test_distillation_is_torchs_divergence_and_nothing_for_a_perfect_student(tem
     expected = temperature**2 * F.kl_div(
         (logits / temperature).log_softmax(dim=1), (teacher / temperature).softmax(dim=1),
         reduction="none").sum(dim=1)[~ignored].mean()
-    criterion = Distillation(temperature)
-    torch.testing.assert_close(loss_of(criterion, logits, teacher, masks), expected)
-    assert loss_of(criterion, teacher, teacher, masks).item() < 1e-6
+    criterion = Distilled(CrossEntropy(), 1.0, temperature)
+    torch.testing.assert_close(criterion((logits, teacher), masks), expected)
+    assert criterion((teacher, teacher), masks).item() < 1e-6
+    # Beside the criterion, each with its share, also if the batch is worked off in parts.
+    criterion = Distilled(CrossEntropyDice(), 0.3, temperature)
+    whole = criterion((logits, teacher), masks)
+    torch.testing.assert_close(
+        whole, 0.7 * loss_of(CrossEntropyDice(), logits, masks) + 0.3 * expected)
+    weight = criterion.weigh(masks)
+    parts = [criterion((logits[part], teacher[part]), masks[part], weight)
+             for part in (slice(0, 2), slice(2, 5))]
+    torch.testing.assert_close(sum(parts), whole)
+    # By what it is validated nobody advises.
+    for got, known in zip(criterion.sums(logits, masks), CrossEntropyDice().sums(logits, masks),
+                          strict=True):
+        assert torch.equal(got, known)
+
+
+class Pasted(torch.nn.Module):
+    """A loss of somebody else's: any module, and a mean."""
+
+    def forward(self, pred, masks):
+        return F.cross_entropy(pred, masks, ignore_index=IGNORE)
+
+
+def test_a_pasted_criterion_counts_photos_alike_however_they_come():
+    logits, masks, _ = make_batch("cross_entropy", photos=4)
+    criterion = Averaged(Pasted())
+    expected = F.cross_entropy(logits, masks.long(), ignore_index=IGNORE)
+    torch.testing.assert_close(loss_of(criterion, logits, masks), expected)
+    weight = criterion.weigh(masks)
+    parts = [criterion(logits[part], masks[part], weight) for part in (slice(0, 1), slice(1, 4))]
+    means = [F.cross_entropy(logits[part], masks[part].long(), ignore_index=IGNORE)
+             for part in (slice(0, 1), slice(1, 4))]
+    torch.testing.assert_close(sum(parts), means[0] / 4 + 3 * means[1] / 4)
+    with pytest.raises(ValueError, match=r"of shape \(4, 6, 7\).*should give their mean"):
+        Averaged(torch.nn.CrossEntropyLoss(reduction="none"))(logits, masks.clamp(max=3))
 
 
 def test_dice_is_that_of_loops_over_the_pixels():
     logits, masks, _ = make_batch("dice", photos=4)
     masks[1][masks[1] == 1] = 0  # a photo without the class 1
     masks[2][masks[2] != IGNORE] = 3  # and one with nothing but the class 3
-    total, weight = Dice()(logits, masks)
+    total, weight = Dice().sums(logits, masks)
     expected, number = dice_by_loops(logits, masks)
     assert weight.item() == number == sum(len(mask[mask != IGNORE].unique()) for mask in masks)
     assert total.item() == pytest.approx(expected, rel=1e-5)
@@ -120,10 +158,10 @@ def test_dice_is_that_of_loops_over_the_pixels():
 
 def test_cross_entropy_dice_are_the_two_side_by_side():
     logits, masks, _ = make_batch("cross_entropy_dice")
-    total, weight = CrossEntropyDice(WEIGHTS)(logits, masks)
+    total, weight = CrossEntropyDice(WEIGHTS).sums(logits, masks)
     assert total.shape == weight.shape == (2,)
     for place, criterion in enumerate([CrossEntropy(WEIGHTS), Dice()]):
-        single_total, single_weight = criterion(logits, masks)
+        single_total, single_weight = criterion.sums(logits, masks)
         assert torch.equal(total[place], single_total[0])
         assert torch.equal(weight[place], single_weight[0])
 
@@ -201,8 +239,9 @@ def test_the_parts_of_a_batch_add_up_to_the_whole(name, cut):
     """What many processes rely on: the ignored pixels are uneven, so a mean of means is not it."""
     outputs, targets, _ = make_batch(name)
     criterion = CRITERIA[name]()
-    total, weight = criterion(outputs, targets)
-    first, second = criterion(outputs[:cut], targets[:cut]), criterion(outputs[cut:], targets[cut:])
+    total, weight = criterion.sums(outputs, targets)
+    first, second = (criterion.sums(outputs[part], targets[part])
+                     for part in (slice(cut), slice(cut, None)))
     torch.testing.assert_close(first[0] + second[0], total)
     torch.testing.assert_close(first[1] + second[1], weight)
     means = (first[0] / first[1] + second[0] / second[1]).sum() / 2
@@ -213,11 +252,11 @@ def test_the_parts_of_a_batch_add_up_to_the_whole(name, cut):
 def test_gradients_of_the_parts_add_up_too(name):
     outputs, targets, _ = make_batch(name)
     criterion = CRITERIA[name]()
-    weight = criterion(outputs, targets)[1]
+    weight = criterion.weigh(targets)
     whole, parts = outputs.clone().requires_grad_(), outputs.clone().requires_grad_()
     loss_of(criterion, whole, targets).backward()
     for part in (slice(0, 1), slice(1, 5)):
-        (criterion(parts[part], targets[part])[0] / weight).sum().backward()
+        criterion(parts[part], targets[part], weight).backward()
     torch.testing.assert_close(parts.grad, whole.grad)
 
 
@@ -230,7 +269,8 @@ def test_ignored_pixels_have_no_say(name):
     assert 0.2 < ignored.float().mean() < 0.6
     criterion = CRITERIA[name]()
     other = outputs.masked_fill(ignored.unsqueeze(1), 77.0).requires_grad_()
-    for got, expected in zip(criterion(other, targets), criterion(outputs, targets), strict=True):
+    for got, expected in zip(criterion.sums(other, targets), criterion.sums(outputs, targets),
+                             strict=True):
         assert torch.equal(got, expected)
     loss_of(criterion, other, targets).backward()
     gradients = other.grad.abs().sum(dim=1)
@@ -267,7 +307,8 @@ def test_half_precision_outputs_are_computed_with_in_float32(name, dtype):
     outputs, targets, _ = make_batch(name)
     outputs = outputs.to(dtype)
     criterion = CRITERIA[name]()
-    for got, expected in zip(criterion(outputs, targets), criterion(outputs.float(), targets),
+    for got, expected in zip(criterion.sums(outputs, targets),
+                             criterion.sums(outputs.float(), targets),
                              strict=True):
         assert got.dtype == torch.float32
         assert torch.equal(got, expected)
@@ -278,7 +319,7 @@ def test_sums_beyond_the_range_of_fp16_are_finite(name):
     """A photo has more than 65504 pixels, the largest number of fp16."""
     outputs, targets, _ = make_batch(name, photos=2, height=300, width=400)
     outputs = (20 * outputs).half().requires_grad_()
-    total, weight = CRITERIA[name]()(outputs, targets)
+    total, weight = CRITERIA[name]().sums(outputs, targets)
     (1024 * (total / weight).sum()).backward()
     assert total.isfinite().all() and weight.isfinite().all() and outputs.grad.isfinite().all()
     if "entropy" in name or name == "least_squares":
@@ -287,7 +328,7 @@ def test_sums_beyond_the_range_of_fp16_are_finite(name):
 
 def test_the_sum_over_many_pixels_is_exact_to_six_figures():
     logits, masks, _ = make_batch("cross_entropy", photos=4, height=480, width=640)
-    total, weight = CrossEntropy(WEIGHTS)(logits, masks)
+    total, weight = CrossEntropy(WEIGHTS).sums(logits, masks)
     exact = F.cross_entropy(logits.double(), masks.long(), torch.tensor(WEIGHTS).double(),
                             ignore_index=IGNORE, reduction="sum")
     assert total.item() == pytest.approx(exact.item(), rel=2e-6)
@@ -312,8 +353,8 @@ def test_criteria_are_built_by_name(name, kind):
 def test_class_weights_reach_the_criterion(name):
     logits, masks, _ = make_batch(name)
     for weights in (WEIGHTS, None):
-        got = build_criterion(name, weights)(logits, masks)
-        expected = CrossEntropy(weights)(logits, masks)
+        got = build_criterion(name, weights).sums(logits, masks)
+        expected = CrossEntropy(weights).sums(logits, masks)
         assert torch.equal(got[0][:1], expected[0]) and torch.equal(got[1][:1], expected[1])
 
 
@@ -321,7 +362,7 @@ def test_class_weights_reach_the_criterion(name):
 def test_losses_count_in_spreads_and_ignore_nan(name):
     values, targets = 10 * torch.randn(2, 1, 5, 6), 10 * torch.randn(2, 5, 6)
     targets[0, :3] = math.nan
-    total, weight = build_criterion(name, spread=4.0)(values, targets)
+    total, weight = build_criterion(name, spread=4.0).sums(values, targets)
     known = ~targets.isnan()
     pair = values[:, 0][known] / 4, targets[known] / 4
     oracle = (F.mse_loss(*pair) if name == "least_squares" else 2 * F.huber_loss(*pair, delta=1.0))

@@ -371,7 +371,7 @@ def test_the_arguments_build_the_same_model_again(norm):
     net = small_unet(norm, num_classes=5, working_scale=48, width=6, depth=3)
     arguments = json.loads(json.dumps(net.arguments))  # plain types
     assert arguments == {"num_classes": 5, "working_scale": 48, "width": 6, "depth": 3,
-                         "norm": norm}
+                         "norm": norm, "channels": 3}
     twin = UNet(**arguments)
     twin.load_state_dict(net.state_dict())
     photo = random_photo(60, 90)

@@ -43,8 +43,9 @@ class Memory:
         """Keep what is new."""
         if self.new:
             with written_whole(self.path, by_many=True) as path:
-                path.write_text("".join(f"{json.dumps([found, key])}\n"
-                                        for key, found in self.known.items()), encoding="utf-8")
+                # Sorted, for threads find things in any order.
+                path.write_text("".join(sorted(f"{json.dumps([found, key])}\n" for key, found
+                                               in self.known.items())), encoding="utf-8")
 
 
 def checks_of(data_root: Path, what: str = "masks") -> Path:

@@ -93,6 +93,7 @@ class Learner:
         scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(self.net.parameters(),
                                         self.config.gradient_clip or math.inf)
+        begin_momentum(optimizer)
         # A scaler leaves out steps whose gradients are no numbers, and lowers its factor by it.
         bad = ~(loss if scaler.is_enabled() else loss + norm).isfinite()
         if scaler.is_enabled():
@@ -135,6 +136,17 @@ def summed(criterion: nn.Module, teacher: nn.Module | None, teacher_share: float
 def leaves_out(optimizer: torch.optim.Optimizer) -> bool:
     """Whether an optimizer can be told on the device to leave a step out (fused ones can)."""
     return getattr(optimizer, "_step_supports_amp_scaling", False)
+
+
+def begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Let the momentum of SGD begin with zeros. A fused one takes memory as it comes and fills it
+    in its first step: if that is left out, there stays whatever was there. Sums are the same."""
+    if not isinstance(optimizer, torch.optim.SGD):
+        return
+    for group in optimizer.param_groups:
+        for weight in group["params"] if group["momentum"] else ():
+            if weight.grad is not None and not optimizer.state[weight]:
+                optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ from camera_trapinator import InputError
 from camera_trapinator.model import UNet
 from camera_trapinator.training import checkpoint
 from camera_trapinator.training.checkpoint import (
-    LOG_COLUMNS,
     git_state,
     load_checkpoint,
     save_checkpoint,
@@ -211,7 +210,7 @@ def test_the_log_has_a_row_an_epoch_and_empty_cells_for_what_is_not_defined(tmp_
     text = (tmp_path / "log.csv").read_bytes().decode()
     assert "None" not in text and "\r" not in text and text.endswith("\n")
     rows = list(csv.DictReader(text.splitlines()))
-    assert tuple(rows[0]) == LOG_COLUMNS
+    assert list(rows[0]) == list(row)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert rows[0]["mean_iou"] == "" and float(rows[1]["mean_iou"]) == 0.25
     assert float(rows[0]["foreground_iou"]) == 0
@@ -222,9 +221,21 @@ def test_the_log_has_a_row_an_epoch_and_empty_cells_for_what_is_not_defined(tmp_
 def test_an_error_while_logging_leaves_the_previous_log(tmp_path):
     write_log(tmp_path / "log.csv", [{"epoch": 1}])
     before = (tmp_path / "log.csv").read_bytes()
+
+    class Unwritable:
+        def __str__(self):
+            raise ValueError
+
     with pytest.raises(ValueError):
-        write_log(tmp_path / "log.csv", [{"epoch": 1}, {"no such column": 2}])
+        write_log(tmp_path / "log.csv", [{"epoch": 1}, {"epoch": Unwritable()}])
     assert (tmp_path / "log.csv").read_bytes() == before
+
+
+def test_a_score_that_comes_with_a_resume_gets_a_column(tmp_path):
+    write_log(tmp_path / "log.csv", [{"epoch": 1, "mean_iou": 0.5, "seconds": 1},
+                                     {"epoch": 2, "mean_iou": 0.5, "recall": 0.75, "seconds": 1}])
+    assert (tmp_path / "log.csv").read_text() == (
+        "epoch,mean_iou,recall,seconds\n1,0.5,,1\n2,0.5,0.75,1\n")
 
 
 @pytest.fixture

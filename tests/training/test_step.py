@@ -3,15 +3,16 @@
 import pytest
 import torch
 from conftest import fit_once
-from torch import nn
 
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.config import Config
+from camera_trapinator.loss import Criterion
 from camera_trapinator.model import UNet, build_model
+from camera_trapinator.training.learner import compiled, next_batch_size
 from camera_trapinator.utils import Precision, enough_memory, next_predict_batch_size
 
 
-class Bad(nn.Module):
+class Bad(Criterion):
     """A criterion whose loss is NaN where a mask holds the class 2."""
 
     def weigh(self, masks):
@@ -21,10 +22,34 @@ class Bad(nn.Module):
         return logits.float().mean().reshape(1) * torch.where((masks == 2).any(), torch.nan, 1.0)
 
 
-def test_a_step_whose_loss_is_nan_changes_nothing(train, monkeypatch):
+OPTIMIZERS = {
+    "SGD": lambda weights: torch.optim.SGD(weights, 0.1, fused=True),
+    "SGD with momentum": lambda weights: torch.optim.SGD(weights, 0.1, 0.9, nesterov=True,
+                                                         fused=True),
+    "SGD, not fused": lambda weights: torch.optim.SGD(weights, 0.1, 0.9),
+    "AdamW": lambda weights: torch.optim.AdamW(weights, 0.1, fused=True),
+    "RMSprop": lambda weights: torch.optim.RMSprop(weights, 0.1),
+    "NAdam": lambda weights: torch.optim.NAdam(weights, 0.1)}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("clip", [1.0, 0.0])
+def test_a_step_whose_loss_is_nan_changes_nothing(name, clip, train, monkeypatch):
     monkeypatch.setattr("conftest.build_criterion", lambda *_: Bad())
-    after = fit_once(train, skip_bad_steps=1).state_dict()
-    good = fit_once(train, ignored=lambda masks: masks.clamp_(max=1)).state_dict()
+    made = []
+
+    def optimizer(weights):
+        made.append(OPTIMIZERS[name](weights))
+        return made[-1]
+
+    knobs = {"optimizer": optimizer, "gradient_clip": clip}
+    after = fit_once(train, skip_bad_steps=1, **knobs).state_dict()
+    # Nor does it leave anything in the optimizer that would spoil the next step.
+    for state in made[0].state.values():
+        for value in state.values():
+            assert not torch.as_tensor(value).any() or name == "NAdam"
+            assert torch.as_tensor(value).isfinite().all()
+    good = fit_once(train, ignored=lambda masks: masks.clamp_(max=1), **knobs).state_dict()
     torch.manual_seed(0)
     before = UNet(num_classes=3, working_scale=32, width=4, depth=2).state_dict()
     assert all(torch.equal(values, after[name]) for name, values in before.items())
@@ -116,10 +141,10 @@ def test_where_compiling_does_not_work_training_goes_on(train, monkeypatch, caps
     before = {name: value.clone() for name, value in net.state_dict().items()}
     config, precision = Config(crop_size=(32, 32)), Precision("fp32", torch.float32, False, False)
     monkeypatch.setattr(torch, "compile", refuse)
-    assert train.compiled(net, config, precision) is net
+    assert compiled(net, config, precision) is net
     assert "does not work here (no compiler found): goes on without" in capsys.readouterr().out
     monkeypatch.setattr(torch, "compile", torch.nn.Sequential)  # a "compiler" that works
-    assert train.compiled(net, config, precision)[0] is net
+    assert compiled(net, config, precision)[0] is net
     for name, value in net.state_dict().items():  # the trial is a copy's
         assert torch.equal(value, before[name])
 
@@ -131,7 +156,7 @@ def test_too_little_memory_tells_the_next_batch_size(train):
                         ({"batch_size": 1}, "recompute: true"),
                         ({"batch_size": 1, "recompute": True}, "smaller crop_size")]:
         with (pytest.raises(InputError, match=f"out of memory; .*{cure}"),
-              enough_memory(train.next_batch_size(Config(**knobs)))):
+              enough_memory(next_batch_size(Config(**knobs)))):
             torch.empty(10**15)  # really too much
     with (pytest.raises(InputError, match="out of memory; go"), enough_memory("go")):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")

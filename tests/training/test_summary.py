@@ -86,7 +86,7 @@ def test_the_levels_of_an_encoder_add_up_to_the_whole():
 
 def dry_run(data_root, runs, *knobs):
     return run_script("train.py", "--config", "configs/unet.yaml", f"data_root={data_root}",
-                      *QUICK, "dry_run=true", *knobs, runs=runs)
+                      *QUICK, "--dry-run", *knobs, runs=runs)
 
 
 def test_a_dry_run_tells_the_costs_and_leaves_nothing(data_root, tmp_path):

@@ -34,7 +34,7 @@ def test_a_limited_run_learns_from_so_many_photos_and_says_so(data_root, tmp_pat
 
 
 def test_one_batch_is_learned_by_heart(data_root, tmp_path):
-    result = train(data_root, tmp_path, "overfit_one_batch=true", "epochs=10", "width=8",
+    result = train(data_root, tmp_path, "--overfit-one-batch", "epochs=10", "width=8",
                    "flips=true", "flip=1", "noise=60")
     assert result.returncode == 0, result.stderr
     assert "verdict     good: it learns them by heart" in result.stdout
@@ -52,7 +52,7 @@ def test_one_batch_is_learned_by_heart(data_root, tmp_path):
 
 
 def test_what_is_not_learned_is_said_plainly(data_root, tmp_path):
-    result = train(data_root, tmp_path, "overfit_one_batch=true", "epochs=1",
+    result = train(data_root, tmp_path, "--overfit-one-batch", "epochs=1",
                    "learning_rate=1e-6")
     assert result.returncode == 0, result.stderr
     assert "verdict     not yet: it does not learn them by heart" in result.stdout
