@@ -65,6 +65,7 @@ from camera_trapinator.data.splits import (
     write_splits,
 )
 from camera_trapinator.data.strips import Strips, describe_strips, strips_for, write_strips
+from camera_trapinator.data.workers import choose_workers, time_to_predict, time_to_read
 from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
 from camera_trapinator.loss import Distillation, build_criterion
 from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
@@ -91,13 +92,7 @@ from camera_trapinator.training.difficulty import (
 from camera_trapinator.training.processes import Processes, join_processes, part_processes, restarts
 from camera_trapinator.training.sampler import NEVER, CurriculumSampler, balanced_weights
 from camera_trapinator.training.stop import Stop, Stopped
-from camera_trapinator.training.summary import (
-    choose_workers,
-    describe_costs,
-    describe_levels,
-    time_to_predict,
-    time_to_read,
-)
+from camera_trapinator.training.summary import describe_costs, describe_levels
 from camera_trapinator.training.trial import whole_batch
 from camera_trapinator.transforms import train_transform, zoom_and_crop
 from camera_trapinator.utils import (

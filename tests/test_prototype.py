@@ -21,9 +21,10 @@ from camera_trapinator.config import config_text, parse_config
 from camera_trapinator.data.manifest import read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.data.splits import limit_splits
+from camera_trapinator.data.workers import choose_workers
 from camera_trapinator.model import build_model
 from camera_trapinator.outputs.curves import read_log
-from camera_trapinator.training.summary import choose_workers, count_levels
+from camera_trapinator.training.summary import count_levels
 from camera_trapinator.transforms import zoom_and_crop
 from camera_trapinator.utils import peak_memory
 

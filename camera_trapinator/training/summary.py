@@ -4,17 +4,12 @@
 """
 
 import copy
-import math
-import os
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-
-from ..utils import Precision
 
 
 class Level(NamedTuple):
@@ -65,45 +60,6 @@ def describe_levels(net: nn.Module, crop: tuple[int, int], photo: tuple[int, int
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {parameters:>{widths[2]}}  "
                      f"{flops:>{widths[3]}}" for name, shape, parameters, flops in rows)
-
-
-def time_to_read(dataset: Sequence, draws: Sequence) -> float:
-    """Seconds that a process needs to read and prepare a photo."""
-    dataset[draws[0]]  # the very first photo also waits for libraries
-    start = time.perf_counter()
-    for draw in draws:
-        dataset[draw]
-    return (time.perf_counter() - start) / len(draws)
-
-
-def time_to_predict(net: nn.Module, size: tuple[int, int], precision: Precision) -> float:
-    """Seconds that the network needs for a photo of (height, width). Changes nothing in it."""
-    device, training = net.mean.device, net.training
-    number = 1 if device.type == "cpu" else 4  # photos at once: one is enough for a CPU
-    images = torch.zeros(number, 3, *size, dtype=torch.uint8, device=device)
-    net.eval()
-    seconds = []
-    with torch.no_grad(), torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
-        # The first one also waits for libraries; where the second is slow, it tells enough.
-        while len(seconds) < 3 and sum(seconds[1:]) < 1:
-            start = time.perf_counter()
-            net(images).sum().item()  # waits for a GPU
-            seconds.append(time.perf_counter() - start)
-    net.train(training)
-    return min(seconds) / number
-
-
-def choose_workers(reading: float, computing: float, device: str) -> int:
-    """How many processes shall read photos, from the seconds that a photo takes to be read, and
-    the network to learn from it or to predict it. Beside a GPU as many as keep up with it. Beside
-    a network on the same CPU some, if there is much to read; else they would only be in its way."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's processes share them
-    if device == "cpu" and reading < 0.2 * computing:
-        return 0
-    # A GPU may be faster than a short trial tells, and photos also have to be handed over to it.
-    margin = 1.25 if device == "cpu" else 2
-    return min(max(1, cores - 1), math.ceil(margin * reading / computing))
 
 
 def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,
