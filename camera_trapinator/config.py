@@ -7,6 +7,7 @@ does not exist is an error that names the nearest one.
 
 import dataclasses
 import difflib
+import math
 import os
 import re
 import types
@@ -26,195 +27,155 @@ VALUE_OUTPUTS = ("masks", "overlays", "csv")
 OF_CLASSES = ("class_weights", "balance", "empty_fraction", "start_fraction", "animal_crops",
               "teacher")
 
+# Keys that there were once, and what to write instead.
+SUCCESSORS = {
+    "folds": "write fold: 1/5 for the first of five parts",
+    "init_from": "write weights: RUN",
+    "difficulty_run": "write difficulty: RUN",
+    "cache_gb": "write cache: ram 8",
+    "momentum": "it is 0.9, as everybody takes it; change it in build_optimizer of "
+                "scripts/train.py",
+    "temperature": "it is 2, as its paper takes it; change it in Distilled of "
+                   "camera_trapinator/loss.py",
+    "freeze_norm": "freeze_encoder and freeze_levels keep the statistics of what they freeze",
+    "dry_run": "give the flag --dry-run of scripts/train.py",
+    "overfit_one_batch": "give the flag --overfit-one-batch of scripts/train.py",
+}
 
-def knob(default, meaning: str, low: float | None = None, high: float | None = None,
+
+def knob(default, low: float | None = None, high: float | None = None,
          choices: Sequence[str] = ()):
-    """A dataclass field with its one-line meaning, and its range or choices."""
+    """A dataclass field with its range or choices."""
     return dataclasses.field(default=default, metadata={
-        "meaning": meaning, "low": low, "high": high, "choices": tuple(choices)})
+        "low": low, "high": high, "choices": tuple(choices)})
 
 
 @dataclass(frozen=True)
 class Config:
-    """All knobs. `configs/unet.yaml` names every one of them, at its default."""
+    """All knobs, in the groups of `configs/unet.yaml`, which says what each one means and when to
+    touch it."""
 
-    # data
-    data_root: str = knob("../camera_trapinator_data/demo",
-                          "folder of manifest.csv, classes.csv, photos and masks; ~ and $VAR work")
-    manifest: str = knob("manifest.csv", "name of the table of photos and masks in data_root")
-    task: str = knob("classification", "classification = a class for every pixel, regression = a "
-                     "number", choices=("classification", "regression"))
-    quantity: str = knob("value", "for regression: what the numbers are and their unit, such as "
-                         "distance (m)")
-    target_scale: float = knob(1.0, "for regression: the quantity per step of a stored number, "
-                               "such as 0.01 for metres from maps in centimetres", 1e-12, 1e12)
-    split_by: str = knob("location", "what never stands in two splits, unless the manifest has a "
-                         "split column", choices=("location", "sequence", "photo"))
-    val_fraction: float = knob(0.15, "share of the photos that choose best.pt", 0, 0.9)
-    test_fraction: float = knob(0.15, "share of the photos kept for test.py", 0, 0.9)
-    test_seen_fraction: float = knob(0.0, "share of the training photos (whole sequences) kept to "
-                                     "test on seen locations", 0, 0.9)
-    splits_file: str = knob("", "splits.csv of an earlier run, obeyed instead; empty = none")
-    folds: int = knob(0, "cross-validation: cut the locations (see split_by) into so many parts; "
-                         "0 = no", 0, 1000)
-    fold: int = knob(0, "which of the parts is the test, from 0 on", 0, 999)
-    test_from: str = knob("", "last season: the test is what was taken from this day on, "
-                          "YYYY-MM-DD; empty = no")
-    allow_leakage: bool = knob(False, "train although train and test share what they should not")
-    working_scale: int = knob(640, "long side in pixels at which the network sees a photo, in "
-                              "training and prediction; 0 = the photo's own size", 0, 20000)
-    crop_size: tuple[int, int] = knob((480, 640), "height and width of a training crop, in pixels "
-                                      "at the working scale", 16, 20000)
-    strips: str = knob("none", "the camera's info strip, kept from the network: none, auto (found "
-                       "for each location), or rows at the top and bottom of each photo, as in "
-                       "'0, 64'")
+    # ---- everyday: data
+    data_root: str = knob("../camera_trapinator_data/demo")
+    task: str = knob("classification", choices=("classification", "regression"))
+    split_by: str = knob("location", choices=("location", "sequence", "photo"))
+    val_fraction: float = knob(0.15, 0, 0.9)
+    test_fraction: float = knob(0.15, 0, 0.9)
+    limit: int = knob(0, 0, 10**9)
+    working_scale: int = knob(640, 0, 20000)
+    crop_size: tuple[int, int] = knob((480, 640), 16, 20000)
+    strips: str = knob("none")
+    # ---- everyday: augmentation
+    flip: float = knob(0.5, 0, 1)
+    scale_range: tuple[float, float] = knob((0.7, 1.4), 0.1, 10)
+    brightness: float = knob(0.3, 0, 1)
+    contrast: float = knob(0.3, 0, 1)
+    colour: float = knob(0.3, 0, 1)
+    grayscale: float = knob(0.2, 0, 1)
+    infrared: float = knob(0.0, 0, 1)
+    animal_crops: float = knob(0.0, 0, 1)
+    # ---- everyday: model and loss
+    encoder: str = knob("none", choices=(
+        "none", "efficientnet_lite0", "resnet18", "resnet34", "resnet50", "mobilenet_v3_large",
+        "convnext_tiny"))
+    weights: str = knob("imagenet")
+    width: int = knob(64, 1, 1024)
+    loss: str = knob("cross_entropy", choices=(
+        "cross_entropy", "focal", "dice", "cross_entropy_dice", "least_squares", "huber"))
+    class_weights: str = knob("none")
+    balance: float = knob(0.0, 0, 1)
+    empty_fraction: float = knob(-1.0, -1, 0.99)
+    # ---- everyday: optimisation
+    epochs: int = knob(100, 1, 100000)
+    batch_size: int = knob(8, 1, 65536)
+    micro_batch_size: int = knob(0, 0, 65536)
+    optimizer: str = knob("sgd", choices=("sgd", "adamw"))
+    learning_rate: float = knob(0.05, 0, 100)
+    weight_decay: float = knob(1e-4, 0, 1)
+    best_by: str = knob("mean_iou", choices=("mean_iou", "foreground_iou"))
+    seed: int = knob(0, 0, 2**31 - 1)
+    # ---- everyday: machine
+    device: str = knob("auto")
+    num_workers: str = knob("auto")
+    # ---- everyday: prediction
+    flips: bool = knob(False)
+    tile: int = knob(0, 0, 20000)
+    smallest_blob: float = knob(0.0005, 0, 1)
+    event_minutes: float = knob(30.0, 0, 100000)
+    outputs: tuple[str, ...] = knob(("masks", "overlays", "csv", "report"), choices=(
+        "masks", "masks_zip", "overlays", "csv", "megadetector", "coco", "xmp", "camtrap_dp",
+        "report"))
 
-    # augmentation (training photos only; image and mask together)
-    animal_crops: float = knob(0.0, "share of the crops that are laid where an animal is, if there "
-                                    "is one: for small animals", 0, 1)
-    flip: float = knob(0.5, "probability of a left-right flip", 0, 1)
-    scale_range: tuple[float, float] = knob((0.7, 1.4), "range of the random zoom before the crop",
-                                            0.1, 10)
-    brightness: float = knob(0.3, "largest relative change of brightness", 0, 1)
-    contrast: float = knob(0.3, "largest relative change of contrast", 0, 1)
-    colour: float = knob(0.3, "largest relative change of saturation and of the colour balance",
-                         0, 1)
-    grayscale: float = knob(0.2, "probability of turning a photo grey, as at night", 0, 1)
-    noise: float = knob(8.0, "largest standard deviation of the added noise, in grey levels", 0, 64)
-    blur: float = knob(0.1, "probability of a slight blur", 0, 1)
-    infrared: float = knob(0.0, "probability of making a photo look as if taken at night by "
-                           "infrared flash; such a photo skips the steps from brightness on", 0, 1)
-
-    # model
-    encoder: str = knob("none", "the way down: none = the paper's; or a network for photos, which "
-                        "can be pretrained", choices=(
-                            "none", "efficientnet_lite0", "resnet18", "resnet34", "resnet50",
-                            "mobilenet_v3_large", "convnext_tiny"))
-    weights: str = knob("imagenet", "of the encoder at the start: imagenet, none, or a file")
-    init_from: str = knob("", "run, or .pt file, whose weights to begin with; its classes may be "
-                          "others; empty = none")
-    width: int = knob(64, "channels of the first level, doubled at each pooling (paper: 64)", 1,
-                      1024)
-    depth: int = knob(4, "number of poolings of the paper's U-Net (paper: 4)", 1, 8)
-    norm: str = knob("batch", "normalisation after each convolution (paper: none)",
-                     choices=("batch", "none"))
-    sync_norm: bool = knob(False, "in a training on several GPUs: normalise over the photos of all "
-                           "of them, not of each (for few photos a GPU; slower)")
-
-    # which photos are drawn
-    balance: float = knob(0.0, "0 = photos as they come; 1 = each species equally often; 0.5 = in "
-                          "between (a photo's weight: share of photos with its rarest species, to "
-                          "the power of -balance)", 0, 1)
-    empty_fraction: float = knob(-1.0, "share of the draws that are empty photos; -1 = as they "
-                                 "come", -1, 0.99)
-    start_fraction: float = knob(1.0, "curriculum: share of the training photos, the easiest, that "
-                                 "the first epoch draws from; 1 = no curriculum", 0, 1)
-    curriculum_epochs: int = knob(10, "epochs until all photos are drawn from", 1, 100000)
-    difficulty: str = knob("photo", "what is hard: photo = small, hidden, cut, at night, blurred; "
-                           "loss = what an earlier run is bad at", choices=("photo", "loss"))
-    difficulty_run: str = knob("", "for difficulty: loss: that run, or a .pt file; empty = none")
-
-    # loss
-    loss: str = knob("cross_entropy", "training criterion; for regression least_squares or huber",
-                     choices=("cross_entropy", "focal", "dice", "cross_entropy_dice",
-                              "least_squares", "huber"))
-    class_weights: str = knob("none", "weight of each class in the cross entropy: none, balanced "
-                              "(by inverse square root of the pixel counts), or numbers, as in "
-                              "'1, 5, 5'")
-
-    teacher: str = knob("", "run, or .pt file, of a larger network whose predictions are learned "
-                            "too; empty = none")
-    teacher_share: float = knob(0.5, "share of the loss that says how far the teacher is", 0, 1)
-    temperature: float = knob(2.0, "how much both predictions are softened for that", 0.1, 100)
-
-    # optimisation
-    epochs: int = knob(100, "passes over the training photos", 1, 100000)
-    batch_size: int = knob(8, "photos in a step", 1, 65536)
-    micro_batch_size: int = knob(0, "photos of a step that the network sees at once; fewer need "
-                                 "less memory; 0 = all", 0, 65536)
-    recompute: bool = knob(False, "compute activations a second time instead of keeping them: less "
-                           "memory, a third more time")
-    optimizer: str = knob("sgd", "how weights follow the gradient", choices=("sgd", "adamw"))
-    learning_rate: float = knob(0.05, "at its highest; falls to 0 along a cosine (SGD likes 0.05, "
-                                "AdamW 0.001)", 0, 100)
-    encoder_rate: float = knob(1.0, "learning rate of the encoder, as a share of the others'", 0,
-                               10)
-    freeze_encoder: int = knob(0, "epochs at the start in which the encoder does not learn", 0,
-                               100000)
-    freeze_levels: int = knob(0, "levels of the encoder, from the finest, that never learn: steps "
-                              "are faster then", 0, 5)
-    freeze_norm: bool = knob(False, "keep the statistics of the encoder's batch normalisation")
-    warmup_epochs: float = knob(1.0, "epochs in which the learning rate rises from 0", 0, 1000)
-    momentum: float = knob(0.9, "of SGD (Nesterov)", 0, 0.9999)
-    weight_decay: float = knob(1e-4, "how strongly weights are pulled towards 0 (SGD likes 1e-4, "
-                               "AdamW 0.01)", 0, 1)
-    ema: float = knob(0.0, "predict with a running mean of the weights that keeps this share of "
-                      "itself in each step, such as 0.99; 0 = with the weights themselves", 0,
-                      0.99999)
-    gradient_clip: float = knob(1.0, "largest norm of the gradient; 0 = no limit", 0, 1e6)
-    best_by: str = knob("mean_iou", "validation score that chooses best.pt; in a regression it is "
-                        "always the RMSE",
-                        choices=("mean_iou", "foreground_iou"))
-    seed: int = knob(0, "of every random choice", 0, 2**31 - 1)
-
-    # machine
-    device: str = knob("auto", "auto, cpu, cuda, cuda:1, mps")
-    precision: str = knob("auto", "auto = bf16 where the hardware has it, fp16 on older GPUs",
-                          choices=("auto", "fp32", "bf16", "fp16"))
-    compile: bool = knob(False, "compile the network with torch.compile (slow start, faster steps)")
-    deterministic: bool = knob(False, "the same bits on every run on a GPU, at some cost in speed")
-    num_workers: str = knob("auto", "processes that read photos: auto = measured at the start; 0 = "
-                            "the main process reads")
-    cache: str = knob("ram", "where photos are kept once they are decoded and scaled: ram, disk "
-                      "(for later runs too) or none; photos of their own size are not kept",
-                      choices=("ram", "disk", "none"))
-    cache_gb: float = knob(8.0, "most gigabytes that this takes", 0.01, 1e6)
-    checkpoint_minutes: float = knob(10.0, "so often last.pt is also written within an epoch; 0 = "
-                                     "only after each epoch, and when the run is stopped", 0, 1e6)
-    broken_photos: str = knob("stop", "if a photo with a mask, or that mask, cannot be read: stop, "
-                              "or skip = train, validate and test without it (reads all photos "
-                              "with a mask before the first training)",
-                              choices=("stop", "skip"))
-    read_timeout: float = knob(0.0, "seconds after which a batch of photos that does not come, "
-                               "from a drive that has stalled, ends the script; 0 = never (needs "
-                               "num_workers: 1 or more)", 0, 1e6)
-    skip_bad_steps: int = knob(0, "so many steps of an epoch whose loss is no finite number may be "
-                               "left out; one more stops the run", 0, 10**9)
-
-    # prototyping
-    limit: int = knob(0, "train and validate on so many photos each, spread over locations and "
-                         "classes; 0 = all; test.py always tests on all test photos", 0, 10**9)
-    overfit_one_batch: bool = knob(False, "learn one batch by heart, without augmentation: it must "
-                                          "succeed if model, criterion and data fit together")
-    dry_run: bool = knob(False, "two batches of everything, and what it costs; makes no run")
-
-    # prediction
-    predict_batch_size: int = knob(8, "photos predicted at once", 1, 65536)
-    tile: int = knob(0, "photos larger than this, in pixels at the working scale, are predicted in "
-                        "overlapping tiles of that side; 0 = always whole", 0, 20000)
-    flips: bool = knob(False, "predict each photo also mirrored, and take the mean")
-    mask_size: str = knob("photo", "size of predicted masks: the photo's own, or the network's",
-                          choices=("photo", "network"))
-    smallest_blob: float = knob(0.0005, "predicted blobs below this share of the photo do not "
-                                "count as an animal", 0, 1)
-    faint: float = knob(0.1, "parts of a photo that are no blob but as sure as this (smoothed "
-                        "foreground probability) are told to MegaDetector's readers and the "
-                        "report", 0.01, 1)
-    event_minutes: float = knob(30.0, "photos of a species at a location further apart than this "
-                                "are independent events", 0, 100000)
-    outputs: tuple[str, ...] = knob(("masks", "overlays", "csv", "report"), "what test.py writes",
-                                    choices=("masks", "masks_zip", "overlays", "csv",
-                                             "megadetector", "coco", "xmp", "camtrap_dp",
-                                             "report"))
-    deployments_file: str = knob("", "for camtrap_dp: CSV of where and when the cameras stood; "
-                                 "empty = none")
-    project_file: str = knob("", "for camtrap_dp: YAML about the project; empty = none")
+    # ---- expert: data
+    manifest: str = knob("manifest.csv")
+    quantity: str = knob("value")
+    target_scale: float = knob(1.0, 1e-12, 1e12)
+    test_seen_fraction: float = knob(0.0, 0, 0.9)
+    splits_file: str = knob("")
+    fold: str = knob("")
+    test_from: str = knob("")
+    allow_leakage: bool = knob(False)
+    broken_photos: str = knob("stop", choices=("stop", "skip"))
+    # ---- expert: augmentation
+    noise: float = knob(8.0, 0, 64)
+    blur: float = knob(0.1, 0, 1)
+    # ---- expert: model
+    network: str = knob("unet")
+    depth: int = knob(4, 1, 8)
+    norm: str = knob("batch", choices=("batch", "none"))
+    sync_norm: bool = knob(False)
+    recompute: bool = knob(False)
+    # ---- expert: curriculum
+    start_fraction: float = knob(1.0, 0, 1)
+    curriculum_epochs: int = knob(10, 1, 100000)
+    difficulty: str = knob("photo")
+    # ---- expert: a teacher
+    teacher: str = knob("")
+    teacher_share: float = knob(0.5, 0, 1)
+    # ---- expert: optimisation
+    warmup_epochs: float = knob(1.0, 0, 1000)
+    encoder_rate: float = knob(1.0, 0, 10)
+    freeze_encoder: int = knob(0, 0, 100000)
+    freeze_levels: int = knob(0, 0, 5)
+    ema: float = knob(0.0, 0, 0.99999)
+    gradient_clip: float = knob(1.0, 0, 1e6)
+    skip_bad_steps: int = knob(0, 0, 10**9)
+    # ---- expert: machine
+    precision: str = knob("auto", choices=("auto", "fp32", "bf16", "fp16"))
+    compile: bool = knob(False)
+    deterministic: bool = knob(False)
+    cache: str = knob("ram 8")
+    checkpoint_minutes: float = knob(10.0, 0, 1e6)
+    read_timeout: float = knob(0.0, 0, 1e6)
+    # ---- expert: prediction
+    predict_batch_size: int = knob(8, 1, 65536)
+    mask_size: str = knob("photo", choices=("photo", "network"))
+    faint: float = knob(0.1, 0.01, 1)
+    deployments_file: str = knob("")
+    project_file: str = knob("")
 
     @property
     def least_workers(self) -> int:
         """So many processes read photos at least; with a read_timeout one does, for nobody can wait
         in vain for the main process itself."""
         return int(self.read_timeout > 0) if self.num_workers == "auto" else int(self.num_workers)
+
+
+def fold_of(text: str) -> tuple[int, int]:
+    """The knob `fold` as (which part, from 1 on, of how many); (0, 0) where there is none."""
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        return 0, 0
+    return int(parts[0]), int(parts[1])
+
+
+def cache_of(text: str) -> tuple[str, float]:
+    """The knob `cache` as where and the most gigabytes (8 where it does not say)."""
+    where, _, most = text.strip().partition(" ")
+    try:
+        return where, float(most or 8)
+    except ValueError:
+        return where, math.nan
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -233,9 +194,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     return parse_config(text, str(path), overrides)
 
 
-def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
-    """The same from the YAML text itself; `source` is what errors call it."""
+def parse_config(text: str, source: str, overrides: Sequence[str] = (), stored: bool = False,
+                 ) -> Config:
+    """The same from the YAML text itself; `source` is what errors call it. `stored`: a run or a
+    checkpoint holds it, perhaps an old one, whose keys of then become those of today."""
     texts = _parse_lines(text, source)
+    if stored:
+        texts = _of_today(texts)
     sources = dict.fromkeys(texts, source)
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -247,6 +212,8 @@ def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Confi
     hints = typing.get_type_hints(Config)
     values = {}
     for key, text in texts.items():
+        if key in SUCCESSORS:
+            raise InputError(f"{sources[key]}: the key {key} is gone: {SUCCESSORS[key]}")
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1)
             hint = f"did you mean {near[0]}?" if near else "configs/unet.yaml names them all"
@@ -260,14 +227,16 @@ def check_config(config: Config) -> Config:
     if config.val_fraction + config.test_fraction >= 1:
         raise InputError("val_fraction + test_fraction leave nothing to train on; keep their sum "
                          "below 1")
-    if config.fold and config.fold >= config.folds:
-        raise InputError(f"fold: {config.fold} of {config.folds} folds; they count from 0 to "
-                         f"{max(0, config.folds - 1)}")
+    number, folds = fold_of(config.fold)
+    if config.fold and not 1 <= number <= folds <= 1000 or folds == 1:
+        raise InputError(f"fold: {config.fold!r} should be i/n, such as 2/5: the second of five "
+                         "parts, of two at least; or empty")
     if config.read_timeout and config.num_workers == "0":
         raise InputError("read_timeout: only processes of their own can be waited for; set "
                          "num_workers: 1 or more, or auto")
-    if config.folds == 1 or (config.folds and config.test_from):
-        raise InputError("folds: at least 2 are needed, and they exclude test_from")
+    if config.fold and config.test_from:
+        raise InputError("fold: it says what the test is, and so does test_from; set one of them "
+                         "to \"\"")
     try:
         day = config.test_from
         valid = not day or str(date.fromisoformat(day)) == day
@@ -280,9 +249,10 @@ def check_config(config: Config) -> Config:
     if -1 < config.empty_fraction < 0:
         raise InputError(f"empty_fraction: {config.empty_fraction} is no share; give 0 .. 0.99, or "
                          "-1 for empty photos as they come")
-    if config.start_fraction < 1 and config.difficulty == "loss" and not config.difficulty_run:
-        raise InputError("difficulty_run: difficulty: loss needs an earlier run; name it, or set "
-                         "difficulty: photo")
+    where, most = cache_of(config.cache)
+    if where not in ("ram", "disk", "none") or not 0.01 <= most <= 1e6:
+        raise InputError(f"cache: {config.cache!r} should be ram or disk and a number of "
+                         "gigabytes, as in 'ram 8'; or none")
     if not re.fullmatch(r"none|auto|[0-9]{1,5}, ?[0-9]{1,5}", config.strips):
         raise InputError(f"strips: {config.strips!r} should be none, auto, or the rows at the top "
                          "and the bottom of a photo, as in '0, 64'")
@@ -330,6 +300,23 @@ def config_text(config: Config) -> str:
     return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
+def _of_today(texts: dict) -> dict:
+    """The lines of an older version's config, as this one writes them."""
+    old = {key: str(texts[key]) for key in SUCCESSORS if key in texts}
+    texts = {key: text for key, text in texts.items() if key not in SUCCESSORS}
+    if old.get("folds", "0") != "0":
+        texts["fold"] = f"{int(old.get('fold', texts.get('fold', 0))) + 1}/{old['folds']}"
+    elif "folds" in old:
+        texts.pop("fold", None)
+    if old.get("init_from"):
+        texts["weights"] = old["init_from"]
+    if texts.get("difficulty") == "loss":
+        texts["difficulty"] = old.get("difficulty_run", "photo")
+    if "cache_gb" in old and texts.get("cache") in ("ram", "disk"):
+        texts["cache"] = f"{texts['cache']} {old['cache_gb']}"
+    return texts
+
+
 def _parse_lines(text: str, source: str) -> dict[str, object]:
     content = _parse(text, source)
     if content == "":  # an empty file is the default config
@@ -339,10 +326,25 @@ def _parse_lines(text: str, source: str) -> dict[str, object]:
     return content
 
 
+class _Texts(yaml.BaseLoader):
+    """YAML with every scalar left as text, and no key given twice: the last one would win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} is given twice; leave one of them out",
+                    key.start_mark)
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _parse(text: str, where: str) -> object:
     """YAML with every scalar left as text."""
     try:
-        return yaml.load(text, Loader=yaml.BaseLoader) or ""  # noqa: S506 (BaseLoader is safe)
+        return yaml.load(text, Loader=_Texts) or ""  # noqa: S506 (it is a BaseLoader: safe)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

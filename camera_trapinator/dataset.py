@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from . import IGNORE, InputError
 from .data.cache import Cache
 from .data.checks import file_stamp
-from .data.loading import Example, to_tensor
+from .data.loading import CHANNELS, Example, network_input
 from .data.manifest import BACKGROUND, Manifest, Row
 from .data.masks import read_target, resize_mask
 from .data.photos import Photo, is_infrared, read_photo
@@ -36,6 +36,8 @@ class CameraTrapDataset(Dataset):
     `strips`: info strips are grey in the image and ignored in the mask. `cache`: keeps photos and
     masks once they are decoded and scaled; a manifest has one, whatever the indices.
     """
+
+    channels = CHANNELS  # of the images that it gives
 
     def __init__(self, manifest: Manifest, data_root: str | Path, working_scale: int,
                  transform: Callable = eval_transform, indices: Sequence[int] | None = None,
@@ -103,7 +105,7 @@ class CameraTrapDataset(Dataset):
         strip = strip_rows(share, photo.height, len(photo.image))
         if mask is not None:
             mask = fill_rows(mask, strip, self.ignored)
-        return to_tensor(fill_rows(photo.image, strip, FILL)), mask, strip
+        return network_input(fill_rows(photo.image, strip, FILL)), mask, strip
 
 
 class PredictionDataset(CameraTrapDataset):

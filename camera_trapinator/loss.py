@@ -1,12 +1,14 @@
-"""The criteria. Each gives its loss as a sum and a weight, so that batches can be added up.
+"""The criteria: how wrong is what the network says?
 
-    total, weight = criterion(pred, masks)
-    loss = (total / weight).sum()
+    loss = criterion(pred, masks)              # one number, for backward()
+    total, weight = criterion.sums(pred, masks)    # the same as a sum and its weight
 
 The loss of a batch that is spread over processes or parts is the sum of the totals over the sum
 of the weights; a mean of means would be wrong wherever ignored pixels are uneven. The weight is
-known before the network has said anything: `criterion.weigh(masks)`; `criterion.total(pred, masks)`
-is the other half.
+known before the network has said anything, `criterion.weigh(masks)`: whoever has the weight of the
+whole batch hands it over, as in `criterion(pred, masks, weight)`, and the parts add up.
+
+Any other `nn.Module` that takes (pred, masks) and gives a number does as well, see `Averaged`.
 """
 
 from collections.abc import Sequence
@@ -20,10 +22,48 @@ from . import IGNORE
 
 class Criterion(nn.Module):
     """Base class. A criterion says how the `total` (k,) and the weight, `weigh` (k,), of its k
-    losses are computed, float32; what it is given last are the masks, or the targets."""
+    losses are computed, float32; `masks` are the targets in a regression."""
 
-    def forward(self, *batch: Tensor) -> tuple[Tensor, Tensor]:
-        return self.total(*batch), self.weigh(batch[-1])
+    def forward(self, pred: Tensor, masks: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The loss, float32 (). `weight` (k,): of the whole batch of which these photos are a
+        part; default their own."""
+        weight = self.weigh(masks) if weight is None else weight
+        return (self.total(pred, masks) / weight).sum()
+
+    def sums(self, pred: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """The total (k,) and the weight (k,) of these photos, to be added up over many."""
+        return self.total(pred, masks), self.weigh(masks)
+
+    def total(self, pred: Tensor, masks: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def weigh(self, masks: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Averaged(Criterion):
+    """Any module whose forward(pred, masks) gives the mean loss of a batch, such as torch's own or
+    one from a paper: its weight is the number of photos, as it cannot be asked for its sums.
+
+    It gets masks as int64, which torch's criteria ask for; targets of a regression stay float32.
+    Raises ValueError, with the shape, where it gives more than one number.
+    """
+
+    def __init__(self, loss: nn.Module):
+        super().__init__()
+        self.loss = loss
+
+    def total(self, pred: Tensor, masks: Tensor) -> Tensor:
+        loss = self.loss(pred.float(), masks if masks.is_floating_point() else masks.long())
+        if loss.numel() != 1:
+            raise ValueError(f"{type(self.loss).__name__} gives numbers of shape "
+                             f"{tuple(loss.shape)} for a batch; it should give their mean, one "
+                             "number (in torch's criteria: reduction='mean')")
+        return loss.reshape(1) * len(masks)
+
+    def weigh(self, masks: Tensor) -> Tensor:
+        """How many photos they are: (1,)."""
+        return torch.full((1,), float(len(masks)), device=masks.device)
 
 
 class ClassCriterion(Criterion):
@@ -37,8 +77,8 @@ class ClassCriterion(Criterion):
 class CrossEntropy(ClassCriterion):
     """Pixel-wise cross entropy, as in the U-Net paper, weighted by class.
 
-    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> total (1,), weight (1,),
-    float32. `class_weights`: C numbers, or None for equal ones.
+    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> loss, float32 ().
+    `class_weights`: C numbers, or None for equal ones.
     """
 
     def __init__(self, class_weights: Sequence[float] | None = None):
@@ -62,8 +102,8 @@ class Focal(CrossEntropy):
     """Cross entropy that counts a pixel the less, the surer the network already is of its class:
     times (1 - p) ** 2, p being the probability of the true class. Made for small objects.
 
-    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> total (1,), weight (1,),
-    float32. Source: Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv 1708.02002).
+    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> loss, float32 ().
+    Source: Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv 1708.02002).
     """
 
     def judge(self, log_p: Tensor, masks: Tensor) -> Tensor:
@@ -75,8 +115,8 @@ class Focal(CrossEntropy):
 class Dice(ClassCriterion):
     """1 - soft Dice of each class present in a photo, averaged over photos and their classes.
 
-    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> total (1,), weight (1,),
-    float32. Dice over the photo and not over the batch, so that it is a sum over photos.
+    forward(logits (N, C, H, W), masks (N, H, W) uint8 or int64) -> loss, float32 ().
+    Dice over the photo and not over the batch, so that it is a sum over photos.
     Source: Milletari et al. 2016, "V-Net".
     """
 
@@ -100,7 +140,7 @@ class Dice(ClassCriterion):
 
 
 class CrossEntropyDice(ClassCriterion):
-    """Cross entropy and Dice side by side: total (2,), weight (2,)."""
+    """Cross entropy and Dice side by side: k = 2 losses."""
 
     def __init__(self, class_weights: Sequence[float] | None = None):
         super().__init__()
@@ -119,35 +159,45 @@ def _entropy(log_p: Tensor, masks: Tensor, class_weights: Tensor | None = None) 
     return F.nll_loss(log_p, masks.long(), class_weights, ignore_index=IGNORE, reduction="none")
 
 
-class Distillation(Criterion):
-    """How far a student is from its teacher: the Kullback-Leibler divergence of each pixel's
-    classes, both softened by `temperature`, times its square.
+class Distilled(Criterion):
+    """A criterion and, with the weight `share` (0 .. 1), how far a student is from its teacher: the
+    Kullback-Leibler divergence of each pixel's classes, both softened by a `temperature`, times its
+    square.
 
-    forward(logits (N, C, H, W), teacher_logits (N, C, H, W), masks (N, H, W)) -> total (1,),
-    weight (1,), float32; pixels of value 255 in `masks` do not count. The teacher's logits must be
-    detached: nothing is to be learned by it.
-    Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531).
+    forward((logits, advice), masks (N, H, W)), logits and advice (N, C, H, W), as `Taught` gives
+    them; pixels of value 255 in `masks` do not count. In `sums`, by which a network is validated,
+    nobody advises: it is the criterion alone. Source: Hinton et al. 2015, "Distilling the
+    Knowledge in a Neural Network" (arXiv 1503.02531).
     """
 
-    def __init__(self, temperature: float = 2.0):
+    def __init__(self, criterion: Criterion, share: float, temperature: float = 2.0):
         super().__init__()
-        self.temperature = temperature
+        self.criterion, self.share, self.temperature = criterion, share, temperature
+        self.sums = criterion.sums
 
-    def total(self, logits: Tensor, teacher_logits: Tensor, masks: Tensor) -> Tensor:
+    def forward(self, pred: tuple[Tensor, Tensor], masks: Tensor, weight: Tensor | None = None,
+                ) -> Tensor:
+        logits, advice = pred
+        weight = self.weigh(masks) if weight is None else weight
+        loss = self.criterion(logits, masks, weight[:-1])
+        return loss.lerp(self.distance(logits, advice, masks) / weight[-1], self.share)
+
+    def distance(self, logits: Tensor, advice: Tensor, masks: Tensor) -> Tensor:
+        """How far both are apart, the sum over the pixels that are not ignored: float32 ()."""
         student = (logits.float() / self.temperature).log_softmax(dim=1)
-        teacher = (teacher_logits.float() / self.temperature).log_softmax(dim=1)
+        teacher = (advice.float() / self.temperature).log_softmax(dim=1)
         distance = (teacher.exp() * (teacher - student)).sum(dim=1)  # (N, H, W)
-        return self.temperature**2 * (distance * (masks != IGNORE)).sum().reshape(1)
+        return self.temperature**2 * (distance * (masks != IGNORE)).sum()
 
     def weigh(self, masks: Tensor) -> Tensor:
-        """How many pixels are not ignored: (1,)."""
-        return _weight(masks != IGNORE)
+        """The criterion's weights and, last, how many pixels are not ignored."""
+        return torch.cat([self.criterion.weigh(masks), _weight(masks != IGNORE)])
 
 
 class LeastSquares(Criterion):
     """Squared error of a regression; NaN in the target is ignored.
 
-    forward(values (N, 1, H, W), targets (N, H, W) float) -> total (1,), weight (1,), float32.
+    forward(values (N, 1, H, W), targets (N, H, W) float) -> loss, float32 ().
     `spread`: the standard deviation of the training targets. Errors count in units of it, so that
     metres and millimetres learn alike, and always guessing the mean has a loss of about 1.
     """
@@ -156,9 +206,9 @@ class LeastSquares(Criterion):
         super().__init__()
         self.spread = spread
 
-    def total(self, values: Tensor, targets: Tensor) -> Tensor:
+    def total(self, pred: Tensor, targets: Tensor) -> Tensor:
         valid = ~targets.isnan()
-        error = (values.float().squeeze(1) - targets.float().where(valid, 0)) / self.spread
+        error = (pred.float().squeeze(1) - targets.float().where(valid, 0)) / self.spread
         return (self.cost(error) * valid).sum().reshape(1)
 
     def weigh(self, targets: Tensor) -> Tensor:

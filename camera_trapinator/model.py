@@ -8,8 +8,8 @@ Source: Ronneberger, Fischer, Brox 2015, "U-Net: Convolutional Networks for Biom
 Segmentation" (arXiv 1505.04597).
 """
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,13 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from . import InputError
+from .data.loading import network_input
 from .data.photos import photo_of, read_photo
 from .networks.encoders import ENCODERS, EfficientNetLite0, build_encoder, initialise
 from .networks.prediction import SURE, Prediction, blend_tiles, strip_slices
-
-BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)  # of one process, and of several
+from .networks.recompute import recomputed
 
 
 class DoubleConv(nn.Sequential):
@@ -57,50 +57,53 @@ class Up(nn.Module):
         return self.conv(torch.cat([skip, self.up(x)], dim=1))
 
 
-@contextmanager
-def unseen_by_norm(block: nn.Module) -> Iterator[None]:
-    """Meanwhile the layers of normalisation do not count what they see in their statistics."""
-    layers = [layer for layer in block.modules()
-              if isinstance(layer, BATCH_NORMS) and layer.training]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
-            layer.num_batches_tracked -= 1
-
-
 class SegmentationModel(nn.Module):
     """Base class: owns what is done to a photo before and after the network.
 
     `working_scale` is the long side in pixels at which the network sees a photo (0 = its own
-    size); `arguments` are the constructor's, which a checkpoint holds to build the model again.
-    A model with one class is a regression: instead of logits it gives one number a pixel.
+    size), `stride` what height and width are padded to a multiple of, `channels` how many of them
+    the dataset gives. `arguments` are those of the subclass, of plain types, with which a
+    checkpoint builds the model again. A model with one class (num_classes) is a regression:
+    instead of logits it gives one number a pixel.
+
+    Your own network is a subclass with `__init__` and `forward`, see docs/recipes.md.
     """
 
     # Mean and spread of photos on a 0..255 scale (those of ImageNet, which serve any photo).
     MEAN, SPREAD = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
 
-    def __init__(self, working_scale: int, stride: int, **arguments):
+    def __new__(cls, *values, **named):
+        model = super().__new__(cls)
+        try:
+            bound = inspect.signature(cls.__init__).bind(model, *values, **named)
+        except TypeError:  # a copy is made, which gets what the original has; or __init__ will tell
+            return model
+        bound.apply_defaults()
+        arguments = dict(list(bound.arguments.items())[1:])  # without self
+        if cls.__name__ not in ("UNet", "EncoderUNet"):
+            arguments["network"] = cls.__name__
+        object.__setattr__(model, "arguments", arguments)  # a module takes none before __init__
+        return model
+
+    def __init__(self, working_scale: int, stride: int = 1, channels: int = 3):
         super().__init__()
-        self.working_scale, self.stride = working_scale, stride
+        self.working_scale, self.stride, self.channels = working_scale, stride, channels
         self.recompute = False  # whether training shall save memory, see `run`
-        self.arguments = {"working_scale": working_scale, **arguments}
-        self.register_buffer("mean", torch.empty(3, 1, 1), persistent=False)
-        self.register_buffer("spread", torch.empty(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.empty(channels, 1, 1), persistent=False)
+        self.register_buffer("spread", torch.empty(channels, 1, 1), persistent=False)
         self.set_input(self.MEAN, self.SPREAD)
-        self.regression = arguments.get("num_classes") == 1  # see `expect_values`
+        self.num_classes = self.arguments.get("num_classes", 0)
+        self.regression = self.num_classes == 1  # see `expect_values`
         if self.regression:
             self.register_buffer("value_mean", torch.zeros(1))
             self.register_buffer("value_spread", torch.ones(1))
 
     def set_input(self, mean: Sequence[float], spread: Sequence[float]) -> None:
-        """How photos are normalised: (x - mean) / spread for each channel, on a 0..255 scale."""
-        self.mean.copy_(torch.tensor(mean).view(3, 1, 1))
-        self.spread.copy_(torch.tensor(spread).view(3, 1, 1))
+        """How photos are normalised: (x - mean) / spread for red, green and blue, on a 0..255
+        scale; further channels around its middle."""
+        for values, of_colours, of_others in ((self.mean, mean, 127.5), (self.spread, spread, 64)):
+            values.fill_(of_others)
+            values[:3] = torch.tensor(of_colours).view(3, 1, 1)[:self.channels]
 
     @torch.no_grad()
     def expect(self, shares: Sequence[float]) -> None:
@@ -109,6 +112,8 @@ class SegmentationModel(nn.Module):
 
         Source: Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv 1708.02002).
         """
+        if getattr(getattr(self, "last", None), "bias", None) is None:
+            return  # a network of your own need not have such a layer
         shares = torch.as_tensor(shares, dtype=torch.float32)
         self.last.bias.copy_((shares / shares.sum()).clamp(min=1e-3).log())
 
@@ -117,6 +122,12 @@ class SegmentationModel(nn.Module):
         self.value_mean.fill_(mean)
         self.value_spread.fill_(spread)
 
+    def hold_encoder(self, levels: int) -> None:
+        """Let the first `levels` of an encoder learn nothing; there is none in this network."""
+        if levels:
+            raise InputError("freeze_encoder, freeze_levels: this network has no encoder; set both "
+                             "to 0, or choose an encoder")
+
     def in_unit(self, x: Tensor) -> Tensor:
         """What leaves the last layer, (N, C, H, W): logits as they are; the numbers of a
         regression, which the network learns around 0, in the quantity's own unit."""
@@ -124,20 +135,20 @@ class SegmentationModel(nn.Module):
             return x.float() * self.value_spread + self.value_mean
         return x
 
-    def run(self, block: nn.Module, *inputs: Tensor):
-        """What a block of layers makes of its inputs. If the network shall `recompute`, what is
-        computed on the way is not kept for the backward pass, but computed there again.
-
-        Source: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost" (arXiv
-        1604.06174).
-        """
-        if not (self.recompute and self.training and torch.is_grad_enabled()):
-            return block(*inputs)
-        return checkpoint(block, *inputs, use_reentrant=False,
-                          context_fn=lambda: (nullcontext(), unseen_by_norm(block)))
+    def run(self, block: nn.Module, *inputs: Tensor) -> Tensor | list[Tensor]:
+        """What a block of layers makes of its inputs; keeps little in memory if it shall
+        `recompute`."""
+        if self.recompute and self.training and torch.is_grad_enabled():
+            return recomputed(block, *inputs)
+        return block(*inputs)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 RGB (N, 3, H, W) -> normalised float, padded right and below to the stride."""
+        """uint8 (N, C, H, W), RGB first -> normalised float, padded right and below to the stride.
+        Raises InputError if the photos have other channels than the network was built for."""
+        if images.shape[1] != self.channels:
+            raise InputError(f"the dataset gives photos of {images.shape[1]} channels (CHANNELS of "
+                             "camera_trapinator/data/loading.py), the network was built for "
+                             f"{self.channels} (its argument `channels`): they must be the same")
         height, width = images.shape[-2:]
         x = (images.float() - self.mean) / self.spread
         x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
@@ -166,7 +177,7 @@ class SegmentationModel(nn.Module):
             photo = photo_of(image, self.working_scale)
         else:
             return self._predict_batches(source, precision, flips, tile)
-        images = torch.from_numpy(photo.image).permute(2, 0, 1).unsqueeze(0)
+        images = network_input(photo.image).unsqueeze(0)
         return next(self._predict_batches([[(images, [photo])]], precision, flips, tile))
 
     @torch.inference_mode()
@@ -203,20 +214,19 @@ class SegmentationModel(nn.Module):
 class UNet(SegmentationModel):
     """The U-Net of the paper, with padded convolutions and, if wanted, batch normalisation.
 
-    uint8 RGB photos (N, 3, H, W) of any size in, logits (N, num_classes, H, W) out.
-    `width`: channels of the first level (paper: 64), doubled at each of `depth` poolings
+    uint8 photos (N, channels, H, W) of any size in, logits (N, num_classes, H, W) out.
+    `width`: features of the first level (paper: 64), doubled at each of `depth` poolings
     (paper: 4); `norm`: "batch" or "none" (paper).
     """
 
     def __init__(self, num_classes: int, working_scale: int, width: int = 64, depth: int = 4,
-                 norm: str = "batch"):
-        super().__init__(working_scale, stride=2**depth, num_classes=num_classes, width=width,
-                         depth=depth, norm=norm)
-        channels = [width * 2**level for level in range(depth + 1)]  # 64, 128, 256, 512, 1024
-        self.first = DoubleConv(3, width, norm)
-        self.downs = nn.ModuleList(Down(channels[level], channels[level + 1], norm)
+                 norm: str = "batch", channels: int = 3):
+        super().__init__(working_scale, stride=2**depth, channels=channels)
+        widths = [width * 2**level for level in range(depth + 1)]  # 64, 128, 256, 512, 1024
+        self.first = DoubleConv(channels, width, norm)
+        self.downs = nn.ModuleList(Down(widths[level], widths[level + 1], norm)
                                    for level in range(depth))
-        self.ups = nn.ModuleList(Up(channels[level + 1], channels[level], channels[level], norm)
+        self.ups = nn.ModuleList(Up(widths[level + 1], widths[level], widths[level], norm)
                                  for level in reversed(range(depth)))
         self.last = nn.Conv2d(width, num_classes, 1)
         self.apply(initialise)
@@ -236,7 +246,7 @@ class UNet(SegmentationModel):
 class EncoderUNet(SegmentationModel):
     """A U-Net whose way down is a network for photo classification, which can be pretrained.
 
-    uint8 RGB photos (N, 3, H, W) of any size in, logits (N, num_classes, H, W) out.
+    uint8 photos (N, channels, H, W) of any size in, logits (N, num_classes, H, W) out.
     `encoder`: a name of ENCODERS; `width`: channels of the finest level of the way up, doubled at
     each level below; `norm`: of the way up, "batch" or "none". The network ends at the encoder's
     finest level (half or a quarter of the photo's size); the logits are enlarged from there.
@@ -247,10 +257,9 @@ class EncoderUNet(SegmentationModel):
     """
 
     def __init__(self, num_classes: int, working_scale: int, encoder: str, width: int = 32,
-                 norm: str = "batch"):
-        super().__init__(working_scale, stride=32, num_classes=num_classes, encoder=encoder,
-                         width=width, norm=norm)
-        self.encoder = build_encoder(encoder)
+                 norm: str = "batch", channels: int = 3):
+        super().__init__(working_scale, stride=32, channels=channels)
+        self.encoder = build_encoder(encoder, channels)
         if encoder == "efficientnet_lite0":
             self.set_input(EfficientNetLite0.MEAN, EfficientNetLite0.SPREAD)
         *skips, deepest = ENCODERS[encoder].channels
@@ -276,15 +285,25 @@ class EncoderUNet(SegmentationModel):
         x = F.interpolate(self.last(x) + scene, size, mode="bilinear")
         return self.in_unit(x)[..., :height, :width]
 
-    def hold_encoder(self, levels: int, hold_norm: bool = False) -> None:
+    def load_encoder(self, state: dict[str, Tensor]) -> None:
+        """Begin with an encoder trained on RGB photos; further channels begin with zeros, so that
+        at first the network takes no notice of them."""
+        for name, weight in self.encoder.state_dict().items():
+            if weight.shape != state[name].shape:  # the first convolution
+                further = weight.shape[1] - state[name].shape[1]
+                state = {**state, name: F.pad(state[name], (0, 0, 0, 0, 0, further))}
+        self.encoder.load_state_dict(state)
+
+    def hold_encoder(self, levels: int) -> None:
         """Let all that the encoder's first `levels` features depend on learn nothing from now on,
-        nor change the statistics of its normalisation, and the rest learn; `hold_norm` keeps the
-        statistics of all normalisation. What is held needs no gradient: its steps are faster."""
+        nor change the statistics of its normalisation, and the rest learn. What is held needs no
+        gradient: its steps are faster."""
         encoder, held = self.encoder.requires_grad_(True), set()
         if levels > 0:
             weights = list(encoder.parameters())
             # A gradient comes only to those weights that a feature depends on.
-            features = encoder.eval()(self.mean.new_zeros(1, 3, self.stride, self.stride))
+            grey = self.mean.new_zeros(1, self.channels, self.stride, self.stride)
+            features = encoder.eval()(grey)
             found = torch.autograd.grad(features[:levels][-1].sum(), weights, allow_unused=True)
             held = {id(weight) for weight, gradient in zip(weights, found, strict=True)
                     if gradient is not None}
@@ -293,12 +312,34 @@ class EncoderUNet(SegmentationModel):
             own = list(layer.parameters(recurse=False))
             if own and all(id(weight) in held for weight in own):
                 layer.eval().requires_grad_(False)
-            elif hold_norm and isinstance(layer, BATCH_NORMS):
-                layer.eval()
 
 
-def build_model(encoder: str = "none", **arguments) -> SegmentationModel:
-    """The model that constructor arguments describe, such as a checkpoint's `model_arguments`."""
-    if encoder == "none":
-        return UNet(**arguments)
-    return EncoderUNet(encoder=encoder, **arguments)
+def build_model(network: str = "unet", encoder: str = "none", **arguments) -> SegmentationModel:
+    """The model that constructor arguments describe, such as a checkpoint's `model_arguments`.
+
+    `network`: "unet" (with an `encoder` an EncoderUNet), or the name of a class of this file, which
+    gets those of the arguments that its `__init__` has. Raises InputError if there is no such
+    class, or if it cannot be told of the photos' channels.
+    """
+    if network == "unet":
+        kind = UNet if encoder == "none" else EncoderUNet
+    else:
+        kinds = {kind.__name__: kind for kind in SegmentationModel.__subclasses__()}
+        if network not in kinds:
+            raise InputError(f"network: {network} is none of unet, {', '.join(kinds)}; write a "
+                             "class of that name in camera_trapinator/model.py")
+        kind = kinds[network]
+    takes = inspect.signature(kind).parameters
+    if arguments.get("channels", 3) != 3 and "channels" not in takes:
+        raise InputError(f"the dataset gives photos of {arguments['channels']} channels (CHANNELS "
+                         f"of camera_trapinator/data/loading.py), but {kind.__name__} of model.py "
+                         "takes no argument `channels`: give it one")
+    arguments["encoder"] = encoder
+    return kind(**{name: value for name, value in arguments.items() if name in takes})
+
+
+def load_model(checkpoint: dict) -> SegmentationModel:
+    """The model that a checkpoint holds, see `training.checkpoint.load_checkpoint`."""
+    model = build_model(**checkpoint["model_arguments"])
+    model.load_state_dict(checkpoint["model"])
+    return model

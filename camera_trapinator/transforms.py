@@ -36,14 +36,17 @@ def train_transform(image: Tensor, mask: Tensor, *, crop_size: tuple[int, int],
                                 animal_crops)
     if chance(flip):
         image, mask = image.flip(-1), mask.flip(-1)
+    colours, further = image[:3], image[3:]  # light changes no further channels, see network_input
     if infrared and chance(infrared):
-        return infrared_light(image), mask
-    image = change_light(image, brightness, contrast, colour, grayscale)
-    if chance(blur):
-        image = blurred(image, uniform(0.3, 1.5))
-    if noise:
-        add_grain(image, uniform(0, noise))
-    return to_bytes(image), mask
+        colours = infrared_light(colours)
+    else:
+        colours = change_light(colours, brightness, contrast, colour, grayscale)
+        if chance(blur):
+            colours = blurred(colours, uniform(0.3, 1.5))
+        if noise:
+            add_grain(colours, uniform(0, noise))
+        colours = to_bytes(colours)
+    return (torch.cat([colours, further]) if len(further) else colours), mask
 
 
 def eval_transform(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,7 +111,7 @@ def change_light(image: Tensor, brightness: float, contrast: float, colour: floa
     spread = uniform(1 - contrast, 1 + contrast)  # around a middle grey of 128
     matrix = spread * torch.tensor(balance)[:, None] * matrix
     offset = torch.full((3, 1), 128 * (1 - spread))
-    return torch.addmm(offset, matrix, image.float().view(3, -1)).view(image.shape)
+    return torch.addmm(offset, matrix, image.float().reshape(3, -1)).view(image.shape)
 
 
 def infrared_light(image: Tensor) -> Tensor:

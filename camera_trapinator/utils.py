@@ -37,6 +37,17 @@ class Precision(NamedTuple):
     scaler: bool  # whether gradients need scaling (fp16 underflows, bf16 does not)
 
 
+def same_checkout(script: str) -> None:
+    """End a script, with a line and exit code 2, that would run with another checkout's package,
+    because that one is installed in the environment. `script`: its `__file__`."""
+    checkout = Path(script).resolve().parents[1]
+    if checkout != ROOT:
+        print(f"error: {script} would run with the code of another checkout, {ROOT}, which is "
+              f"installed in this environment; install this one (pip install -e {checkout}), or "
+              f"use an environment of its own", file=sys.stderr)
+        sys.exit(2)
+
+
 @contextmanager
 def exit_on_bad_input() -> Iterator[None]:
     """Turn an InputError, a disk that takes no more, or a file that it cannot give, into one line
@@ -150,18 +161,6 @@ def here_or_below_root(path: str) -> Path:
     """A file as given, or, where there is none, as seen from the repository's root."""
     given = Path(path).expanduser()
     return given if given.is_file() else ROOT / given
-
-
-def checks_of(data_root: Path, what: str = "masks") -> Path:
-    """The file that remembers which `masks` or `photos` of a data root were checked and sound."""
-    number = crc32(str(data_root.resolve()).encode())
-    return RUNS / ".checked" / f"{data_root.name}-{number:08x}-{what}.csv"
-
-
-def cache_path(data_root: Path, what: str) -> Path:
-    """The file that keeps decoded photos of a data root; `what` tells which, and how scaled."""
-    number = crc32(f"{data_root.resolve()} {what}".encode())
-    return RUNS / ".cache" / f"{data_root.name}-{number:08x}.bin"
 
 
 def choose_device(name: str = "auto") -> "torch.device":

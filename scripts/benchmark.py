@@ -29,7 +29,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import re
 import shutil
 import statistics
@@ -37,78 +36,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from camera_trapinator import InputError, written_whole
+from benchmark_results import Results, describe_machine, markdown_table, row
+
+from camera_trapinator import InputError
 from camera_trapinator.utils import ROOT, exit_on_bad_input
-
-# ----------------------------------------------------------------------------------- results
-
-
-def row(part: str, name: str, value: float | None, unit: str, reference: float | None = None,
-        limit: float | None = None) -> dict:
-    """A line of benchmark.json; `reference` is what others need, `limit` what physics allows."""
-    return {"part": part, "name": name, "value": value, "unit": unit, "reference": reference,
-            "ratio": value / reference if value is not None and reference else None,
-            "limit": limit,
-            "share_of_limit": value / limit if value is not None and limit else None}
-
-
-class Results:
-    """The rows measured so far, by part and name; written after each change if there is `out`."""
-
-    def __init__(self, out: Path | None):
-        self.out, self.rows = out, {}
-        if out is not None and (out / "benchmark.json").exists():
-            try:
-                rows = json.loads((out / "benchmark.json").read_text(encoding="utf-8"))
-                self.rows = {(row["part"], row["name"]): row for row in rows}
-            except (ValueError, KeyError, TypeError):
-                raise InputError(f"{out / 'benchmark.json'}: holds no results; move it away, or "
-                                 "give another --out") from None
-
-    def add(self, rows: Iterable[dict]) -> None:
-        """Add rows; those of the same part and name are replaced."""
-        self.rows |= {(row["part"], row["name"]): row for row in rows}
-        if self.out is not None:
-            self.out.mkdir(parents=True, exist_ok=True)
-            with written_whole(self.out / "benchmark.json") as path:
-                path.write_text(json.dumps(list(self.rows.values()), indent=2), encoding="utf-8")
-            with written_whole(self.out / "benchmark.md") as path:
-                path.write_text(self.markdown(), encoding="utf-8")
-
-    def of(self, part: str) -> list[dict]:
-        """The rows of a part."""
-        return [row for row in self.rows.values() if row["part"] == part]
-
-    def markdown(self) -> str:
-        """All parts as tables."""
-        tables = [f"## {name}\n\n{part.table(self.of(name))}" for name, part in PARTS.items()
-                  if self.of(name)]
-        return "\n".join([f"# Benchmark\n\n{describe_machine()}\n", *tables])
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def describe_machine() -> str:
-    """One line: processor, cores, torch, day."""
-    import torch
-
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():  # Linux; elsewhere Python knows
-        names = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-        processor = names[0] if names else processor
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return (f"{processor}, {os.cpu_count()} cores{gpu}, {platform.system()}, Python "
-            f"{platform.python_version()}, torch {torch.__version__}, {date.today()}")
-
 
 # ----------------------------------------------------------------------------------- accuracy
 
@@ -348,10 +284,12 @@ def accuracy_arguments(parser: argparse.ArgumentParser) -> None:
 
 def speed(arguments: argparse.Namespace, results: Results) -> None:
     """Measure one of the parts that take seconds, show and save it."""
-    import benchmark_speed  # takes a while
+    import benchmark_networks  # takes a while
+    import benchmark_photos
 
     part, photos = arguments.part, Path(arguments.photos).expanduser().resolve()
-    for line in benchmark_speed.PARTS[part](photos):
+    measures = benchmark_photos.PARTS | benchmark_networks.PARTS
+    for line in measures[part](photos):
         results.add([row(part, line.name, line.ours, line.unit, line.reference, line.limit)])
     print(f"{describe_machine()}\n\n{speed_table(results.of(part))}")
 
@@ -394,6 +332,7 @@ PARTS = {
     "accuracy": Part(accuracy, accuracy_table, accuracy_arguments,
                      "scores of models that were trained for the same time"),
 }
+TABLES = {name: part.table for name, part in PARTS.items()}
 
 
 def main() -> None:
@@ -405,7 +344,7 @@ def main() -> None:
         of_part.add_argument("--out", type=Path, help="folder of benchmark.json and benchmark.md")
         part.add_arguments(of_part)
     arguments = parser.parse_args()
-    PARTS[arguments.part].measure(arguments, Results(arguments.out))
+    PARTS[arguments.part].measure(arguments, Results(arguments.out, TABLES))
 
 
 if __name__ == "__main__":

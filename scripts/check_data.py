@@ -41,6 +41,7 @@ from camera_trapinator.data.checks import (
 )
 from camera_trapinator.data.manifest import BACKGROUND, Class, Manifest, read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask, read_target, resize_mask
+from camera_trapinator.data.memory import checks_of
 from camera_trapinator.data.photos import read_photo
 from camera_trapinator.data.splits import (
     KNOBS,
@@ -56,7 +57,6 @@ from camera_trapinator.outputs.sheets import write_sheet
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
-    checks_of,
     exit_on_bad_input,
     find_config,
     here_or_below_root,

@@ -15,12 +15,84 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+SPLITS = ("train", "val", "test", "test_seen")  # those of the manifest
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    tools = parser.add_subparsers(dest="tool", required=True)
+
+    tool = add_tool(tools, "coco", "COCO and COCO Camera Traps JSON: polygons and run lengths")
+    tool.add_argument("--crowd", choices=("ignore", "class"), default="ignore",
+                      help="group regions (iscrowd): ignore (255), or count as their class")
+
+    tool = add_tool(tools, "labelme", "folders of Labelme JSON files", images=False)
+    tool.add_argument("--classes", type=Path, metavar="FILE",
+                      help="labels.txt, one name a line: the classes in the order wanted")
+
+    add_tool(tools, "roboflow", "unzipped Roboflow exports as `COCO Segmentation`", images=None)
+    tool = add_tool(tools, "yolo", "folders of YOLO segmentation text files")
+    tool.add_argument("--names", type=Path, required=True, metavar="FILE",
+                      help="data.yaml, or a text file with one class name a line")
+
+    add_tool(tools, "cvat",
+             "unzipped CVAT exports as `Segmentation mask 1.1` or `CVAT for images 1.1`")
+
+    add_tool(tools, "label-studio", "Label Studio JSON exports, or folders of `Brush labels to "
+             "PNG` with a JSON export in them")
+
+    tool = add_tool(tools, "iwildcam", "the folder instance_masks of iWildCam 2022")
+    tool.add_argument("--detections", type=Path, required=True, metavar="FILE",
+                      help="iwildcam2022_mdv4_detections.json")
+    tool.add_argument("--metadata", type=Path, metavar="FILE",
+                      help="iwildcam2022_train_annotations.json: species, locations, sequences")
+    tool.add_argument("--confidence", type=float, default=0.5,
+                      help="detections below this confidence are ignored (255)")
+
+    tool = add_tool(tools, "masks", "folders of mask pictures: palette, grey or colour-coded")
+    tool.add_argument("--colours", type=Path, required=True, metavar="FILE",
+                      help="table of what each value or colour means, see mask_folder.py")
+    tool.add_argument("--ending", default=".png",
+                      help="what follows the photo's name in a mask's name, such as _mask.png")
+    tool.add_argument("--edges", choices=("nearest", "ignore"), default="nearest",
+                      help="colours between two classes (anti-aliasing): nearest colour, or ignore")
+
+    return parser.parse_args()
+
+
+def add_tool(tools, name: str, meaning: str,
+             images: bool | None = True) -> argparse.ArgumentParser:
+    """A subcommand; `images`: whether the folder of the photos must be given (None = cannot)."""
+    tool = tools.add_parser(name, help=meaning, description=meaning)
+    tool.add_argument("labels", nargs="+", type=Path, metavar="LABELS", help=meaning)
+    if images is not None:
+        tool.add_argument("--images", nargs="+", type=Path, required=images, metavar="DIR",
+                          help="folder of the photos: one for all inputs, or one for each")
+        tool.add_argument("--split", nargs="+", choices=SPLITS, help="split of each input's "
+                          "photos; of copies in several splits, the test one stays")
+    tool.add_argument("--out", type=Path, required=True, help="data root to write")
+    tool.add_argument("--overlap", choices=("later", "smaller", "ignore"), default="later",
+                      help="where two classes overlap: later or smaller shape wins, or ignore")
+    tool.add_argument("--unannotated", choices=("empty", "unlabelled"),
+                      help="photos without annotation: checked and empty, or not looked at")
+    tool.add_argument("--mask-long-side", type=int, default=0, metavar="PIXELS",
+                      help="store masks no larger than this (default: as labelled)")
+    tool.add_argument("--skip-missing", action="store_true",
+                      help="leave out labels whose photo is missing")
+    tool.add_argument("--overwrite", action="store_true", help="replace an earlier import")
+    tool.add_argument("--dry-run", action="store_true", help="tell what would be written")
+    return tool
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()  # before numpy, Pillow and scipy, which take a second to import
+
 from camera_trapinator import InputError
-from camera_trapinator.data.manifest import SPLITS
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
-from camera_trapinator.labels.exports import unlisted_photos
+from camera_trapinator.labels.exports import places_of, unlisted_photos
 from camera_trapinator.labels.iwildcam import read_iwildcam
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
 from camera_trapinator.labels.labelme import read_labelme
@@ -31,9 +103,8 @@ from camera_trapinator.labels.yolo import read_yolo
 from camera_trapinator.utils import exit_on_bad_input
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    labels = arguments.read(arguments)
+def main(arguments: argparse.Namespace) -> None:
+    labels = READERS[arguments.tool](arguments)
     labels.unpaired += unlisted_photos(arguments.images or arguments.labels, labels.photos,
                                        arguments.out)
     write_data_root(labels, arguments.out, overlap=arguments.overlap,
@@ -114,92 +185,15 @@ def inputs(arguments: argparse.Namespace) -> list[tuple[Path, Path, str, str]]:
     if len(splits) != len(paths):
         raise InputError(f"--split: {len(splits)} splits for {len(paths)} inputs; give one for "
                          "each")
-    places: dict[Path, str] = {}
-    for folder in images:
-        if not folder.is_dir():
-            raise InputError(f"--images: {folder} is no folder")
-        if folder.resolve() in places:
-            continue
-        if folder.resolve().is_relative_to(arguments.out.resolve()):
-            place = folder.resolve().relative_to(arguments.out.resolve()).as_posix()
-            places[folder.resolve()] = "" if place == "." else place
-            continue
-        place = f"photos/{folder.resolve().name}"
-        while place in places.values():  # two folders of one name stay two
-            place += "_"
-        places[folder.resolve()] = place
+    places = places_of(images, arguments.out)
     return [(path, folder, places[folder.resolve()], split)
             for path, folder, split in zip(paths, images, splits, strict=True)]
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    tools = parser.add_subparsers(dest="tool", required=True)
-
-    tool = add_tool(tools, coco, "COCO and COCO Camera Traps JSON: polygons and run lengths")
-    tool.add_argument("--crowd", choices=("ignore", "class"), default="ignore",
-                      help="group regions (iscrowd): ignore (255), or count as their class")
-
-    tool = add_tool(tools, labelme, "folders of Labelme JSON files", images=False)
-    tool.add_argument("--classes", type=Path, metavar="FILE",
-                      help="labels.txt, one name a line: the classes in the order wanted")
-
-    add_tool(tools, roboflow, "unzipped Roboflow exports as `COCO Segmentation`", images=None)
-    tool = add_tool(tools, yolo, "folders of YOLO segmentation text files")
-    tool.add_argument("--names", type=Path, required=True, metavar="FILE",
-                      help="data.yaml, or a text file with one class name a line")
-
-    add_tool(tools, cvat,
-             "unzipped CVAT exports as `Segmentation mask 1.1` or `CVAT for images 1.1`")
-
-    add_tool(tools, label_studio, "Label Studio JSON exports, or folders of `Brush labels to PNG` "
-             "with a JSON export in them", "label-studio")
-
-    tool = add_tool(tools, iwildcam, "the folder instance_masks of iWildCam 2022")
-    tool.add_argument("--detections", type=Path, required=True, metavar="FILE",
-                      help="iwildcam2022_mdv4_detections.json")
-    tool.add_argument("--metadata", type=Path, metavar="FILE",
-                      help="iwildcam2022_train_annotations.json: species, locations, sequences")
-    tool.add_argument("--confidence", type=float, default=0.5,
-                      help="detections below this confidence are ignored (255)")
-
-    tool = add_tool(tools, masks, "folders of mask pictures: palette, grey or colour-coded")
-    tool.add_argument("--colours", type=Path, required=True, metavar="FILE",
-                      help="table of what each value or colour means, see mask_folder.py")
-    tool.add_argument("--ending", default=".png",
-                      help="what follows the photo's name in a mask's name, such as _mask.png")
-    tool.add_argument("--edges", choices=("nearest", "ignore"), default="nearest",
-                      help="colours between two classes (anti-aliasing): nearest colour, or ignore")
-
-    return parser.parse_args()
-
-
-def add_tool(tools, read: Callable[[argparse.Namespace], Labels], meaning: str, name: str = "",
-             images: bool | None = True) -> argparse.ArgumentParser:
-    """A subcommand; `images`: whether the folder of the photos must be given (None = cannot)."""
-    tool = tools.add_parser(name or read.__name__, help=meaning, description=meaning)
-    tool.set_defaults(read=read)
-    tool.add_argument("labels", nargs="+", type=Path, metavar="LABELS", help=meaning)
-    if images is not None:
-        tool.add_argument("--images", nargs="+", type=Path, required=images, metavar="DIR",
-                          help="folder of the photos: one for all inputs, or one for each")
-        tool.add_argument("--split", nargs="+", choices=SPLITS, help="split of each input's "
-                          "photos; of copies in several splits, the test one stays")
-    tool.add_argument("--out", type=Path, required=True, help="data root to write")
-    tool.add_argument("--overlap", choices=("later", "smaller", "ignore"), default="later",
-                      help="where two classes overlap: later or smaller shape wins, or ignore")
-    tool.add_argument("--unannotated", choices=("empty", "unlabelled"),
-                      help="photos without annotation: checked and empty, or not looked at")
-    tool.add_argument("--mask-long-side", type=int, default=0, metavar="PIXELS",
-                      help="store masks no larger than this (default: as labelled)")
-    tool.add_argument("--skip-missing", action="store_true",
-                      help="leave out labels whose photo is missing")
-    tool.add_argument("--overwrite", action="store_true", help="replace an earlier import")
-    tool.add_argument("--dry-run", action="store_true", help="tell what would be written")
-    return tool
+READERS = {"coco": coco, "labelme": labelme, "roboflow": roboflow, "yolo": yolo, "cvat": cvat,
+           "label-studio": label_studio, "iwildcam": iwildcam, "masks": masks}
 
 
 if __name__ == "__main__":
     with exit_on_bad_input():
-        main()
+        main(arguments)

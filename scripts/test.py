@@ -41,7 +41,7 @@ import torch
 from camera_trapinator.config import Config, parse_config
 from camera_trapinator.data.strips import strips_for, write_strips
 from camera_trapinator.dataset import PredictionDataset
-from camera_trapinator.model import build_model
+from camera_trapinator.model import load_model
 from camera_trapinator.networks.weights import fold_norm
 from camera_trapinator.outputs.console import print_found, print_scores, print_shard
 from camera_trapinator.outputs.evaluation import read_truth, write_evaluation
@@ -162,8 +162,7 @@ def predict(job: Job, dataset: PredictionDataset, facts=None) -> None:
     """Write the records of all photos, and the files that come one a photo; each process does its
     part. Of a shard only the records are written. `facts`: see `predict_photos`."""
     seed_everything(job.config.seed, job.config.deterministic)
-    net = build_model(**job.checkpoint["model_arguments"])
-    net.load_state_dict(job.checkpoint["model"])
+    net = load_model(job.checkpoint)
     fold_norm(net)
     net = net.to(job.device, memory_format=torch.channels_last)
     knobs, share = job.knobs(Knobs), (job.processes.rank + 1, job.processes.size)

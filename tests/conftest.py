@@ -24,9 +24,10 @@ from camera_trapinator.data.manifest import Class, Row, write_classes, write_man
 from camera_trapinator.data.masks import write_mask
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.model import UNet
-from camera_trapinator.training.processes import Processes
+from camera_trapinator.training.learner import Learner, summed
+from camera_trapinator.training.run import Run
 from camera_trapinator.training.sampler import CurriculumSampler
-from camera_trapinator.training.stop import Stop
+from camera_trapinator.training.trial import Batches
 from camera_trapinator.utils import ROOT, Precision
 
 CLASSES = [Class("background", (0, 0, 0)), Class("fox", (230, 120, 20)),
@@ -128,12 +129,15 @@ class Script:
 
 
 def start_script(name: str, *arguments: object, stdout: str | Path, stderr: str | Path,
-                 runs: Path | None = None, cwd: Path = ROOT, **variables: str,
-                 ) -> Script | subprocess.Popen:
-    """Start scripts/<name> as a user does, in a session of its own; what it prints goes to the end
-    of files, and its runs to the folder `runs`. `variables`: more of its environment."""
-    command = [str(ROOT / "scripts" / name), *map(str, arguments)]
+                 runs: Path | None = None, cwd: Path | None = None, repository: Path = ROOT,
+                 **variables: str) -> Script | subprocess.Popen:
+    """Start scripts/<name> of a `repository` as a user does, in a session of its own; what it
+    prints goes to the end of files, and its runs to the folder `runs`. `variables`: more of its
+    environment."""
+    command, cwd = [str(repository / "scripts" / name), *map(str, arguments)], cwd or repository
     environment = dict(os.environ, CUDA_VISIBLE_DEVICES="", PYTHONUNBUFFERED="1", **variables)
+    if repository != ROOT:
+        environment["PYTHONPATH"] = str(repository)
     if runs is not None:
         environment["CAMERA_TRAPINATOR_RUNS"] = str(runs)
     with open(stdout, "a") as output, open(stderr, "a") as errors:
@@ -144,12 +148,12 @@ def start_script(name: str, *arguments: object, stdout: str | Path, stderr: str 
                   stderr=str(stderr))
 
 
-def run_script(name: str, *arguments: object, runs: Path | None = None, cwd: Path = ROOT,
-               ) -> subprocess.CompletedProcess:
-    """Run scripts/<name> as a user does; its runs go to the folder `runs`."""
+def run_script(name: str, *arguments: object, runs: Path | None = None, cwd: Path | None = None,
+               repository: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run scripts/<name> of a `repository` as a user does; its runs go to the folder `runs`."""
     with NamedTemporaryFile("r") as stdout, NamedTemporaryFile("r") as stderr:
         process = start_script(name, *arguments, stdout=stdout.name, stderr=stderr.name, runs=runs,
-                               cwd=cwd)
+                               cwd=cwd, repository=repository)
         code = process.wait(timeout=300)
         return subprocess.CompletedProcess([name, *arguments], code, stdout.read(), stderr.read())
 
@@ -191,9 +195,9 @@ def train():
 
 
 def fit_once(train, teacher=None, photos: int = 2, ignored: Callable = lambda masks: None,
-             **knobs) -> UNet:
+             optimizer: Callable | None = None, **knobs) -> UNet:
     """A fresh network after one training step of `train`, beside a `teacher`; `ignored` may change
-    the masks."""
+    the masks, `optimizer` makes one of the weights."""
     torch.manual_seed(0)
     student = UNet(num_classes=3, working_scale=32, width=4, depth=2,
                    norm=knobs.get("norm", "batch"))
@@ -201,15 +205,18 @@ def fit_once(train, teacher=None, photos: int = 2, ignored: Callable = lambda ma
     masks = torch.randint(0, 3, (photos, 32, 32), dtype=torch.uint8)
     ignored(masks)
     config = Config(**{"epochs": 1, "warmup_epochs": 0.0, **knobs})
-    student.recompute = config.recompute
     scores = {"val_loss": 0.0, "mean_iou": 0.0, "foreground_iou": 0.0}
+    learner = Learner(student, config, Precision("fp32", torch.float32, False, False),
+                      teacher=teacher)
+    optimizer = optimizer(student.parameters()) if optimizer else torch.optim.SGD(
+        [{"params": student.parameters(), "rate": 1.0}], 0.1, fused=True)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    run = Run(None, config)
+    run.keep(None, learner, optimizer, scaler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "validate", lambda *_: (scores, None))
-        train.fit(student, student, student, teacher, [(images, masks, None)], None,
-                  CurriculumSampler(photos, photos, 0), build_criterion(config.loss),
-                  torch.optim.SGD([{"params": student.parameters(), "rate": 1.0}], 0.1,
-                                  fused=True),
-                  torch.amp.GradScaler("cpu", enabled=False),
-                  Precision("fp32", torch.float32, False, False), config, train.Progress(),
-                  lambda: None, Stop(), Processes())
+        train.fit(run, learner, Batches([(images, masks, None)],
+                                        CurriculumSampler(photos, photos, 0)), None,
+                  summed(build_criterion(config.loss), teacher, config.teacher_share),
+                  optimizer, scaler, config)
     return student

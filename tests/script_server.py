@@ -37,4 +37,5 @@ os.environ.clear()
 os.environ.update(job["environment"])
 sys.argv = job["command"]
 sys.path[0] = os.path.dirname(sys.argv[0])
+sys.path[1:1] = filter(None, job["environment"].get("PYTHONPATH", "").split(os.pathsep))
 runpy.run_path(sys.argv[0], run_name="__main__")

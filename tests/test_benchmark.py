@@ -165,22 +165,24 @@ def test_a_peer_trains_and_draws_a_mask_of_each_test_photo(split_data, tmp_path,
 def test_ours_the_plain_way_and_the_limit_are_measured_on_the_same_photos(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")  # as if benchmark.py were running
     import benchmark
-    import benchmark_speed
+    import benchmark_networks
+    import benchmark_photos
 
-    monkeypatch.setattr(benchmark_speed, "SIZES", {"12 megapixels": (320, 240),
-                                                   "20 megapixels": (480, 360)})
-    monkeypatch.setattr(benchmark_speed, "PHOTOS", 3)
-    monkeypatch.setattr(benchmark_speed, "SIDE", 64)
-    monkeypatch.setattr(benchmark_speed, "CROP", (32, 32))
-    monkeypatch.setattr(benchmark_speed, "WIDTH", 8)
-    monkeypatch.setattr(benchmark_speed, "PRODUCT", {"cpu": 512})
-    monkeypatch.setattr(benchmark_speed, "NETWORKS", {"small": {"width": 8, "depth": 2}})
-    monkeypatch.setattr(benchmark_speed, "peers", dict)  # not everybody has them
-    monkeypatch.setattr(benchmark_speed, "ROWS", 200_000)  # fewer would drown in the noise
+    for module in (benchmark_photos, benchmark_networks):
+        monkeypatch.setattr(module, "SIZES", {"12 megapixels": (320, 240),
+                                              "20 megapixels": (480, 360)})
+        monkeypatch.setattr(module, "SIDE", 64)
+    monkeypatch.setattr(benchmark_photos, "PHOTOS", 3)
+    monkeypatch.setattr(benchmark_networks, "CROP", (32, 32))
+    monkeypatch.setattr(benchmark_networks, "WIDTH", 8)
+    monkeypatch.setattr(benchmark_networks, "PRODUCT", {"cpu": 512})
+    monkeypatch.setattr(benchmark_networks, "NETWORKS", {"small": {"width": 8, "depth": 2}})
+    monkeypatch.setattr(benchmark_networks, "peers", dict)  # not everybody has them
+    monkeypatch.setattr(benchmark_photos, "ROWS", 200_000)  # fewer would drown in the noise
     parts = {"decode": 2, "loader": 4, "step": 4, "predict": 1, "index": 0}
     for part, ratios in parts.items():
         arguments = argparse.Namespace(part=part, photos=tmp_path / "photos")
-        results = benchmark.Results(tmp_path / "out")
+        results = benchmark.Results(tmp_path / "out", benchmark.TABLES)
         benchmark.speed(arguments, results)
         rows = [row for row in results.of(part) if row["unit"] == "photos/s"]
         assert len(rows) == ratios

@@ -21,7 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ..utils import RUNS
+
 HEADER = 512  # bytes at the start of a slot: what follows, as JSON
+
+
+def cache_path(data_root: Path, what: str) -> Path:
+    """The file that keeps decoded photos of a data root; `what` tells which, and how scaled."""
+    number = zlib.crc32(f"{data_root.resolve()} {what}".encode())
+    return RUNS / ".cache" / f"{data_root.name}-{number:08x}.bin"
 
 
 class Cache:

@@ -1,16 +1,16 @@
 """Checks before a training: what is wrong with photos, masks and maps, found once, remembered."""
 
-import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from .. import IGNORE, InputError, written_whole
+from .. import IGNORE, InputError
 from .manifest import BACKGROUND, Manifest, Row
 from .masks import open_map, read_mask, values_of_map
+from .memory import Memory, file_stamp
 from .photos import fingerprint, has_position, is_infrared, photo_size, read_photo, same_aspect
 
 
@@ -19,7 +19,7 @@ def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,
     """Check the photos and masks of a manifest; the share of each class in each mask.
 
     Every photo must be there. Every mask must be there, have its photo's aspect ratio, and hold
-    only classes below `num_classes` (or 255). What was found is remembered in the CSV `memory` by
+    only classes below `num_classes` (or 255). What was found is remembered in the file `memory` by
     path, size and time of change, so that a second start opens no file again.
     Returns float32 (photos, num_classes): a row sums up to 1, or is all 0 for a photo without
     label. Raises InputError with the first fault and the number of others.
@@ -45,57 +45,45 @@ def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, mem
     if not data_root.is_dir():
         raise InputError(f"data_root: {data_root} is no folder; make the demo photos with "
                          "scripts/make_demo_data.py, or set data_root to where your data are")
-    known = read_memory(Path(memory), _parse_shares)
+    known = Memory(memory)
     with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
         checked = list(pool.map(lambda row: _check_row(row, data_root, num_classes, known),
                                 manifest))
-    known |= dict(stamp for stamp, _, _ in checked if stamp)
-    write_memory(Path(memory), ([" ".join(f"{value}:{share}" for value, share in values.items()),
-                                  *key] for key, values in known.items()))
-    return (np.stack([shares for _, shares, _ in checked]),
-            [fault for _, _, fault in checked],
-            [stamp[1] if stamp else {} for stamp, _, _ in checked])
+    known.write()
+    shares, faults, values = zip(*checked, strict=True)
+    return np.stack(shares), list(faults), list(values)
 
 
-def _check_row(row: Row, data_root: Path, num_classes: int, known: dict) -> tuple:
-    """(stamp for the memory, class shares, fault or "") of one row."""
+def _check_row(row: Row, data_root: Path, num_classes: int, known: Memory,
+               ) -> tuple[np.ndarray, str, dict[int, float]]:
+    """What `find_faults` finds of one row."""
     shares = np.zeros(num_classes, np.float32)
     try:
         key = file_stamp(data_root / row.image, "photo")
         if row.mask in ("", BACKGROUND):
             shares[0] = row.mask == BACKGROUND
-            return None, shares, ""
+            return shares, "", {}
         key += file_stamp(data_root / row.mask, "mask")
-        values = known.get(key)
-        if values is None:
-            values = _mask_shares(data_root / row.image, data_root / row.mask)
+        values = dict(known.recall(
+            key, lambda: _mask_shares(data_root / row.image, data_root / row.mask)))
         largest = max((value for value in values if value != IGNORE), default=0)
         if largest >= num_classes:
             raise InputError(_out_of_range(data_root / row.mask, values, num_classes))
         for value, share in values.items():
             if value != IGNORE:
                 shares[value] = share
-        return (key, values), shares, ""
+        return shares, "", values
     except InputError as error:
-        return None, shares, str(error)
+        return shares, str(error), {}
 
 
-def file_stamp(path: Path, what: str) -> tuple:
-    try:
-        status = path.stat()
-    except OSError:
-        raise InputError(f"{path}: no such {what}, but the manifest lists it; correct "
-                         "manifest.csv or bring the file back") from None
-    return str(path), status.st_size, status.st_mtime_ns
-
-
-def _mask_shares(image: Path, path: Path) -> dict[int, float]:
-    """The share of each value among a mask's labelled pixels; opens only the photo's header."""
+def _mask_shares(image: Path, path: Path) -> tuple[tuple[int, float], ...]:
+    """Each value of a mask and its share of the labelled pixels; opens only the photo's header."""
     mask = read_mask(path)
     _check_aspect(image, path, mask)
     counts = np.bincount(mask.ravel(), minlength=256)
     labelled = max(1, counts[:IGNORE].sum())
-    return {int(value): float(counts[value] / labelled) for value in np.flatnonzero(counts)}
+    return tuple((int(value), float(counts[value] / labelled)) for value in np.flatnonzero(counts))
 
 
 def _check_aspect(image: Path, path: Path, mask: np.ndarray) -> None:
@@ -119,30 +107,7 @@ def _out_of_range(path: Path, values: dict[int, float], num_classes: int) -> str
             f"{num_classes - 1} (255 = ignore){hint}")
 
 
-def read_memory(path: Path, parse: Callable[[list[str]], tuple]) -> dict:
-    """What a CSV remembers; `parse` makes (key, content) of the cells of a line."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            return dict(map(parse, csv.reader(file)))
-    except (OSError, ValueError, csv.Error):  # not there yet, or damaged: check everything anew
-        return {}
-
-
-def write_memory(path: Path, lines: Iterable[list]) -> None:
-    """The key stands last in a line: one that was cut off matches no file."""
-    with written_whole(path, by_many=True) as temporary, open(temporary, "w", newline="",
-                                                              encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(lines)
-
-
-def _parse_shares(cells: list[str]) -> tuple[tuple, dict[int, float]]:
-    shares, image, size, time, mask, mask_size, mask_time = cells
-    values = dict(part.split(":") for part in shares.split())
-    return ((image, int(size), int(time), mask, int(mask_size), int(mask_time)),
-            {int(value): float(share) for value, share in values.items()})
-
-
-# -------------------------------------------------------------------------- maps, for a regression
+# ------------------------------------------------------------------------- maps, for a regression
 
 
 class MapFacts(NamedTuple):
@@ -169,25 +134,23 @@ def find_map_faults(manifest: Manifest, data_root: str | Path, memory: str | Pat
     """What `check_maps` checks, to the end. For each row: what its map holds, and its fault, ""
     where there is none; where there is one the share is 0."""
     data_root = Path(data_root)
-    known = read_memory(Path(memory), _parse_map_facts)
+    known = Memory(memory, MapFacts)
 
-    def check(row: Row) -> tuple[tuple | None, MapFacts, str]:
+    def check(row: Row) -> tuple[MapFacts, str]:
         try:
             key = file_stamp(data_root / row.image, "photo")
             if row.mask in ("", BACKGROUND):
-                return None, MapFacts(float(row.mask == BACKGROUND)), ""
+                return MapFacts(float(row.mask == BACKGROUND)), ""
             key += file_stamp(data_root / row.mask, "map")
-            facts = known.get(key) or _map_facts(data_root / row.image, data_root / row.mask)
-            return key, facts, ""
+            return known.recall(
+                key, lambda: _map_facts(data_root / row.image, data_root / row.mask)), ""
         except InputError as error:
-            return None, MapFacts(0.0), str(error)
+            return MapFacts(0.0), str(error)
 
     with ThreadPoolExecutor() as pool:
         checked = list(pool.map(check, manifest))
-    known |= {key: facts for key, facts, _ in checked if key}
-    write_memory(Path(memory), ([*facts[:-1], int(facts.whole), *key]
-                                 for key, facts in known.items()))
-    return [facts for _, facts, _ in checked], [fault for _, _, fault in checked]
+    known.write()
+    return [facts for facts, _ in checked], [fault for _, fault in checked]
 
 
 def _map_facts(image: Path, path: Path) -> MapFacts:
@@ -200,12 +163,6 @@ def _map_facts(image: Path, path: Path) -> MapFacts:
                          "photo empty")
     return MapFacts(known.size / values.size, float(known.mean()), float(known.std()),
                     float(known.min()), float(known.max()), stored.dtype.kind == "u")
-
-
-def _parse_map_facts(cells: list[str]) -> tuple[tuple, MapFacts]:
-    *numbers, whole, image, size, time, path, map_size, map_time = cells
-    return ((image, int(size), int(time), path, int(map_size), int(map_time)),
-            MapFacts(*map(float, numbers), whole == "1"))
 
 
 def pool_maps(maps: Sequence[MapFacts], target_scale: float) -> dict:
@@ -238,29 +195,25 @@ class PhotoFacts(NamedTuple):
 
 def examine_photos(manifest: Manifest, data_root: Path, memory: Path,
                    progress: Callable = iter) -> list[PhotoFacts]:
-    """Read every photo, in parallel. What was found is remembered in the CSV `memory` by path,
+    """Read every photo, in parallel. What was found is remembered in the file `memory` by path,
     size and time of change. `progress` wraps the iterator (tqdm)."""
-    known = read_memory(memory, _parse_facts)
+    known = Memory(memory, PhotoFacts)
 
-    def examine(image: str) -> tuple[tuple | None, PhotoFacts]:
+    def look(path: Path) -> PhotoFacts:
+        small = read_photo(path, 64).image
+        return PhotoFacts("", fingerprint(small), is_infrared(small), has_position(path))
+
+    def examine(image: str) -> PhotoFacts:
         path = data_root / image
         try:
-            key = file_stamp(path, "photo")
-            if key in known:
-                return key, known[key]
-            small = read_photo(path, 64).image
+            return known.recall(file_stamp(path, "photo"), lambda: look(path))
         except InputError as error:
-            return None, PhotoFacts(str(error), None, False, False)
-        return key, PhotoFacts("", fingerprint(small), is_infrared(small),
-                               has_position(path))
+            return PhotoFacts(str(error), None, False, False)
 
     with ThreadPoolExecutor() as pool:
         examined = list(progress(pool.map(examine, manifest.column("image"))))
-    known |= {key: facts for key, facts in examined if key}
-    write_memory(memory, (["" if facts.fingerprint is None else f"{facts.fingerprint:x}",
-                            int(facts.infrared), int(facts.position), *key]
-                           for key, facts in known.items()))
-    return [facts for _, facts in examined]
+    known.write()
+    return examined
 
 
 def without_broken(manifest: Manifest, data_root: Path, faults: Sequence[str], memory: Path,
@@ -280,7 +233,7 @@ def without_broken(manifest: Manifest, data_root: Path, faults: Sequence[str], m
 def known_fingerprints(manifest: Manifest, data_root: Path, memory: Path) -> list[int | None]:
     """The fingerprints that `examine_photos` remembered and that still hold, None for other
     photos. Opens no photo."""
-    known = read_memory(memory, _parse_facts)
+    known = Memory(memory, PhotoFacts).known
     if not known:
         return [None] * len(manifest)
     fingerprints = []
@@ -291,9 +244,3 @@ def known_fingerprints(manifest: Manifest, data_root: Path, memory: Path) -> lis
             facts = None
         fingerprints.append(facts.fingerprint if facts else None)
     return fingerprints
-
-
-def _parse_facts(cells: list[str]) -> tuple[tuple, PhotoFacts]:
-    bits, infrared, position, image, size, time = cells
-    return (image, int(size), int(time)), PhotoFacts(
-        "", int(bits, 16) if bits else None, infrared == "1", position == "1")

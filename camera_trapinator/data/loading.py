@@ -28,8 +28,15 @@ class Example(NamedTuple):
     strip: tuple[int, int] = (0, 0)  # rows of the image at the top and bottom that are info strip
 
 
-def to_tensor(image: np.ndarray) -> Tensor:
-    """uint8 (H, W, 3) -> uint8 (3, H, W), a view: nothing is copied."""
+CHANNELS = 3  # of what `network_input` gives: red, green, blue, and what you add
+
+
+def network_input(image: np.ndarray) -> Tensor:
+    """What the network sees of a photo, uint8 RGB (H, W, 3): uint8 (CHANNELS, H, W), here a view.
+
+    Training, validation, test and a notebook all go through this. Further channels are zoomed, cut
+    and flipped with the photo, and keep their values when its light is changed.
+    """
     return torch.from_numpy(image).permute(2, 0, 1)
 
 

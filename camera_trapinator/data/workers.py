@@ -66,7 +66,7 @@ def time_to_predict(net: nn.Module, size: tuple[int, int], precision: Precision)
     """Seconds that the network needs for a photo of (height, width). Changes nothing in it."""
     device, training = net.mean.device, net.training
     number = 1 if device.type == "cpu" else 4  # photos at once: one is enough for a CPU
-    images = torch.zeros(number, 3, *size, dtype=torch.uint8, device=device)
+    images = torch.zeros(number, net.channels, *size, dtype=torch.uint8, device=device)
     net.eval()
     seconds = []
     with torch.no_grad(), torch.autocast(device.type, precision.dtype, enabled=precision.autocast):

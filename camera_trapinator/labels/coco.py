@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import InputError
 from ..data.photos import parse_datetime
 from ..data.rle import decode_rle
-from .exports import check_missing, in_data_root, read_json, safe_photo
+from .exports import check_missing, is_number, objects, photo_in, pixels_along, read_json
 from .shapes import LabelledPhoto, Labels, Shape
 
 
@@ -21,27 +21,28 @@ def read_coco(path: Path, images: Path, place: str, *, split: str = "",
     `images` is the folder of the photos, `place` where they lie in the data root. `crowd`: group
     regions (iscrowd 1) count as their `class`, or are to `ignore`.
     """
-    content = _load(path)
+    content = read_json(path)
+    pictures, categories, annotations = (objects(content, key, path, "COCO file") for key in (
+        "images", "categories", "annotations"))
     names = {_id(item, path, "category"): _text(item, "name", f"{path}, category")
-             for item in content["categories"]}
+             for item in categories}
     photos, missing = {}, []
-    for item in content["images"]:
+    for item in pictures:
         key = _id(item, path, "image")
         where = f"{path}, image {key}"
         if key in photos:
             raise InputError(f"{where}: two images have this id")
         file = _text(item, "file_name", where)
-        source = safe_photo(images, file, where)
-        if not os.path.isfile(source):
+        photo = photos[key] = photo_in(images, place, file, split=split, label=where)
+        if not os.path.isfile(photo.source):
             missing.append(file)
-        photos[key] = LabelledPhoto(
-            source, in_data_root(place, file), _side(item, "width", where),
-            _side(item, "height", where), where, location=str(item.get("location") or ""),
-            datetime=parse_datetime(str(item.get("datetime") or "")),
-            sequence=str(item.get("seq_id") or ""), split=split)
-    check_missing(path, missing, images, skip_missing)
+        photo.width, photo.height = (pixels_along(item, key, where) for key in ("width", "height"))
+        photo.location = str(item.get("location") or "")
+        photo.datetime = parse_datetime(str(item.get("datetime") or ""))
+        photo.sequence = str(item.get("seq_id") or "")
+    unpaired = check_missing(path, missing, images, skip_missing)
     segmented = 0
-    for item in content["annotations"]:
+    for item in annotations:
         key = _id(item, path, "annotation")
         where = f"{path}, annotation {key}"
         photo = photos.get(str(item.get("image_id")))
@@ -60,11 +61,11 @@ def read_coco(path: Path, images: Path, place: str, *, split: str = "",
         if crowd == "ignore" and item.get("iscrowd") == 1:
             name = None
         photo.shapes.append(_shape(name, item["segmentation"], photo, where))
-    if content["annotations"] and not segmented:
+    if annotations and not segmented:
         raise InputError(f"{path}: its annotations are boxes (or labels) without segmentation, "
                          "and a box is no mask; draw masks, or make them with a tool such as SAM")
     return Labels([photo for photo in photos.values() if os.path.isfile(photo.source)],
-                  unpaired=[f"{path}: its photo {file} is missing" for file in missing])
+                  unpaired=unpaired)
 
 
 def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: str) -> Shape:
@@ -87,21 +88,12 @@ def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: 
         raise InputError(f"{where}: segmentation {str(segmentation)[:40]!r} is neither polygons "
                          "nor a run-length encoding")
     for ring in segmentation:
-        sound = isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 and all(
-            type(value) in (int, float) and abs(value) < 1e6 for value in ring)
+        sound = isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 \
+            and all(map(is_number, ring))
         if not sound:
             raise InputError(f"{where}: {ring!r:.60} is no polygon [x1, y1, x2, y2, x3, y3 "
                              "...] of three or more points")
     return Shape(name, polygons=segmentation)
-
-
-def _load(path: Path) -> dict:
-    content = read_json(path)
-    for key in ("images", "categories", "annotations"):
-        items = content.get(key) if isinstance(content, dict) else None
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise InputError(f"{path}: no COCO file, it has no list {key!r}")
-    return content
 
 
 def _id(item: dict, path: Path, what: str) -> str:
@@ -116,10 +108,3 @@ def _text(item: dict, key: str, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{where}: {key} {value!r} is no text")
     return value.strip()
-
-
-def _side(item: dict, key: str, where: str) -> int:
-    value = item.get(key)
-    if type(value) is not int or not 0 < value < 100_000:
-        raise InputError(f"{where}: {key} {value!r} is no number of pixels")
-    return value

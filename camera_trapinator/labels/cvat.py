@@ -12,7 +12,6 @@ Sources: docs.cvat.ai, XML annotation format; cvat-ai/cvat, dataset_manager/form
 import math
 import os
 import xml.etree.ElementTree as ElementTree
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -20,12 +19,11 @@ import numpy as np
 from .. import InputError
 from ..data.manifest import BACKGROUND
 from ..data.rle import decode_rle
-from .exports import check_missing, in_data_root, safe_photo
-from .shapes import LabelledPhoto, Labels, Shape, box_remainders
+from .exports import FAR, check_missing, check_outlined, no_area, photo_in
+from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
 
 EMPTY = ("empty", BACKGROUND)  # tags that say: checked, and nothing there
 NO_AREA = ("polyline", "points", "skeleton", "cuboid")
-ELLIPSE_POINTS = 360  # the polygon's area is that of the ellipse to 5 in 100,000
 
 
 def read_cvat_xml(path: Path, images: Path, place: str, *, split: str = "",
@@ -36,26 +34,20 @@ def read_cvat_xml(path: Path, images: Path, place: str, *, split: str = "",
     the labels of CVAT in their order there, without those that mark no area.
     """
     root = _parse(path)
-    photos, missing, outlines, boxes = [], [], 0, 0
+    photos, missing = [], []
     for item in root.iterfind("image"):
         where = f"{path}, image {item.get('id')!r}"
         file = PurePosixPath(_text(item, "name", where)).as_posix()
-        source = safe_photo(images, file, where)
-        photo = LabelledPhoto(source, in_data_root(place, file),
-                              _whole(item, "width", where, least=1),
-                              _whole(item, "height", where, least=1), where, split=split)
-        boxed = _read_image(item, photo)
-        outlines, boxes = outlines + len(photo.shapes), boxes + len(boxed)
-        if boxed:
-            photo.picture = partial(box_remainders, photo, boxed)
-        if os.path.isfile(source):  # Path.is_file fails on names too long for a file
-            photos.append(photo)
-        else:
+        photo = photo_in(images, place, file, split=split, label=where)
+        photo.width, photo.height = (_whole(item, key, where, least=1)
+                                     for key in ("width", "height"))
+        _read_image(item, photo)
+        photos.append(photo)
+        if not os.path.isfile(photo.source):  # Path.is_file fails on names too long for a file
             missing.append(file)
-    if boxes and not outlines:
-        raise InputError(f"{path}: its {boxes} shapes are boxes, and a box is no mask; draw "
-                         "polygons or masks, or make them with a tool such as SAM")
+    check_outlined(path, photos, "shapes")
     check_missing(path, missing, images, skip_missing)
+    photos = [photo for photo in photos if os.path.isfile(photo.source)]
     used = sorted({shape.name for photo in photos for shape in photo.shapes})
     return Labels(photos, list(dict.fromkeys(_area_labels(root) + used)),
                   [f"{path}: its photo {file!r} is missing" for file in missing])
@@ -94,27 +86,25 @@ def _area_labels(root: ElementTree.Element) -> list[str]:
     return names
 
 
-def _read_image(item: ElementTree.Element, photo: LabelledPhoto) -> list[list[float]]:
-    """Give the photo the outlines of its <image>, lowest first. Returns its boxes, as polygons."""
-    outlines, boxes = [], []
+def _read_image(item: ElementTree.Element, photo: LabelledPhoto) -> None:
+    """Give the photo the outlines of its <image>, lowest first, and its boxes."""
+    outlines = []
     for number, element in enumerate(item, start=1):
         where = f"{photo.where}, shape {number} ({element.tag})"
         name = _text(element, "label", where)
         if element.tag == "tag":
             photo.empty |= name.lower() in EMPTY
         elif element.tag in NO_AREA:
-            raise InputError(f"{where}: a {element.tag} has no area, so it is no mask; delete it, "
-                             "or draw a polygon instead")
+            raise no_area(where, element.tag)
         elif element.tag == "box":
-            boxes.append(_box(element, where))
+            photo.boxes.append(_box(element, where))
         else:
             shape = _outline(name, element, photo, where)
             outlines.append((_number(element, "z_order", where, 0), shape))
     photo.shapes = [shape for _, shape in sorted(outlines, key=lambda item: item[0])]
-    if photo.empty and (outlines or boxes):
+    if photo.empty and photo.labelled():
         raise InputError(f"{photo.where}: {photo.file!r} is tagged as empty but has shapes; delete "
                          "the tag or the shapes")
-    return boxes
 
 
 def _outline(name: str, element: ElementTree.Element, photo: LabelledPhoto, where: str) -> Shape:
@@ -133,38 +123,27 @@ def _polygon(element: ElementTree.Element, where: str) -> list[float]:
         points = [tuple(map(float, pair.split(","))) for pair in text.split(";")]
     except ValueError:
         points = []
-    if len(points) < 3 or not all(len(point) == 2 and max(map(abs, point)) < 1e6
+    if len(points) < 3 or not all(len(point) == 2 and max(map(abs, point)) < FAR
                                   and not math.isnan(sum(point)) for point in points):
         raise InputError(f"{where}: points {text[:60]!r} are not three or more `x,y;x,y`")
-    return [value for point in points for value in point]
+    return ring(points)
 
 
 def _ellipse(element: ElementTree.Element, where: str) -> list[float]:
     x, y, across, down = (_number(element, key, where) for key in ("cx", "cy", "rx", "ry"))
-    steps = [2 * math.pi * step / ELLIPSE_POINTS for step in range(ELLIPSE_POINTS)]
-    return _turned([(across * math.cos(step), down * math.sin(step)) for step in steps], x, y,
-                   element, where)
+    return turned(ellipse(across, down), x, y, _number(element, "rotation", where, 0))
 
 
 def _box(element: ElementTree.Element, where: str) -> list[float]:
     left, top, right, bottom = (_number(element, key, where)
                                 for key in ("xtl", "ytl", "xbr", "ybr"))
     across, down = (right - left) / 2, (bottom - top) / 2
-    return _turned([(-across, -down), (across, -down), (across, down), (-across, down)],
-                   left + across, top + down, element, where)
-
-
-def _turned(points: list[tuple[float, float]], x: float, y: float, element: ElementTree.Element,
-            where: str) -> list[float]:
-    """Points around (0, 0), turned by the element's rotation, around (x, y): [x1, y1, x2 ...]."""
-    angle = math.radians(_number(element, "rotation", where, 0))
-    cos, sin = math.cos(angle), math.sin(angle)
-    return [value for across, down in points
-            for value in (x + across * cos - down * sin, y + across * sin + down * cos)]
+    return turned(rectangle(-across, -down, across, down), left + across, top + down,
+                  _number(element, "rotation", where, 0))
 
 
 def _mask(element: ElementTree.Element, photo: LabelledPhoto, where: str) -> dict:
-    """The run-length encoding of a brush mask over the whole photo, as photos.decode_rle reads it.
+    """The run-length encoding of a brush mask over the whole photo, see data/rle.py.
 
     CVAT's own runs go along the rows of the mask's box and begin with zeros.
     """
@@ -209,6 +188,6 @@ def _number(element: ElementTree.Element, key: str, where: str,
         value = float(text)
     except (TypeError, ValueError):
         value = math.nan
-    if not abs(value) < 1e6:
+    if not abs(value) < FAR:
         raise InputError(f"{where}: {key} {text!r} is no sound number")
     return value

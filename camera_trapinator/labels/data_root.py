@@ -1,4 +1,4 @@
-"""From labels to a data root: masks, photos, classes.csv, manifest.csv; all is checked before."""
+"""From labels to a data root: masks, photos, classes.csv and manifest.csv."""
 
 import filecmp
 import hashlib
@@ -39,6 +39,8 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
                     overwrite: bool = False, dry_run: bool = False) -> None:
     """Write masks, photos, classes.csv and, last, manifest.csv; all is checked before.
 
+    `overlap`: see `draw_mask`. `unannotated`: whether photos without annotation are `empty` or
+    `unlabelled`; None refuses them. `mask_long_side`: pixels that no mask exceeds; 0 = as labelled.
     Photos inside `out` stay where they are; others are linked (hard links: no space, and the
     original stays what it is) or, across file systems, copied to `out`/photos. Raises InputError
     for anything that is wrong with the labels or the photos.
@@ -62,7 +64,6 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     classes = [Class(BACKGROUND, (0, 0, 0)), *(
         Class(name, COLOURS[place % len(COLOURS)]) for place, name in enumerate(names))]
     indices = {name: index for index, (name, _) in enumerate(classes)}
-
     staging = out / ".import"  # masks are finished here, then moved into place
 
     def handle(photo: LabelledPhoto) -> tuple[Row, np.ndarray]:
@@ -70,14 +71,9 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         mask = upright_mask(photo, draw_mask(photo, indices, overlap))
         if mask_long_side and max(mask.shape) > mask_long_side:
             mask = resize_mask(mask, *scaled_size(*mask.shape[::-1], mask_long_side))
-        column = BACKGROUND if photo.empty or unannotated == "empty" else ""
-        if photo.labelled():
-            column = "masks/" + photo.file.removeprefix("photos/") + ".png"
-            if not dry_run:
-                write_mask(staging / column, mask, [colour for _, colour in classes])
-        location = photo.location or location_of(photo.file.removeprefix("photos/"))
-        row = Row(photo.file, column, location, photo.datetime or read_datetime(photo.source),
-                  photo.sequence, photo.split)
+        row = row_of(photo, unannotated)
+        if photo.labelled() and not dry_run:
+            write_mask(staging / row.mask, mask, [colour for _, colour in classes])
         return row, np.unique(mask)
 
     try:
@@ -88,13 +84,8 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         with ThreadPoolExecutor() as pool:
             handled = list(tqdm(pool.map(handle, photos), total=len(photos), unit="photo",
                                 dynamic_ncols=True, leave=False, disable=None))
-        rows = [row for row, _ in handled]
+        rows = with_sequences([row for row, _ in handled])
         counts = np.bincount(np.concatenate([found for _, found in handled]), minlength=256)
-        if not any(row.sequence for row in rows):
-            sequences = assign_sequences([row.location for row in rows],
-                                         [row.datetime for row in rows])
-            rows = [row._replace(sequence=name)
-                    for row, name in zip(rows, sequences, strict=True)]
         if not dry_run:
             for photo in photos:
                 place_photo(photo.source, out / photo.file)
@@ -112,6 +103,24 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         with suppress(OSError):  # of a refused import not even an empty folder stays
             out.rmdir()
     print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
+
+
+def row_of(photo: LabelledPhoto, unannotated: str | None) -> Row:
+    """A photo's row of the manifest."""
+    file = photo.file.removeprefix("photos/")
+    mask = BACKGROUND if photo.empty or unannotated == "empty" else ""
+    if photo.labelled():
+        mask = f"masks/{file}.png"
+    return Row(photo.file, mask, photo.location or location_of(file),
+               photo.datetime or read_datetime(photo.source), photo.sequence, photo.split)
+
+
+def with_sequences(rows: list[Row]) -> list[Row]:
+    """The rows with the sequences that their times tell, unless the labels told sequences."""
+    if any(row.sequence for row in rows):
+        return rows
+    sequences = assign_sequences([row.location for row in rows], [row.datetime for row in rows])
+    return [row._replace(sequence=name) for row, name in zip(rows, sequences, strict=True)]
 
 
 def check_size(photo: LabelledPhoto) -> None:
@@ -190,6 +199,7 @@ def place_photo(source: Path, target: Path) -> None:
 def print_summary(rows: Sequence[Row], names: Sequence[str], counts: np.ndarray,
                   dropped: Iterable[LabelledPhoto], unpaired: Sequence[str], out: Path,
                   dry_run: bool) -> None:
+    """Tell what was written; `counts` (256,): in how many photos each mask value occurs."""
     for photo in dropped:
         print(f"dropped     {photo.file}: the same photo stands in another split")
     for line in unpaired[:10]:

@@ -1,38 +1,145 @@
-"""Reading what labelling tools export: files, and which label belongs to which photo."""
+"""Reading what labelling tools export: files, the values in them, and the photos they belong to.
+
+Everything here raises InputError with the file and the place in it for what is wrong.
+"""
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import Image
+
 from .. import InputError
-from ..data.photos import find_photos
+from ..data.photos import UNREADABLE, find_photos, reason_of
 from .shapes import LabelledPhoto
 
-
-def read_json(path: Path) -> object:
-    """The content of a JSON file. Raises InputError if it cannot be read or is no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: no valid JSON ({error})") from None
+FAR = 1e6  # pixels: no coordinate is farther out
 
 
-def read_text(path: Path) -> str:
-    """A text file. Raises InputError if it cannot be read or is not UTF-8."""
+# ----------------------------------------------------------------------------- files and values
+
+
+def check_folder(path: Path, of: str) -> None:
+    """Refuse what is no folder `of` labels of some kind."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder of {of}")
+
+
+def read_text(path: Path, cure: str = "") -> str:
+    """The text of a file in UTF-8; `cure`: what to do if there is none."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}){cure}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text") from None
 
 
-def in_data_root(place: str, file: str) -> str:
-    """Where a photo of the folder that lies at `place` ("" = the data root itself) stands."""
-    return f"{place}/{file}" if place else file
+def read_json(path: Path) -> object:
+    """The content of a JSON file."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no valid JSON ({error})") from None
+
+
+@contextmanager
+def open_mask(path: Path) -> Iterator[Image.Image]:
+    """A mask picture that Pillow has open; what it cannot read becomes an InputError."""
+    try:
+        with warnings.catch_warnings():  # of damaged TIFFs Pillow tells at length
+            warnings.simplefilter("ignore")
+            with Image.open(path) as picture:
+                yield picture
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a mask ({reason_of(error)})") from None
+
+
+def objects(content: object, key: str, path: Path, kind: str = "") -> list[dict]:
+    """The list of objects `key` in the content of a JSON file of some `kind`."""
+    items = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise InputError(f"{path}: {kind and f'no {kind}, '}it has no list {key!r} of objects")
+    return items
+
+
+def pixels_along(item: dict, key: str, where: str) -> int:
+    """The width or height of a picture."""
+    value = item.get(key)
+    if not is_side(value):
+        raise InputError(f"{where}: {key} {value!r:.40} is no number of pixels")
+    return value
+
+
+def is_side(value: object) -> bool:
+    """Whether a picture can be so many pixels wide or high."""
+    return type(value) is int and 0 < value < 100_000
+
+
+def is_number(value: object) -> bool:
+    """Whether a value can be a coordinate or a length: no text, not nan, not endless."""
+    return type(value) in (int, float) and abs(value) < FAR
+
+
+def are_points(value: object) -> bool:
+    """Whether a value is a list of points [x, y]."""
+    return isinstance(value, list) and all(
+        isinstance(point, list) and len(point) == 2 and all(map(is_number, point))
+        for point in value)
+
+
+def no_area(where: str, what: str) -> InputError:
+    """The refusal of lines, points and the like: `what` is no shape that a mask could have."""
+    return InputError(f"{where}: a {what} has no area, so it is no mask; delete it, or draw a "
+                      "polygon instead")
+
+
+def check_outlined(path: Path, photos: Iterable[LabelledPhoto], shapes: str) -> None:
+    """Refuse a file whose `shapes` (as its tool calls them) are boxes and nothing else."""
+    boxes = sum(len(photo.boxes) for photo in photos)
+    if boxes and not any(photo.shapes for photo in photos):
+        raise InputError(f"{path}: its {boxes} {shapes} are boxes, and a box is no mask; draw "
+                         "outlines, or make them with a tool such as SAM")
+
+
+# --------------------------------------------------------------------------- labels and photos
+
+
+def photo_in(images: Path, place: str, file: str, *, split: str = "",
+             label: object = "") -> LabelledPhoto:
+    """The photo `file` of the folder `images`, which lies at `place` ("" = is the data root).
+
+    `label`: the label's file, or the place in it, for errors; "" = the photo has none. The size
+    is left to be filled in. Refuses a path that leads out of the folder.
+    """
+    source = safe_photo(images, file, str(label or images))
+    return LabelledPhoto(source, f"{place}/{file}" if place else file, 0, 0, str(label or source),
+                         split=split)
+
+
+def places_of(folders: Iterable[Path], out: Path) -> dict[Path, str]:
+    """Where the photos of each folder (resolved) lie in the data root `out`: there, or photos/."""
+    places: dict[Path, str] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"--images: {folder} is no folder")
+        if folder.resolve() in places:
+            continue
+        if folder.resolve().is_relative_to(out.resolve()):
+            place = folder.resolve().relative_to(out.resolve()).as_posix()
+            places[folder.resolve()] = "" if place == "." else place
+            continue
+        place = f"photos/{folder.resolve().name}"
+        while place in places.values():  # two folders of one name stay two
+            place += "_"
+        places[folder.resolve()] = place
+    return places
 
 
 def pair_labels(images: Path, labels: Path, ending: str,
@@ -41,8 +148,7 @@ def pair_labels(images: Path, labels: Path, ending: str,
 
     The label of `a/IMG_1.jpg` is `a/IMG_1<ending>` or `a/IMG_1.jpg<ending>`, the ending in any
     case. Photos and picture labels may share a folder: a photo's label is no photo. Returns the
-    pairs, and the label files that belong to no photo. Raises InputError where it is not clear
-    what belongs together.
+    pairs, and the label files that belong to no photo; refuses what is not clear.
     """
     found = {}
     for parent, _, names in os.walk(labels):
@@ -81,11 +187,15 @@ def without_photo(labels: Sequence[Path], images: Path, skip_missing: bool) -> l
     return [f"{path}: its photo is missing" for path in labels]
 
 
-def check_missing(path: Path, files: Sequence[str], images: Path, skip_missing: bool) -> None:
-    """Refuse a file of labels that lists photos which are not there, unless they may be skipped."""
+def check_missing(path: Path, files: Sequence[str], images: Path, skip_missing: bool) -> list[str]:
+    """A line for each photo that a file of labels lists but that is not in the folder.
+
+    Raises InputError unless they may be skipped.
+    """
     if files and not skip_missing:
         raise InputError(f"{path}: {len(files)} of its photos are not in {images}, such as "
                          f"{files[0]!r}; bring them, or leave them out with --skip-missing")
+    return [f"{path}: its photo {file} is missing" for file in files]
 
 
 def unlisted_photos(folders: Iterable[Path], photos: Iterable[LabelledPhoto],

@@ -7,17 +7,17 @@ Source: github.com/visipedia/iwildcam_comp, readme.md; COCO Camera Traps for the
 """
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from .. import InputError
 from ..data.masks import read_mask
-from ..data.photos import UNREADABLE, find_photos, parse_datetime, photo_size
-from .exports import in_data_root, read_json, safe_photo
+from ..data.photos import find_photos, parse_datetime, photo_size
+from .exports import check_folder, objects, open_mask, photo_in, read_json
 from .shapes import LabelledPhoto, Labels, Shape
 
 ANIMAL, EMPTY = "animal", "empty"
@@ -43,8 +43,7 @@ def read_iwildcam(path: Path, images: Path, place: str, *, split: str = "",
     detections below `confidence`. A photo without picture is empty if its annotation says so;
     else nobody looked. Raises InputError with file and image for what does not go together.
     """
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder of masks")
+    check_folder(path, "masks")
     if path.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{path}: the masks lie below {images}, among the photos; give the "
                          "folder of the photos alone, such as train/")
@@ -57,13 +56,11 @@ def read_iwildcam(path: Path, images: Path, place: str, *, split: str = "",
     alone, given = [], set()
     for file in find_photos(images):
         key = _id_of(file)
-        source, mask = safe_photo(images, file, str(images)), path / f"{key}.png"
+        photo, mask = photo_in(images, place, file, split=split), path / f"{key}.png"
         if key in photos:
-            raise InputError(f"{source}: {photos[key].source} has the same image id; leave one of "
-                             "them out")
-        photo = photos[key] = LabelledPhoto(
-            source, in_data_root(place, file), 0, 0, str(source), split=split,
-            **facts.get(key, {}))
+            raise InputError(f"{photo.source}: {photos[key].source} has the same image id; leave "
+                             "one of them out")
+        photo = photos[key] = replace(photo, **facts.get(key, {}))
         detected = found.get(key, ())
         kinds = None if species is None else species.get(key, set())
         if key in masks:
@@ -79,7 +76,7 @@ def read_iwildcam(path: Path, images: Path, place: str, *, split: str = "",
         elif any(detected):  # as background, the animal would be taught to be none
             alone.append(f"{mask}: missing, though {detections} has detections for {file}")
         else:
-            photo.width, photo.height = photo_size(source)
+            photo.width, photo.height = photo_size(photo.source)
             photo.empty = kinds == {EMPTY}
     alone += [f"{path / key}.png: its photo is missing" for key in sorted(masks - photos.keys())]
     if alone and not skip_missing:
@@ -95,11 +92,8 @@ def read_iwildcam(path: Path, images: Path, place: str, *, split: str = "",
 
 def _check_header(path: Path) -> tuple[int, int]:
     """Width and height of a picture of numbers, from its header."""
-    try:
-        with Image.open(path) as picture:
-            mode, size = picture.mode, picture.size
-    except UNREADABLE as error:
-        raise InputError(f"{path}: cannot be read as a mask ({error})") from None
+    with open_mask(path) as picture:
+        mode, size = picture.mode, picture.size
     if mode not in ("L", "P", "1") and not mode.startswith("I"):
         raise InputError(f"{path}: a picture of mode {mode}; instance masks have one channel")
     return size
@@ -129,7 +123,7 @@ def _read_detections(path: Path, confidence: float,
         raise InputError(f"{path}: no MegaDetector file, it has no `detection_categories`")
     categories = {key: name.strip() for key, name in categories.items()}
     found = {}
-    for item in _items(content, "images", path):
+    for item in objects(content, "images", path, "MegaDetector file"):
         file, detections = item.get("file"), item.get("detections")
         where = f"{path}, image {str(file)[:80]!r}"
         if not isinstance(file, str) or not isinstance(detections, list | None):
@@ -155,7 +149,7 @@ def _read_detections(path: Path, confidence: float,
 def _read_metadata(path: Path) -> Annotations:
     content = read_json(path)
     facts = {}
-    for item in _items(content, "images", path):
+    for item in objects(content, "images", path):
         where = f"{path}, image {str(item.get('id'))[:80]!r}"
         key, location, sequence, time = (_text(item, key, where) for key in (
             "id", "location", "seq_id", "datetime"))
@@ -165,13 +159,13 @@ def _read_metadata(path: Path) -> Annotations:
     if "annotations" not in content:  # that of the test images
         return Annotations(facts, None, [])
     names, species = {}, {}
-    for item in _items(content, "categories", path):
+    for item in objects(content, "categories", path):
         where = f"{path}, category {str(item.get('id'))[:80]!r}"
         key, name = _text(item, "id", where), _text(item, "name", where).strip()
         if not name or key in names:
             raise InputError(f"{where}: it has no name, or stands there twice")
         names[key] = name
-    for item in _items(content, "annotations", path):
+    for item in objects(content, "annotations", path):
         where = f"{path}, annotation {str(item.get('id'))[:80]!r}"
         image, key = (_text(item, key, where) for key in ("image_id", "category_id"))
         if image not in facts or key not in names:
@@ -179,13 +173,6 @@ def _read_metadata(path: Path) -> Annotations:
                              "in the file")
         species.setdefault(image, set()).add(names[key])
     return Annotations(facts, species, list(names.values()))
-
-
-def _items(content: object, key: str, path: Path) -> list[dict]:
-    items = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise InputError(f"{path}: it has no list {key!r} of objects")
-    return items
 
 
 def _text(item: dict, key: str, where: str) -> str:

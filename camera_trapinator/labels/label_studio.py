@@ -10,7 +10,6 @@ Sources: labelstud.io/guide/task_format, labelstud.io/tags (positions and sizes 
 upper left corner); thi.ng/rle-pack (the code of the brush strokes, which are RGBA pictures).
 """
 
-import math
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -18,16 +17,25 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
-from PIL import Image
 
 from .. import InputError
-from ..data.photos import PHOTO_SUFFIXES, UNREADABLE, find_photos, photo_size
+from ..data.photos import PHOTO_SUFFIXES, find_photos, photo_size
 from ..data.rle import encode_rle
-from .exports import check_missing, in_data_root, read_json, safe_photo
-from .shapes import LabelledPhoto, Labels, Shape, box_remainders
+from .exports import (
+    are_points,
+    check_missing,
+    check_outlined,
+    is_number,
+    no_area,
+    open_mask,
+    photo_in,
+    pixels_along,
+    read_json,
+)
+from .rle_pack import unpack
+from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
 
 NO_AREA = ("keypoint", "vector", "video", "brackets")  # how the types begin that mark no area
-ELLIPSE_POINTS = 360
 HALF = 128  # of 255: a pixel that a brush stroke covers by half or more belongs to it
 # task-7-annotation-12-by-ann@example.org-tag-red fox-0.png
 BRUSH_NAME = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-[^-]+-(.+)-\d+\.png", re.IGNORECASE)
@@ -43,30 +51,23 @@ def read_label_studio(path: Path, images: Path, place: str, *, split: str = "",
     if any("annotations" not in task for task in tasks):
         raise InputError(f"{path}: tasks without `annotations`, as in the export `JSON-MIN`; "
                          "export `JSON` instead")
-    photos, missing, outlines, boxes = [], [], 0, 0
+    photos, missing = [], []
     for task, file, where in _photos_of(tasks, path, images):
-        boxed: list[list[float]] = []
-        photo = LabelledPhoto(images / file, in_data_root(place, file), 0, 0, where, split=split)
+        photo = photo_in(images, place, file, split=split, label=where)
         annotation = _chosen(task, where)
         if annotation is not None:
             regions = _regions(annotation, where)
             photo.empty = not annotation["result"]
             for region in regions:
-                _add_region(region, photo, boxed)
-        outlines, boxes = outlines + len(photo.shapes), boxes + len(boxed)
-        if boxed:
-            photo.picture = partial(box_remainders, photo, boxed)
-        if file and (images / file).is_file():
-            if not photo.width:
-                photo.width, photo.height = photo_size(photo.source)
-            photos.append(photo)
-        else:
+                _add_region(region, photo)
+        photos.append(photo)
+        if not photo.source.is_file():
             missing.append(_location_of_photo(task, where))
-    if boxes and not outlines:
-        raise InputError(f"{path}: its {boxes} regions are boxes, and a box is no mask; draw "
-                         "polygons or brush strokes, or make them with a tool such as SAM")
-    check_missing(path, missing, images, skip_missing)
-    return Labels(photos, unpaired=[f"{path}: its photo {file} is missing" for file in missing])
+        elif not photo.width:
+            photo.width, photo.height = photo_size(photo.source)
+    check_outlined(path, photos, "regions")
+    unpaired = check_missing(path, missing, images, skip_missing)
+    return Labels([photo for photo in photos if photo.source.is_file()], unpaired=unpaired)
 
 
 def read_brush_pictures(path: Path, images: Path, place: str, *, split: str = "",
@@ -97,9 +98,8 @@ def read_brush_pictures(path: Path, images: Path, place: str, *, split: str = ""
         if not file:
             missing.append(_location_of_photo(task, where))
             continue
-        source = images / file
-        photo = LabelledPhoto(source, in_data_root(place, file), *photo_size(source), where,
-                              split=split)
+        photo = photo_in(images, place, file, split=split, label=where)
+        photo.width, photo.height = photo_size(photo.source)
         if drawn:
             last = drawn[max(drawn)]
             photo.where = str(last[0][1])
@@ -110,11 +110,10 @@ def read_brush_pictures(path: Path, images: Path, place: str, *, split: str = ""
         task = min(layers)
         raise InputError(f"{next(iter(layers[task].values()))[0][1]}: task {task} is not in "
                          f"{exports[0]}; export both from the same project")
-    check_missing(exports[0], missing, images, skip_missing)
+    unpaired = check_missing(exports[0], missing, images, skip_missing)
     names = sorted({BRUSH_NAME.fullmatch(picture.name)[3]
                     for picture in path.glob("*.[pP][nN][gG]")})
-    return Labels(photos, names, [f"{exports[0]}: its photo {file} is missing"
-                                  for file in missing])
+    return Labels(photos, names, unpaired)
 
 
 # ------------------------------------------------------------------------- tasks and photos
@@ -155,8 +154,6 @@ def _photos_of(tasks: Sequence[dict], path: Path, images: Path) -> list[tuple[di
         if len(best) > 1:
             raise InputError(f"{where}: is photo {location!r} {images / best[0]} or "
                              f"{images / best[1]}? Import their folders one by one")
-        if best:
-            safe_photo(images, best[0], where)
         found.append((task, best[0] if best else "", where))
     return found
 
@@ -217,8 +214,7 @@ def _regions(annotation: dict, where: str) -> list[tuple[dict, str, str]]:
         if not isinstance(kind, str) or not isinstance(value, dict):
             raise InputError(f"{here}: it has no `type` or no `value`")
         if kind.startswith(NO_AREA):
-            raise InputError(f"{here}: a region of type {kind!r:.40} has no area, so it is no "
-                             "mask; delete it, or draw a polygon instead")
+            raise no_area(here, f"region of type {kind!r:.40}")
         if not any(key in value for key in ("points", "rle", "radiusX", "width")):
             continue  # a choice, a rating, a text: of the photo, not of pixels
         names = value.get(kind)
@@ -237,12 +233,12 @@ def _regions(annotation: dict, where: str) -> list[tuple[dict, str, str]]:
     return found
 
 
-def _add_region(region: tuple[dict, str, str], photo: LabelledPhoto,
-                boxes: list[list[float]]) -> None:
-    """Give the photo the outline of a region; a box joins the `boxes`."""
+def _add_region(region: tuple[dict, str, str], photo: LabelledPhoto) -> None:
+    """Give the photo the outline of a region, or the box that it is."""
     item, name, where = region
     value = item["value"]
-    width, height = (_side(item, key, where) for key in ("original_width", "original_height"))
+    width, height = (pixels_along(item, key, where)
+                     for key in ("original_width", "original_height"))
     if photo.width and (width, height) != (photo.width, photo.height):
         raise InputError(f"{where}: it is for {width} x {height} pixels, another region of the "
                          f"photo for {photo.width} x {photo.height}")
@@ -254,36 +250,25 @@ def _add_region(region: tuple[dict, str, str], photo: LabelledPhoto,
         photo.shapes.append(Shape(name, rle=encode_rle(_brush(value, width, height, where))))
     elif "points" in value:
         points = value["points"]
-        sound = isinstance(points, list) and len(points) >= 3 and all(
-            isinstance(point, list) and len(point) == 2 and all(map(_sound, point))
-            for point in points)
-        if not sound:
+        if not are_points(points) or len(points) < 3:
             raise InputError(f"{where}: points {points!r:.60} are not three or more [x, y]")
-        photo.shapes.append(Shape(name, polygons=[[number for x, y in points for number in (
-            x * width / 100, y * height / 100)]]))
+        photo.shapes.append(Shape(name, polygons=[ring(
+            (x * width / 100, y * height / 100) for x, y in points)]))
     elif "radiusX" in value:
         across, down = (_number(value, key, where) for key in ("radiusX", "radiusY"))
-        steps = [2 * math.pi * step / ELLIPSE_POINTS for step in range(ELLIPSE_POINTS)]
         photo.shapes.append(Shape(name, polygons=[_turned(
-            [(across * math.cos(step), down * math.sin(step)) for step in steps], value, width,
-            height, where)]))
+            ellipse(across, down), value, width, height, where)]))
     else:
         across, down = (_number(value, key, where) for key in ("width", "height"))
-        boxes.append(_turned([(0, 0), (across, 0), (across, down), (0, down)], value, width,
-                             height, where))
+        photo.boxes.append(_turned(rectangle(0, 0, across, down), value, width, height, where))
 
 
 def _turned(points: Sequence[tuple[float, float]], value: dict, width: int, height: int,
             where: str) -> list[float]:
     """Points in percent around (x, y), turned around it: [x1, y1, x2 ...] in pixels."""
     x, y = _number(value, "x", where) * width / 100, _number(value, "y", where) * height / 100
-    angle = math.radians(_number(value, "rotation", where) if "rotation" in value else 0)
-    cos, sin = math.cos(angle), math.sin(angle)
-    turned = []
-    for across, down in points:
-        across, down = across * width / 100, down * height / 100
-        turned += [x + across * cos - down * sin, y + across * sin + down * cos]
-    return turned
+    return turned([(across * width / 100, down * height / 100) for across, down in points], x, y,
+                  _number(value, "rotation", where) if "rotation" in value else 0)
 
 
 def _brush(value: dict, width: int, height: int, where: str) -> np.ndarray:
@@ -296,59 +281,19 @@ def _brush(value: dict, width: int, height: int, where: str) -> np.ndarray:
                                              for byte in code):
         raise InputError(f"{where}: rle is no list of bytes")
     try:
-        pixels = _unpack(bytes(code), 4 * width * height)
+        pixels = unpack(bytes(code), 4 * width * height)
     except ValueError as error:
         raise InputError(f"{where}: rle cannot be decoded ({error})") from None
     return pixels.reshape(height, width, 4)[:, :, 3] >= HALF  # how far it covers: alpha
 
 
-def _unpack(code: bytes, expected: int) -> np.ndarray:
-    """The bytes that thi.ng/rle-pack packed, uint8 (expected,). Raises ValueError if damaged.
-
-    Bits, the highest first: the number of words (32), their size less 1 (5), four sizes less 1 of
-    counts (4 each); then blocks: is it a run (1), which size its count has (2), the count less 1,
-    and one word for a run, else `count` words.
-    """
-    bits = np.unpackbits(np.frombuffer(code, np.uint8))
-    position = 0
-
-    def read(size: int) -> int:
-        nonlocal position
-        if position + size > len(bits):
-            raise ValueError("it ends too early")
-        number = int("".join(map(str, bits[position:position + size])), 2)
-        position += size
-        return number
-
-    total, size = read(32), read(5) + 1
-    if total != expected or size != 8:
-        raise ValueError(f"it holds {total} words of {size} bits, the photo needs {expected} of 8")
-    counts = [read(4) + 1 for _ in range(4)]
-    out, start = np.zeros(total, np.uint8), 0
-    while start < total:
-        run = read(1)
-        end = start + read(counts[read(2)]) + 1
-        if end > total:
-            raise ValueError(f"it holds more than {total} bytes")
-        words = 1 if run else end - start
-        if position + 8 * words > len(bits):
-            raise ValueError("it ends too early")
-        out[start:end] = np.packbits(bits[position:position + 8 * words])
-        position += 8 * words
-        start = end
-    return out
-
-
 def _read_layer(picture: Path) -> np.ndarray:
     """The pixels of a brush picture, bool (height, width)."""
-    try:
-        with Image.open(picture) as opened:
-            if opened.mode not in ("L", "1"):
-                raise InputError(f"{picture}: a picture of mode {opened.mode}; those of Label "
-                                 "Studio are grey")
-            return np.array(opened.convert("L")) >= HALF
-    except UNREADABLE as error:
-        raise InputError(f"{picture}: cannot be read as a mask ({error})") from None
+    with open_mask(picture) as opened:
+        if opened.mode not in ("L", "1"):
+            raise InputError(f"{picture}: a picture of mode {opened.mode}; those of Label Studio "
+                             "are grey")
+        return np.array(opened.convert("L")) >= HALF
 
 
 def _read_layers(layers: Sequence[tuple[str, Path]]) -> list[Shape]:
@@ -359,18 +304,7 @@ def _read_layers(layers: Sequence[tuple[str, Path]]) -> list[Shape]:
     return shapes
 
 
-def _side(item: dict, key: str, where: str) -> int:
-    value = item.get(key)
-    if type(value) is not int or not 0 < value < 100_000:
-        raise InputError(f"{where}: {key} {value!r:.40} is no number of pixels")
-    return value
-
-
-def _sound(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e6
-
-
 def _number(value: dict, key: str, where: str) -> float:
-    if not _sound(value.get(key)):
+    if not is_number(value.get(key)):
         raise InputError(f"{where}: {key} {value.get(key)!r:.40} is no sound number")
     return value[key]

@@ -18,11 +18,19 @@ from .. import InputError
 from ..data.manifest import BACKGROUND
 from ..data.photos import UNREADABLE, find_photos, photo_size
 from ..data.rle import encode_rle
-from .exports import in_data_root, read_json, read_text, safe_photo, without_photo
-from .shapes import LabelledPhoto, Labels, Shape
+from .exports import (
+    are_points,
+    check_folder,
+    is_side,
+    no_area,
+    photo_in,
+    read_json,
+    read_text,
+    without_photo,
+)
+from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
 
 SPECIAL = {"__ignore__": None, "_background_": BACKGROUND}  # names that Labelme's converter knows
-CIRCLE_POINTS = 360  # the polygon's area is that of the circle to 5 in 100,000
 
 
 def read_labelme(path: Path, images: Path, place: str, *, split: str = "",
@@ -35,30 +43,27 @@ def read_labelme(path: Path, images: Path, place: str, *, split: str = "",
     wanted; other labels are refused. Lines and points have no area: they are refused. Raises
     InputError with file and shape for whatever is wrong.
     """
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder of Labelme files")
+    check_folder(path, "Labelme files")
     names = _read_names(classes) if classes else []
     photos: dict[str, LabelledPhoto] = {}
     missing = []
     for file in sorted(found for found in path.rglob("*") if found.suffix.lower() == ".json"):
         content = _read_file(file)
-        photo = _photo_of(content, file, path, images)
-        source = safe_photo(images, photo, str(file))
-        if not os.path.isfile(source):
+        key = _photo_of(content, file, path, images)
+        photo = photo_in(images, place, key, split=split, label=file)
+        if not os.path.isfile(photo.source):
             missing.append(file)
             continue
-        if photo in photos:
-            raise InputError(f"{file}: {photos[photo].where} is for the same photo {photo}; leave "
+        if key in photos:
+            raise InputError(f"{file}: {photos[key].where} is for the same photo {key}; leave "
                              "one of them out")
-        width, height = _size(content, file) or photo_size(source)
-        photos[photo] = LabelledPhoto(source, in_data_root(place, photo), width, height,
-                                      str(file), split=split)
-        photos[photo].shapes = _shapes(content["shapes"], width, height, file, names)
-    for photo in find_photos(images):
-        if photo not in photos:
-            source = safe_photo(images, photo, str(images))
-            photos[photo] = LabelledPhoto(source, in_data_root(place, photo),
-                                          *photo_size(source), str(source), split=split)
+        photo.width, photo.height = _size(content, file) or photo_size(photo.source)
+        photo.shapes = _shapes(content["shapes"], photo, names)
+        photos[key] = photo
+    for key in find_photos(images):
+        if key not in photos:
+            photo = photos[key] = photo_in(images, place, key, split=split)
+            photo.width, photo.height = photo_size(photo.source)
     return Labels(list(photos.values()), names, without_photo(missing, images, skip_missing))
 
 
@@ -86,17 +91,17 @@ def _size(content: dict, file: Path) -> tuple[int, int] | None:
     sides = content.get("imageWidth"), content.get("imageHeight")
     if sides == (None, None):
         return None
-    if not all(type(side) is int and 0 < side < 100_000 for side in sides):
+    if not all(map(is_side, sides)):
         raise InputError(f"{file}: imageWidth {sides[0]!r} and imageHeight {sides[1]!r} are no "
                          "numbers of pixels")
     return sides
 
 
-def _shapes(items: list, width: int, height: int, file: Path, names: list[str]) -> list[Shape]:
+def _shapes(items: list, photo: LabelledPhoto, names: list[str]) -> list[Shape]:
     shapes: list[Shape] = []
     groups: dict[tuple, int] = {}
     for number, item in enumerate(items, start=1):
-        where = f"{file}, shape {number}"
+        where = f"{photo.where}, shape {number}"
         if not isinstance(item, dict) or not isinstance(item.get("label"), str):
             raise InputError(f"{where}: it has no label")
         label = item["label"].strip()
@@ -104,7 +109,7 @@ def _shapes(items: list, width: int, height: int, file: Path, names: list[str]) 
         if name == "" or (names and name not in (*names, *SPECIAL.values())):
             raise InputError(f"{where}: label {label!r} is none of {', '.join(names)[:200]}; "
                              "correct it, or add it to the file of classes")
-        shape = _shape(name, item, width, height, where)
+        shape = _shape(name, item, photo, where)
         group = item.get("group_id")
         if type(group) is int and shape.polygons:
             # The parts of one animal, torn apart by a trunk say, are one shape.
@@ -116,38 +121,29 @@ def _shapes(items: list, width: int, height: int, file: Path, names: list[str]) 
     return shapes
 
 
-def _shape(name: str | None, item: dict, width: int, height: int, where: str) -> Shape:
+def _shape(name: str | None, item: dict, photo: LabelledPhoto, where: str) -> Shape:
     kind = item.get("shape_type") or "polygon"  # None in old files
     points = item.get("points")
     needed = {"polygon": 3, "oriented_rectangle": 4, "rectangle": 2, "circle": 2, "mask": 2}
     if not isinstance(kind, str) or kind not in needed:
-        raise InputError(f"{where}: a {kind!r:.20} has no area, so it is no mask; delete it, "
-                         "or draw a polygon instead")
-    if not _sound_points(points) or (len(points) < 3 if kind == "polygon"
+        raise no_area(where, f"{kind!r:.20}")
+    if not are_points(points) or (len(points) < 3 if kind == "polygon"
                                      else len(points) != needed[kind]):
         raise InputError(f"{where}: a {kind} needs {needed[kind]}{' or more' * (kind == 'polygon')}"
                          f" points [x, y], not {points!r:.60}")
     if kind == "mask":
-        return Shape(name, rle=encode_rle(_pasted(item.get("mask"), points, width, height, where)))
+        return Shape(name, rle=encode_rle(_pasted(item.get("mask"), points, photo, where)))
     if kind == "rectangle":
         (left, top), (right, bottom) = points
-        points = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        points = rectangle(left, top, right, bottom)
     elif kind == "circle":
         (x, y), rim = points
         radius = math.dist((x, y), rim)
-        angles = [2 * math.pi * step / CIRCLE_POINTS for step in range(CIRCLE_POINTS)]
-        points = [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
-    return Shape(name, polygons=[[value for point in points for value in point]])
+        return Shape(name, polygons=[turned(ellipse(radius, radius), x, y)])
+    return Shape(name, polygons=[ring(points)])
 
 
-def _sound_points(points: object) -> bool:
-    return isinstance(points, list) and all(
-        isinstance(point, list) and len(point) == 2
-        and all(type(value) in (int, float) and abs(value) < 1e6 for value in point)
-        for point in points)
-
-
-def _pasted(text: object, points: list, width: int, height: int, where: str) -> np.ndarray:
+def _pasted(text: object, points: list, photo: LabelledPhoto, where: str) -> np.ndarray:
     """The mask of a box, a PNG in base64, in its place: bool (height, width), cut at the edges."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as picture:
@@ -156,6 +152,7 @@ def _pasted(text: object, points: list, width: int, height: int, where: str) -> 
         raise InputError(f"{where}: its mask is no PNG in base64 "
                          f"({str(error).splitlines()[0][:60]})") from None
     left, top = (math.floor(min(values)) for values in zip(*points, strict=True))
+    height, width = photo.height, photo.width
     mask = np.zeros((height, width), bool)
     part = inside[max(0, -top):max(0, height - top), max(0, -left):max(0, width - left)]
     if part.size:

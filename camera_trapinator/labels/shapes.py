@@ -1,6 +1,11 @@
-"""What a labelling tool says of a photo: shapes with the name of a class; and their drawing."""
+"""What every importer gives, whatever the tool: photos with shapes; and how these become a mask.
 
-from collections.abc import Callable, Sequence
+A reader turns what its tool exports into `Labels`; the helpers here give it rings of points for
+what tools know as ellipses and rectangles. `data_root.py` has the masks drawn by `draw_mask`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -10,13 +15,15 @@ import numpy as np
 from .. import IGNORE
 from ..data.rle import decode_rle
 
+ELLIPSE_POINTS = 360  # the polygon's area is that of the ellipse to 5 in 100,000
+
 
 class Shape(NamedTuple):
     """One animal that somebody drew."""
 
     name: str | None  # its class; None = ignore these pixels (mask value 255)
     polygons: Sequence[Sequence[float]] = ()  # rings [x1, y1, x2, y2 ...] in pixels; their union
-    rle: dict | None = None  # or a run-length encoding, see decode_rle
+    rle: dict | None = None  # or a run-length encoding, see data/rle.py
     inside: np.ndarray | None = None  # or the pixels themselves, bool (height, width)
 
 
@@ -32,6 +39,7 @@ class LabelledPhoto:
     shapes: list[Shape] = field(default_factory=list)
     # Reads further shapes from a picture when the mask is drawn: too large to keep before.
     picture: Callable[[], list[Shape]] | None = None
+    boxes: list[Sequence[float]] = field(default_factory=list)  # rings of what nobody outlined
     empty: bool = False  # checked, and nothing there
     location: str = ""
     datetime: str = ""
@@ -39,7 +47,8 @@ class LabelledPhoto:
     split: str = ""
 
     def labelled(self) -> bool:
-        return bool(self.shapes) or self.picture is not None
+        """Whether anything is marked on it."""
+        return bool(self.shapes or self.boxes) or self.picture is not None
 
 
 @dataclass
@@ -56,6 +65,37 @@ class Labels:
         return Labels(self.photos + other.photos,
                       list(dict.fromkeys(self.classes + other.classes)),
                       self.unpaired + other.unpaired)
+
+
+# ------------------------------------------------------------------------------ rings of points
+
+
+def ring(points: Iterable[tuple[float, float]]) -> list[float]:
+    """Points (x, y) as a polygon [x1, y1, x2, y2 ...]."""
+    return [value for point in points for value in point]
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
+    """The corners of a rectangle."""
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def ellipse(across: float, down: float) -> list[tuple[float, float]]:
+    """Points on an ellipse around (0, 0) with these two radii."""
+    angles = [2 * math.pi * step / ELLIPSE_POINTS for step in range(ELLIPSE_POINTS)]
+    return [(across * math.cos(angle), down * math.sin(angle)) for angle in angles]
+
+
+def turned(points: Iterable[tuple[float, float]], x: float, y: float,
+           degrees: float = 0) -> list[float]:
+    """Points around (0, 0), turned clockwise on the screen and moved to (x, y), as a polygon."""
+    angle = math.radians(degrees)
+    cos, sin = math.cos(angle), math.sin(angle)
+    return ring((x + across * cos - down * sin, y + across * sin + down * cos)
+                for across, down in points)
+
+
+# -------------------------------------------------------------------------------------- drawing
 
 
 def rasterise(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
@@ -95,12 +135,12 @@ def pixels_of(shape: Shape, height: int, width: int) -> np.ndarray:
     return rasterise(shape.polygons, height, width)
 
 
-def box_remainders(photo: LabelledPhoto, boxes: Sequence[Sequence[float]]) -> list[Shape]:
-    """What lies in a box (a polygon in pixels) but in no outline of the photo: to ignore."""
-    inside = rasterise(boxes, photo.height, photo.width)
+def _box_remainder(photo: LabelledPhoto) -> Shape:
+    """What lies in a box but in no outline of the photo: to ignore."""
+    inside = rasterise(photo.boxes, photo.height, photo.width)
     for shape in photo.shapes:
         inside &= ~pixels_of(shape, photo.height, photo.width)
-    return [Shape(None, inside=inside)]
+    return Shape(None, inside=inside)
 
 
 def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np.ndarray:
@@ -109,8 +149,11 @@ def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np
     `overlap`, where shapes of two classes meet: `later` shape wins, `smaller` shape wins, or
     `ignore` (255).
     """
+    shapes = photo.shapes + (photo.picture() if photo.picture else [])
+    if photo.boxes:
+        shapes = [*shapes, _box_remainder(photo)]
     drawn = []
-    for shape in photo.shapes + (photo.picture() if photo.picture else []):
+    for shape in shapes:
         drawn.append((IGNORE if shape.name is None else indices[shape.name],
                       pixels_of(shape, photo.height, photo.width)))
     if overlap == "smaller":

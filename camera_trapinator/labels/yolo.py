@@ -11,8 +11,8 @@ import yaml
 
 from .. import InputError
 from ..data.photos import photo_size
-from .exports import in_data_root, pair_labels, read_text, safe_photo, without_photo
-from .shapes import LabelledPhoto, Labels, Shape
+from .exports import check_folder, pair_labels, photo_in, read_text, without_photo
+from .shapes import Labels, Shape
 
 NO_LABELS = ("classes.txt", "labels.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 
@@ -26,19 +26,18 @@ def read_yolo(path: Path, images: Path, place: str, *, split: str = "",
     Text files that tools add (classes.txt, train.txt, README...) are no labels. Raises InputError
     with file and line for boxes, which are no masks, and for whatever is no polygon.
     """
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder of labels")
+    check_folder(path, "labels")
     classes = _read_names(names)
     pairs, alone = pair_labels(images, path, ".txt")
     alone = [file for file in alone
              if file.name not in NO_LABELS and not file.name.upper().startswith("README")]
     photos = []
     for file, label in pairs:
-        source = safe_photo(images, file, str(label or images))
-        width, height = photo_size(source)
-        shapes = _read_shapes(label, classes, width, height) if label else []
-        photos.append(LabelledPhoto(source, in_data_root(place, file), width, height,
-                                    str(label or source), shapes, split=split))
+        photo = photo_in(images, place, file, split=split, label=label or "")
+        photo.width, photo.height = photo_size(photo.source)
+        if label:
+            photo.shapes = _read_shapes(label, classes, photo.width, photo.height)
+        photos.append(photo)
     return Labels(photos, classes, without_photo(alone, images, skip_missing))
 
 

@@ -28,11 +28,11 @@ ENCODERS = {
 }
 
 
-def build_encoder(name: str) -> nn.Module:
-    """An encoder by its name in ENCODERS, with random weights."""
+def build_encoder(name: str, channels: int = 3) -> nn.Module:
+    """An encoder by its name in ENCODERS, with random weights, for photos of so many channels."""
     if name == "efficientnet_lite0":
-        return EfficientNetLite0()
-    return TorchvisionEncoder(name, ENCODERS[name].nodes)
+        return EfficientNetLite0(channels)
+    return TorchvisionEncoder(name, ENCODERS[name].nodes, channels)
 
 
 def initialise(layer: nn.Module) -> None:
@@ -49,12 +49,18 @@ def initialise(layer: nn.Module) -> None:
 class TorchvisionEncoder(nn.Module):
     """A torchvision network, cut open at `nodes`: forward(x) -> the features there."""
 
-    def __init__(self, name: str, nodes: Sequence[str]):
+    def __init__(self, name: str, nodes: Sequence[str], channels: int = 3):
         from torchvision.models import get_model  # takes a while to import
         from torchvision.models.feature_extraction import create_feature_extractor
 
         super().__init__()
         self.network = create_feature_extractor(get_model(name), list(nodes))
+        if channels != 3:
+            place, first = next((place, layer) for place, layer in self.network.named_modules()
+                                if isinstance(layer, nn.Conv2d))
+            self.network.set_submodule(place, nn.Conv2d(
+                channels, first.out_channels, first.kernel_size, first.stride, first.padding,
+                bias=first.bias is not None))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return list(self.network(x).values())
@@ -74,9 +80,9 @@ class EfficientNetLite0(nn.Module):
     STAGES = ((16, 3, 1, 1, 1), (24, 3, 2, 6, 2), (40, 5, 2, 6, 2), (80, 3, 2, 6, 3),
               (112, 5, 1, 6, 3), (192, 5, 2, 6, 4), (320, 3, 1, 6, 1))
 
-    def __init__(self):
+    def __init__(self, channels: int = 3):
         super().__init__()
-        self.stem = nn.Sequential(*conv_norm(3, 32, 3, 2), nn.ReLU6(inplace=True))
+        self.stem = nn.Sequential(*conv_norm(channels, 32, 3, 2), nn.ReLU6(inplace=True))
         self.blocks = nn.ModuleList()
         channels_in = 32
         for channels, kernel, stride, widen, count in self.STAGES:

@@ -92,7 +92,7 @@ def adopt(net: SegmentationModel, classes: Sequence[str], state: dict[str, Tenso
         if by_class and not set(classes) & set(known):
             continue
         if other is None or other.shape[by_class:] != weight.shape[by_class:]:
-            raise InputError(f"init_from: its network is another one ({name} differs); give "
+            raise InputError(f"weights: its network is another one ({name} differs); give "
                              "encoder, width, depth and norm the values that it was trained with")
         if not by_class:
             weight.copy_(other)

@@ -14,9 +14,9 @@ import numpy as np
 from .. import InputError, written_whole
 from ..data.checks import check_maps, check_photos, known_fingerprints
 from ..data.manifest import Manifest, read_classes, read_manifest
+from ..data.memory import checks_of
 from ..data.splits import find_leaks, near_duplicates, read_splits
 from ..metrics import ConfusionMatrix, RegressionErrors, build_report, build_value_report
-from ..utils import checks_of
 from .maps import write_worst_maps
 from .records import classes_of, presence, read_records
 from .sheets import write_worst_sheet

@@ -1,9 +1,9 @@
 """report.html: one page that shows where the model is right and wrong; nothing else is needed.
 
-The page (report.html, .css and .js beside this file) is made from JSON within it. Thumbnails lie at
-its end in script elements of 50 photos, which the browser parses when they are first shown. A
-Content-Security-Policy forbids all but the page's own style and script, and pictures in it. It
-holds no position, and no path but those below the folder of photos.
+The page (report.html, .css and the .js files beside this one) is made from JSON within it.
+Thumbnails lie at its end in script elements of 50 photos, which the browser parses when they are
+first shown. A Content-Security-Policy forbids all but the page's own style and script, and pictures
+in it. It holds no position, and no path but those below the folder of photos.
 """
 
 import base64
@@ -31,6 +31,8 @@ from .records import classes_of, is_empty, mask_of, presence, read_records
 GALLERY = 5000  # photos at most: a page of some 40 MB
 THUMBNAIL = 240  # pixels of its long side
 CHUNK = 50  # photos in a script element
+# The page's one script, in this order.
+SCRIPTS = ("report_elements.js", "report_sections.js", "report_gallery.js", "report.js")
 GREY = (128, 128, 128)  # the background in tables
 GRID = 24, 32  # cells of a heat map, down and across
 MOST_HEATS, FEWEST_PHOTOS, LEAST_SHARE = 12, 5, 0.2  # which heat maps are worth a look
@@ -241,8 +243,9 @@ def _mask_png(mask: np.ndarray, size: Sequence[int], colours: list) -> str | Non
 
 def _page(title: str, data: dict) -> str:
     folder = Path(__file__).parent
-    style, script, page = ((folder / f"report.{ending}").read_text(encoding="utf-8")
-                           for ending in ("css", "js", "html"))
+    style, page, *scripts = ((folder / name).read_text(encoding="utf-8")
+                             for name in ("report.css", "report.html", *SCRIPTS))
+    script = "\n".join(scripts)
     # `<` must not end the script element that the JSON stands in.
     texts = {"STYLE": style, "SCRIPT": script, "TITLE": html.escape(title),
              "DATA": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),

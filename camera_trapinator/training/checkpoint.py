@@ -15,11 +15,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 
 from .. import InputError, written_whole
-from ..utils import ROOT
-
-LOG_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "mean_iou", "foreground_iou",
-               "images_per_second", "seconds", "pool", "distinct", "difficulty")
-VALUE_LOG_COLUMNS = (*LOG_COLUMNS[:4], "mae", "rmse", "r2", "bias", *LOG_COLUMNS[6:])  # regression
+from ..utils import ROOT, RUNS, here_or_below_root
 
 
 def save_checkpoint(path: str | Path, content: dict) -> None:
@@ -52,8 +48,9 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
 
 
 def write_log(path: str | Path, history: list[dict]) -> None:
-    """Write log.csv, one row an epoch. Scores that are not defined (None) are empty cells."""
-    columns = VALUE_LOG_COLUMNS if history and "rmse" in history[0] else LOG_COLUMNS
+    """Write log.csv, a row an epoch, a column for all that any row tells. Scores that are not
+    defined (None), or that older rows do not have, are empty cells."""
+    columns = list(dict.fromkeys(name for row in reversed(history) for name in row))
     with written_whole(path) as temporary, open(temporary, "w", newline="",
                                                 encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -61,6 +58,12 @@ def write_log(path: str | Path, history: list[dict]) -> None:
         for row in history:
             writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value
                              for name, value in row.items()})
+
+
+def weights_file(name: str) -> Path:
+    """The .pt file that a knob names: a file, or the best.pt of a run."""
+    path = here_or_below_root(name)
+    return path if path.is_file() else RUNS / name / "best.pt"
 
 
 def git_state() -> str:

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from .. import IGNORE, InputError
-from ..data.checks import file_stamp, read_memory, write_memory
 from ..data.manifest import BACKGROUND, Manifest, read_rows, write_rows
 from ..data.masks import read_target, resize_mask
+from ..data.memory import Memory, file_stamp
 from ..data.photos import is_infrared, photo_size, read_photo
 from ..data.strips import NO_STRIPS, Strips, cut_rows, strip_rows
 
@@ -158,34 +158,29 @@ def photo_difficulties(manifest: Manifest, rows: Sequence[int], data_root: Path,
     """The `photo_difficulty` of labelled rows of the manifest: float64 (rows,), 0 easy .. 1 hard.
 
     Photos are read small and in parallel, without their info strips. What was found is remembered
-    in the CSV `memory` by path, size and time of change of photo and mask. `progress` wraps the
+    in the file `memory` by path, size and time of change of photo and mask. `progress` wraps the
     iterator (tqdm). Raises InputError for files that cannot be read.
     """
-    known = read_memory(memory, _parse_difficulty)
+    known = Memory(memory)
 
-    def judge(index: int) -> tuple[tuple, float]:
+    def judge(index: int) -> float:
         row = manifest[int(index)]
         size = photo_size(data_root / row.image) if strips != NO_STRIPS else (0, 1)
         strip = strips.of(row.location, *size)
         key = (FORMULA, *strip, *file_stamp(data_root / row.image, "photo"),
                *(("", 0, 0) if row.mask == BACKGROUND
                  else file_stamp(data_root / row.mask, "mask")))
-        if key not in known:
+
+        def look() -> tuple[float]:
             image = read_photo(data_root / row.image, SIZE).image
             mask = read_target(row, data_root, *image.shape[:2])
             image, mask = (cut_rows(picture, strip_rows(strip, size[1], len(picture)))
                            for picture in (image, mask))
-            return key, photo_difficulty(image, mask)
-        return key, known[key]
+            return (photo_difficulty(image, mask),)
+
+        return known.recall(key, look)[0]
 
     with ThreadPoolExecutor() as pool:
         judged = list(progress(pool.map(judge, rows)))
-    known |= judged
-    write_memory(memory, ([difficulty, *key] for key, difficulty in known.items()))
-    return np.array([difficulty for _, difficulty in judged])
-
-
-def _parse_difficulty(cells: list[str]) -> tuple[tuple, float]:
-    difficulty, formula, top, bottom, image, size, time, mask, mask_size, mask_time = cells
-    return ((int(formula), float(top), float(bottom), image, int(size), int(time), mask,
-             int(mask_size), int(mask_time)), float(difficulty))
+    known.write()
+    return np.array(judged)

@@ -36,6 +36,10 @@ class Processes:
         distributed.all_reduce(summed)
         return summed.to(values.device)
 
+    def mean(self, values: "torch.Tensor") -> "torch.Tensor":
+        """The mean of a tensor over all processes, as that of the gradients."""
+        return self.sum(values) / self.size if self.size > 1 else values
+
     def any(self, *wishes: bool) -> list[bool]:
         """For each wish, whether any process has it. Waits for all of them."""
         if self.size == 1:

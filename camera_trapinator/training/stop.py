@@ -43,8 +43,8 @@ class Stop:
         if self.processes.size > 1 and step % ASK_EACH_OTHER:
             return False
         over = 0 < 60 * self.minutes <= time.monotonic() - self._saved
-        self.asked, over = self.processes.any(self.asked, over)
-        return self.asked or over
+        asked, over = self.processes.any(self.asked, over)
+        return self._agree(asked) or over
 
     def saved(self) -> None:
         """A checkpoint is written: leave if somebody wants that, in all processes or in none."""
@@ -54,8 +54,13 @@ class Stop:
 
     def agreed(self) -> bool:
         """Whether somebody wants the run to stop; the same answer in all processes."""
-        [self.asked] = self.processes.any(self.asked)
-        return self.asked
+        [asked] = self.processes.any(self.asked)
+        return self._agree(asked)
+
+    def _agree(self, asked: bool) -> bool:
+        if asked:  # never set to False: a signal may have come while the others were asked
+            self.asked = True
+        return asked
 
     def leave(self) -> None:
         """End this process with the exit code STOPPED."""

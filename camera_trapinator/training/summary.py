@@ -11,6 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..config import Config
+from ..data.workers import plan_workers, time_to_predict, time_to_read
+from ..utils import Precision
+
 
 class Level(NamedTuple):
     """A part of a network."""
@@ -42,7 +46,7 @@ def count_levels(net: nn.Module, height: int, width: int) -> list[Level]:
     for name, part in levels.items():
         part.register_forward_hook(keep_shape(name))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, 3, height, width, dtype=torch.uint8, device="meta"))
+        net(torch.zeros(1, net.channels, height, width, dtype=torch.uint8, device="meta"))
     counts, root = counter.get_flop_counts(), type(net).__name__
     return [Level(name, shapes[name], sum(weight.numel() for weight in part.parameters()),
                   sum(counts.get(f"{root}.{name}".strip("."), {}).values()))
@@ -60,6 +64,19 @@ def describe_levels(net: nn.Module, crop: tuple[int, int], photo: tuple[int, int
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {parameters:>{widths[2]}}  "
                      f"{flops:>{widths[3]}}" for name, shape, parameters, flops in rows)
+
+
+def training_workers(config: Config, net: nn.Module, dataset: Sequence, draws: Sequence,
+                     precision: Precision) -> int:
+    """How many processes shall read photos for a training, see `plan_workers`; a line tells why, if
+    they were chosen by a trial on these draws from the dataset."""
+    plan = plan_workers(config.num_workers, config.least_workers, net.mean.device.type, lambda: (
+        # Forward and backward take about three times as long as forward alone.
+        time_to_read(dataset, draws), 3 * time_to_predict(net, config.crop_size, precision)))
+    if plan.reading is not None:
+        print(f"workers     {plan.number}: to read a photo takes {1000 * plan.reading:.1f} ms, to "
+              f"learn from it {1000 * plan.computing:.1f} ms")
+    return plan.number
 
 
 def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,
@@ -88,6 +105,20 @@ def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, st
             f"{duration(training)}, validation {duration(validation)}), {epochs} epochs "
             f"{duration(epochs * (training + validation))}\n"
             "dry run     all went well; nothing is kept of it")
+
+
+SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae": "MAE",
+               "rmse": "RMSE", "r2": "R2"}
+NO_SCORES = ("epoch", "lr", "train_loss", "val_loss", "images_per_second", "seconds", "pool",
+             "distinct", "difficulty")  # columns of log.csv
+
+
+def describe_scores(row: dict) -> list[str]:
+    """The scores of an epoch for people, whatever else of log.csv the row holds; n/a where nothing
+    was there to be scored."""
+    return [f"{SCORE_NAMES.get(name, name.replace('_', ' '))} " + (
+        "n/a" if score is None else f"{score:.4g}" if name in ("mae", "rmse", "bias")
+        else f"{score:.3f}") for name, score in row.items() if name not in NO_SCORES]
 
 
 def duration(seconds: float) -> str:

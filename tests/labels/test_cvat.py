@@ -1,24 +1,24 @@
-"""read_cvat_xml: files written after CVAT's document, against pixels found one by one."""
+"""read_cvat_xml: files written after CVAT's document, against pixels found edge by edge."""
 
 import math
 import tempfile
+from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import pytest
-from conftest import EXAMPLES, error_line, many, run_script, seeds
+from conftest import EXAMPLES, error_line, many, seeds
 from hypothesis import given
-from PIL import Image
+from label_files import damaged, import_labels, imported, inside, masks_of, write_photos
 
-from camera_trapinator import InputError
-from camera_trapinator.data.manifest import read_classes, read_manifest
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.masks import read_mask
-from camera_trapinator.data.photos import IGNORE
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
 
 WIDTH, HEIGHT = 24, 16
+write_photos = partial(write_photos, size=(WIDTH, HEIGHT))
 ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH] + 0.5  # the centres of the pixels
 
 
@@ -42,29 +42,13 @@ def write_xml(path, *images, labels=("hare", "fox")):
     return path
 
 
-def write_photos(folder, *names, size=(WIDTH, HEIGHT)):
-    for number, name in enumerate(names):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", size, (number, 90, 60)).save(path)
-
-
 def read(folder, **options):
     """The data root of labels.xml: {photo: its mask, or the word in its row}, class names."""
     options = {"unannotated": "unlabelled", **options}
     skip = options.pop("skip_missing", False)
     labels = read_cvat_xml(folder / "labels.xml", folder / "card", "photos", skip_missing=skip)
     write_data_root(labels, folder / "out", overwrite=True, **options)
-    masks = {row.image.removeprefix("photos/"):
-             read_mask(folder / "out" / row.mask) if row.mask.endswith(".png") else row.mask
-             for row in read_manifest(folder / "out/manifest.csv")}
-    return masks, [name for name, _ in read_classes(folder / "out/classes.csv")]
-
-
-def in_ring(ring, x, y):
-    """Whether a ray from the point to the right leaves the polygon: an odd number of edges."""
-    return sum((y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1)
-               for (x1, y1), (x2, y2) in zip(ring, ring[1:] + ring[:1], strict=True)) % 2 == 1
+    return masks_of(folder / "out")
 
 
 def polygon(label, ring, z_order=0):
@@ -199,12 +183,11 @@ def test_the_script_reads_the_file_or_the_unzipped_export(given, tmp_path):
     for path in (tmp_path / "labels.xml", tmp_path / "unzipped/annotations.xml"):
         write_xml(path, image("a/1.jpg", polygon("fox", [(2, 2), (8, 2), (8, 9), (2, 9)])))
     command = ["cvat", tmp_path / given, "--images", tmp_path / "card", "--out", tmp_path / "out"]
-    result = run_script("import_labels.py", *command)
-    assert result.returncode == 0, result.stderr
+    imported(*command)
     mask = read_mask(tmp_path / "out/masks/card/a/1.jpg.png")
     assert mask[2:9, 2:8].min() == 2 and mask.astype(bool).sum() == 42
     (tmp_path / "card/a/1.jpg").unlink()
-    assert "'a/1.jpg'" in error_line(run_script("import_labels.py", *command, "--overwrite"))
+    assert "'a/1.jpg'" in error_line(import_labels(*command, "--overwrite"))
 
 
 # --------------------------------------------------------------------------------- refusals
@@ -303,20 +286,19 @@ def draw(random):
             points = random.uniform((-3, -3), (27, 19), (int(random.integers(3, 7)), 2)).round(2)
             ring = [tuple(point) for point in points.tolist()]
             xml = polygon(NAMES[index], ring, z_order)
-            inside = np.array([[in_ring(ring, column + 0.5, row + 0.5) for column in range(WIDTH)]
-                               for row in range(HEIGHT)])
+            pixels = inside(ring, HEIGHT, WIDTH)
         else:
-            inside = np.zeros((HEIGHT, WIDTH), bool)
+            pixels = np.zeros((HEIGHT, WIDTH), bool)
             left, top = int(random.integers(WIDTH)), int(random.integers(HEIGHT))
-            part = inside[top:top + 9, left:left + 9]
+            part = pixels[top:top + 9, left:left + 9]
             part[:] = random.random(part.shape) < random.random()
-            inside[top, left] = True
-            xml = brush(NAMES[index], inside, z_order, cut=random.random() < 0.5)
-        shapes.append((z_order, xml, index, inside))
+            pixels[top, left] = True
+            xml = brush(NAMES[index], pixels, z_order, cut=random.random() < 0.5)
+        shapes.append((z_order, xml, index, pixels))
     mask = np.zeros((HEIGHT, WIDTH), int)
     for z_order in range(-2, 3):
-        for _, _, index, inside in [shape for shape in shapes if shape[0] == z_order]:
-            mask[inside] = index + 1
+        for _, _, index, pixels in [shape for shape in shapes if shape[0] == z_order]:
+            mask[pixels] = index + 1
     return "".join(xml for _, xml, _, _ in shapes), mask
 
 
@@ -337,7 +319,7 @@ def test_random_files_give_the_right_masks():
     check()
 
 
-def damage(text, random):
+def damaged_xml(text, random):
     """Put junk in place of one value, take one piece away, or flip some bytes."""
     kind = random.random()
     if kind < 0.6:
@@ -349,10 +331,7 @@ def damage(text, random):
         parts = text.split(" ")
         del parts[int(random.integers(len(parts)))]
         return " ".join(parts).encode()
-    data = bytearray(text.encode())
-    for _ in range(int(random.integers(1, 4))):
-        data[int(random.integers(len(data)))] = int(random.integers(256))
-    return bytes(data[:int(random.integers(len(data) // 2, 2 * len(data)))])
+    return damaged(text.encode(), random, longest=2)
 
 
 def test_damaged_files_give_one_clear_line_and_no_data_root():
@@ -367,7 +346,7 @@ def test_damaged_files_give_one_clear_line_and_no_data_root():
             path = write_xml(folder / "labels.xml", image(
                 "1.png", draw(random)[0], box("fox", 1, 2, 9, 8),
                 element("ellipse", label="fox", cx=9, cy=9, rx=3, ry=2, rotation=9)))
-            path.write_bytes(damage(path.read_text(encoding="utf-8"), random))
+            path.write_bytes(damaged_xml(path.read_text(encoding="utf-8"), random))
             try:
                 masks, names = read(folder)
             except InputError as error:

@@ -1,4 +1,4 @@
-"""Label Studio: exports written after its documents, against pixels found one by one."""
+"""Label Studio: exports written after its documents, against pixels found edge by edge."""
 
 import json
 import math
@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, error_line, many, run_script, seeds
 from hypothesis import given
+from label_files import WORSE, damage, damaged, inside
 from PIL import Image
-from test_import_tools import inside
 
-from camera_trapinator import InputError
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
-from camera_trapinator.data.photos import IGNORE
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
 
@@ -262,7 +261,7 @@ def test_the_script_imports_it_and_lists_what_is_missing(tmp_path):
 
 
 def draw(random):
-    """Regions and the mask that they make, pixel by pixel."""
+    """Regions and the mask that they make, edge by edge."""
     regions, mask = [], np.full((HEIGHT, WIDTH), "background", dtype="U10")
     for _ in range(int(random.integers(1, 4))):
         name = NAMES[int(random.integers(2))]
@@ -272,8 +271,7 @@ def draw(random):
         else:
             ring = [tuple(point) for point in random.uniform((-2, -2), (26, 18), (
                 int(random.integers(3, 7)), 2)).tolist()]
-            pixels = np.array([[inside(ring, x + 0.5, y + 0.5) for x in range(WIDTH)]
-                               for y in range(HEIGHT)])
+            pixels = inside(ring, HEIGHT, WIDTH)
             regions.append(polygon(name, ring))
         mask[pixels] = name
     return regions, mask
@@ -286,30 +284,6 @@ def test_valid_exports_give_the_right_masks(seed):
     with tempfile.TemporaryDirectory() as name:
         write(Path(name), task(1, "1.jpg", *regions))
         assert np.array_equal(read(Path(name))["1.jpg"], mask)
-
-
-JUNK = [None, -1, 0, 3, 1e308, float("nan"), 10**30, "", "x", "../../etc/passwd", "a\0b", "\ud800",
-        [], {}, True, [[]], [1, 2], {"a": 1}, "line\nbreak", "http://[x"]
-
-
-def damage(content, random):
-    """Replace or delete one thing, anywhere in the content."""
-    places = []
-
-    def walk(item):
-        for key in item if isinstance(item, dict) else range(len(item)):
-            places.append((item, key))
-            # Of a brush stroke's many bytes a few: they would be nearly all the places.
-            if isinstance(item[key], (dict, list)) and len(item[key]) < 50:
-                walk(item[key])
-            elif isinstance(item[key], list):
-                places.extend((item[key], int(random.integers(len(item[key])))) for _ in range(5))
-    walk(content)
-    item, key = places[int(random.integers(len(places)))]
-    if random.random() < 0.3:
-        del item[key]
-    else:
-        item[key] = JUNK[int(random.integers(len(JUNK)))]
 
 
 def test_damaged_exports_give_one_clear_line_and_no_data_root():
@@ -325,12 +299,10 @@ def test_damaged_exports_give_one_clear_line_and_no_data_root():
             path = folder / "tasks.json"
             if random.random() < 0.8:
                 content = json.loads(path.read_text())
-                damage(content, random)
+                damage(content, random, [*WORSE, "http://[x"])
                 path.write_text(json.dumps(content))
             else:
-                data = bytearray(path.read_bytes())
-                data[int(random.integers(len(data)))] = int(random.integers(256))
-                path.write_bytes(data[:int(random.integers(len(data) // 2, len(data) + 1))])
+                path.write_bytes(damaged(path.read_bytes(), random, flips=1))
             try:
                 found = read(folder)
             except InputError as error:

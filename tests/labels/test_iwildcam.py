@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, many, seeds
 from hypothesis import given
+from label_files import WORSE, damage, damaged
 from PIL import Image
 
-from camera_trapinator import InputError
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
-from camera_trapinator.data.photos import IGNORE
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.iwildcam import read_iwildcam
 
@@ -248,27 +248,6 @@ def test_valid_data_sets_give_the_right_masks(seed):
                     assert mask[y, x] == expected
 
 
-JUNK = [None, -1, 0, 3, 1e308, float("nan"), 10**30, "", "x", "../../etc/passwd", "a\0b", "\ud800",
-        [], {}, True, [[]], [1, 2], {"a": 1}, "line\nbreak", "empty"]
-
-
-def damage(content, random):
-    """Replace or delete one thing, anywhere in the content."""
-    places = []
-
-    def walk(item):
-        for key in item if isinstance(item, dict) else range(len(item)):
-            places.append((item, key))
-            if isinstance(item[key], (dict, list)):
-                walk(item[key])
-    walk(content)
-    item, key = places[int(random.integers(len(places)))]
-    if random.random() < 0.3:
-        del item[key]
-    else:
-        item[key] = JUNK[int(random.integers(len(JUNK)))]
-
-
 def test_damaged_files_give_one_clear_line_and_no_data_root():
     refused = []
 
@@ -282,12 +261,9 @@ def test_damaged_files_give_one_clear_line_and_no_data_root():
             path = folder / ["detections.json", "annotations.json", "instance_masks/a.png"][
                 int(random.integers(3))]
             if path.suffix == ".json" and random.random() < 0.7:
-                change(path, lambda content: damage(content, random))
+                change(path, lambda content: damage(content, random, [*WORSE, "empty"]))
             else:
-                data = bytearray(path.read_bytes())
-                for _ in range(int(random.integers(1, 4))):
-                    data[int(random.integers(len(data)))] = int(random.integers(256))
-                path.write_bytes(data[:int(random.integers(len(data) // 2, len(data) + 1))])
+                path.write_bytes(damaged(path.read_bytes(), random))
             try:
                 found = written(read(folder, labels=True), folder / "out")
             except InputError as error:

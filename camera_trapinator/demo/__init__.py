@@ -1,0 +1,1 @@
+"""The generated world: its scenes, animals and cameras, and photos of it with exact masks."""

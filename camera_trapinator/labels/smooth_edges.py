@@ -1,0 +1,85 @@
+"""The smooth edges in colour-coded masks: whose they are, and colours that are none.
+
+A smooth edge blends the classes beside it, a few pixels wide, each pixel a little differently.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from .. import InputError
+
+# These are signs that a colour is none, but a class that the table lacks:
+THICKEST_EDGE = 4  # pixels; in a square wider than this there is no known colour
+MANY_TIMES = 16  # pixels have exactly this colour (or 3 x 3 in one place), and it lies farther
+OFF_BLEND = 24  # than so many steps of RGB from every blend of two colours that occur
+MANY_EDGES = 0.1  # of the picture's pixels are unknown
+
+
+def refuse_unknown(codes: np.ndarray, places: np.ndarray, rows: np.ndarray, columns: np.ndarray,
+                   blends: np.ndarray, colours: np.ndarray, path: Path) -> None:
+    """Refuse colours that are no smooth edge but of a class that the table lacks.
+
+    `codes`, uint32 (height, width), are the picture's colours as numbers; `places`, int16 (height,
+    width), where they stand in `colours`, int32 (n, 3), -1 = nowhere. `rows` and `columns` (m,)
+    are the pixels where it is -1, `blends`, int32 (m, 3), their colours. Raises InputError.
+    """
+    found, first, counts = np.unique(codes[rows, columns], return_index=True, return_counts=True)
+    wide = ndimage.minimum_filter(places < 0, THICKEST_EDGE + 1)
+    around = np.pad(codes, 1, constant_values=0xFFFFFFFF)
+    plain = np.logical_and.reduce([around[rows + down, columns + across] == codes[rows, columns]
+                                   for down in range(3) for across in range(3)])
+    occurring = colours[np.unique(places[places >= 0])]
+    refused = np.isin(found, codes[wide]) | np.isin(found, codes[rows, columns][plain])
+    for index in np.flatnonzero(~refused & (counts >= MANY_TIMES)):
+        refused[index] = _distance_to_blends(blends[first[index]], occurring) > OFF_BLEND
+    if len(rows) > MANY_EDGES * codes.size:
+        refused[counts.argmax()] = True
+    if not refused.any():
+        return
+    # Named are the most frequent one, and others that are no edges between the unknown classes.
+    listed = sorted(zip(counts[refused].tolist(), found[refused].tolist(), strict=True))[::-1][:20]
+    first, *others = (f"#{code & 0xFFFFFF:06x}{' half transparent' if code >> 24 else ''}"
+                      for count, code in listed if count >= min(MANY_TIMES, listed[0][0]))
+    also = f"; likewise {', '.join(others)}" if others else ""
+    raise InputError(f"{path}: colour {first} fills a region but is not in the table{also}; give "
+                     "each a line `colour,name`, and draw it opaque")
+
+
+def _distance_to_blends(colour: np.ndarray, colours: np.ndarray) -> float:
+    """How far a colour is from the nearest blend of two of `colours` (places, 3).
+
+    Some programs blend the stored numbers, others the light that they stand for.
+    """
+    distances = []
+    for gamma in (1, 2.2):
+        blend, known = (255 * (values / 255) ** gamma for values in (colour, colours))
+        starts, along = known[:, None], known[None] - known[:, None]
+        share = ((blend - starts) * along).sum(axis=-1) / np.maximum((along**2).sum(axis=-1), 1)
+        nearest = starts + share.clip(0, 1)[..., None] * along
+        distances.append(np.sqrt(((blend - nearest) ** 2).sum(axis=-1)).min(initial=np.inf))
+    return float(min(distances))
+
+
+def nearest_neighbour(places: np.ndarray, rows: np.ndarray, columns: np.ndarray,
+                      blends: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """For pixels of smooth edges the nearest of the colours that touch them, else come close.
+
+    Of those alone: half way from black to magenta lies a purple that may be nearer to the colour
+    of a third class. The arguments are those of `refuse_unknown`; returns places, int16 (m,).
+    """
+    best = np.full(len(rows), -1, np.int16)
+    least = np.full(len(rows), np.iinfo(np.int32).max, np.int32)
+    for reach in range(1, THICKEST_EDGE + 1):
+        left = np.flatnonzero(best < 0)
+        if not len(left):
+            break
+        around = np.pad(places, reach, constant_values=-1)
+        for down in range(2 * reach + 1):
+            for across in range(2 * reach + 1):
+                place = around[rows[left] + down, columns[left] + across]
+                distance = ((blends[left] - colours[place]) ** 2).sum(axis=1)
+                closer = (place >= 0) & (distance < least[left])
+                best[left[closer]], least[left[closer]] = place[closer], distance[closer]
+    return best

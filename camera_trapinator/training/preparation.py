@@ -1,0 +1,227 @@
+"""What a run learns from: sound photos, who learns from which, and in what order."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import InputError
+from ..config import Config, cache_of, fold_of
+from ..data.cache import Cache, cache_path, open_cache
+from ..data.checks import (
+    check_maps,
+    check_photos,
+    find_faults,
+    find_map_faults,
+    known_fingerprints,
+    pool_maps,
+    without_broken,
+)
+from ..data.manifest import FOCUS, Manifest, read_classes, read_manifest
+from ..data.memory import checks_of
+from ..data.splits import find_leaks, limit_splits, make_splits, near_duplicates, read_splits
+from ..data.strips import Strips, strips_for
+from ..dataset import CameraTrapDataset, PredictionDataset
+from ..utils import ROOT, here_or_below_root
+from .processes import Processes
+from .sampler import CurriculumSampler, balanced_weights
+
+
+@dataclass
+class Data:
+    """What a run learns from: photos that are sound, and who learns from which."""
+
+    root: Path
+    manifest: Manifest
+    classes: list[tuple]  # name and colour; of a regression one: the quantity
+    shares: np.ndarray  # float32 (photos, classes): of each class in each mask
+    splits: list[str]  # of each photo
+    train_rows: np.ndarray
+    val_rows: np.ndarray
+    leakage: list[str]
+    strips: Strips  # where the cameras' info strips lie, which the network shall not see
+    values: dict | None = None  # of a regression: mean and spread of the training targets
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.classes]
+
+    @property
+    def spread(self) -> float:
+        """Of a regression's training targets, their standard deviation; else 1."""
+        return self.values["spread"] if self.values else 1.0
+
+
+def read_data(config: Config, folder: Path, most: dict[str, int] | None = None) -> Data:
+    """Check photos and masks, and divide them, for the run in `folder`. `most`: of a prototype, so
+    many photos of each split; without any for validation it is judged by what it learns from.
+    Raises InputError where training is in vain."""
+    root = ROOT / config.data_root
+    if not root.is_dir():
+        raise InputError(f"data_root: {root} is no folder; set data_root to where your data are, "
+                         "or make the demo photos with scripts/make_demo_data.py")
+    manifest = read_manifest(root / config.manifest)
+    if config.broken_photos == "skip":
+        manifest = leave_out_broken(config, manifest, root)
+    if config.task == "regression":  # one "class" that is a number
+        classes = [(config.quantity, (0, 0, 0))]
+        maps = check_maps(manifest, root, checks_of(root, "maps"))
+        shares = np.array([[facts.share] for facts in maps])
+    else:
+        classes = read_classes(root / "classes.csv")
+        shares = check_photos(manifest, root, len(classes), checks_of(root))
+    given = (read_splits(here_or_below_root(config.splits_file), manifest) if config.splits_file
+             else None)
+    splits = make_splits(manifest, shares > 0, given=given, **split_knobs(config))
+    if most := most or (config.limit and {"train": config.limit, "val": config.limit}):
+        splits = limit_splits(splits, most, manifest.column("location"), shares, config.seed)
+    train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
+    if most and not most["val"]:
+        val_rows = train_rows
+    # Fingerprints are there if scripts/check_data.py has read the photos.
+    fingerprints = known_fingerprints(manifest, root, checks_of(root, "photos"))
+    duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
+    leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
+    # A resumed run keeps the strips that it was started with.
+    labelled = {row.location for row in manifest if row.mask}
+    strips = strips_for(config.strips, [row for row in manifest if row.location in labelled], root,
+                        known=folder / "strips.csv")
+    data = Data(root, manifest, classes, shares, splits, train_rows, val_rows, leakage, strips)
+    check_splits(config, data)
+    if config.task == "regression":
+        data.values = pool_maps([maps[row] for row in train_rows], config.target_scale)
+    return data
+
+
+def split_knobs(config: Config) -> dict:
+    """The knobs by which photos are divided, as `make_splits` takes them."""
+    number, folds = fold_of(config.fold)
+    return {"by": config.split_by, "folds": folds, "fold": max(0, number - 1),
+            **{name: getattr(config, name) for name in (
+                "val_fraction", "test_fraction", "test_seen_fraction", "seed", "test_from")}}
+
+
+def leave_out_broken(config: Config, manifest: Manifest, root: Path) -> Manifest:
+    """The manifest without photos that cannot be read, or whose mask (or map) cannot."""
+    if config.task == "regression":
+        _, faults = find_map_faults(manifest, root, checks_of(root, "maps"))
+    else:
+        classes = read_classes(root / "classes.csv")
+        _, faults, _ = find_faults(manifest, root, len(classes), checks_of(root))
+    bar = partial(tqdm, desc="reading", unit="photo", leave=False, dynamic_ncols=True, disable=None)
+    manifest, reasons = without_broken(manifest, root, faults, checks_of(root, "photos"), bar)
+    for reason in reasons:
+        print(f"left out    {reason}")
+    return manifest
+
+
+def check_splits(config: Config, data: Data) -> None:
+    """Stop where training is in vain: nothing to learn from, or nothing to judge it by honestly."""
+    if not len(data.val_rows):
+        raise InputError("no photo is left for validation; raise val_fraction, or give some photos "
+                         "the split val")
+    if config.task == "classification" and not data.shares[data.train_rows, 1:].any():
+        raise InputError(f"{data.root / config.manifest}: no training mask holds any class but the "
+                         "background. Are the masks 0 and 255? 255 means ignore: write 1 for the "
+                         "animal, or import them with scripts/import_labels.py")
+    if data.leakage and not config.allow_leakage:
+        raise InputError(f"{'; '.join(data.leakage)}: scores there would be too good. Correct the "
+                         "splits, say with split_by what may be shared, or set allow_leakage: "
+                         "true, and every report will tell")
+
+
+def with_knobs(transform: Callable, config: Config) -> Callable:
+    """The transform with each keyword of its own that is a knob set to that knob: a new
+    augmentation needs a keyword in `transforms.py` and a knob of that name, and nothing here."""
+    knobs, takes = vars(config), inspect.signature(transform).parameters
+    return partial(transform, **{name: knobs[name] for name in takes if name in knobs})
+
+
+def make_sets(config: Config, data: Data, transform: Callable, processes: Processes,
+              ) -> tuple[CameraTrapDataset, PredictionDataset]:
+    """The photos to learn from, and those to validate on."""
+    how = {"working_scale": config.working_scale, "strips": data.strips,
+           "target_scale": config.target_scale if data.values else None,
+           "cache": make_cache(config, data, processes.size)}
+    train_set = CameraTrapDataset(data.manifest, data.root, transform=transform,
+                                  indices=data.train_rows, **how)
+    # Each photo is validated by one process, so that none counts twice.
+    return train_set, PredictionDataset(data.manifest, data.root,
+                                        indices=data.val_rows[processes.rank::processes.size],
+                                        **how)
+
+
+def make_sampler(config: Config, data: Data, difficulty: np.ndarray | None, processes: Processes,
+                 ) -> CurriculumSampler:
+    """Which of the photos to learn from come when, and which this process gets."""
+    shares = data.shares[data.train_rows]
+    focus = np.array([FOCUS[word.lower()] for word in data.manifest.column("focus")])
+    return CurriculumSampler(
+        len(data.train_rows), config.batch_size, config.seed,
+        weights=balanced_weights(shares, config.balance), empty=~shares[:, 1:].any(axis=1),
+        empty_fraction=config.empty_fraction, difficulty=difficulty,
+        focus=focus[data.train_rows], start_fraction=config.start_fraction,
+        curriculum_epochs=config.curriculum_epochs, rank=processes.rank,
+        world_size=processes.size)
+
+
+def make_cache(config: Config, data: Data, processes: int) -> Cache | None:
+    """Where decoded photos are kept, as the knob `cache` wants it."""
+    rows, path = np.union1d(data.train_rows, data.val_rows), None
+    where, gigabytes = cache_of(config.cache)
+    if where == "disk":  # other runs may train on other rows
+        rows = np.arange(len(data.manifest))
+        path = cache_path(data.root, f"{config.manifest} {config.working_scale}")
+    most = 1e9 * gigabytes / (processes if where == "ram" else 1)  # to each its own
+    cache = open_cache(where, rows, config.working_scale, most,
+                       target_bytes=4 if data.values else 1, path=path)
+    if cache is not None and len(cache) < len(rows):
+        print(f"cache       room for {len(cache)} of {len(rows)} photos; cache: {where} "
+              f"{gigabytes:g} limits it, or the {where} that is left")
+    return cache
+
+
+def class_weights(config: Config, data: Data) -> list[float] | None:
+    """Weight of each class in the loss, from the knob and from the share of its pixels."""
+    shares = data.shares[data.train_rows]
+    if config.class_weights == "none":
+        return None
+    if config.class_weights == "balanced":
+        share = shares.sum(axis=0) / shares.sum()
+        weights = np.where(share > 0, share.clip(1e-6) ** -0.5, 1.0)
+        return (weights / (weights * share).sum()).tolist()  # the mean weight of a pixel is 1
+    try:
+        weights = [float(part) for part in config.class_weights.split(",")]
+    except ValueError:
+        weights = []
+    if len(weights) != shares.shape[1] or not all(0 <= weight < math.inf for weight in weights):
+        raise InputError(f"class_weights: {config.class_weights} should be none, balanced, or "
+                         f"{shares.shape[1]} numbers, one for each class of classes.csv")
+    return weights
+
+
+def describe_splits(config: Config, data: Data) -> str:
+    """How many photos of how many locations are where, and what leaks."""
+    parts = []
+    for name in ("train", "val", "test", "test_seen"):
+        locations = {data.manifest[index].location for index, split in enumerate(data.splits)
+                     if split == name}
+        if locations:
+            parts.append(f"{data.splits.count(name)} {name} ({len(locations)} locations)")
+    line = ", ".join(parts)
+    if config.split_by != "location":
+        line += f"; split by {config.split_by}: the scores hold for seen locations only"
+    for leak in data.leakage:
+        line += f"\nwarning     {leak}: scores there are too good"
+    return line
+
+
+def describe_values(values: dict) -> str:
+    """The numbers of a regression's training targets, for people."""
+    return (f"{values['low']:.4g} to {values['high']:.4g}, mean {values['mean']:.4g}, standard "
+            f"deviation {values['spread']:.4g}")

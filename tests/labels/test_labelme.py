@@ -1,0 +1,116 @@
+"""import_labels.py labelme: against its own converter, and on small files."""
+
+import base64
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from conftest import error_line
+from label_files import LABELS, import_labels, imported, masks_of, real, write_photos
+from PIL import Image
+
+from camera_trapinator import IGNORE
+from camera_trapinator.labels.labelme import read_labelme
+from camera_trapinator.labels.shapes import draw_mask
+
+WIDTH, HEIGHT = 64, 48
+ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH]
+
+
+def labelme(folder, photo, *shapes, **other):
+    path = folder / photo
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").write_text(json.dumps({
+        "shapes": [{"label": label, "shape_type": kind, "points": points, **more}
+                   for label, kind, points, *rest in shapes for more in (rest or [{}])],
+        "imagePath": path.name, "imageWidth": WIDTH, "imageHeight": HEIGHT, **other}))
+
+
+def png(inside):
+    buffer = io.BytesIO()
+    Image.fromarray(inside.astype(np.uint8) * 255).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_labelme_shapes_give_their_pixels(tmp_path):
+    card = tmp_path / "card"
+    write_photos(card, "a/1.jpg", "b/1.jpg", "2.png", "3.jpg")
+    blob = np.random.default_rng(0).random((12, 9)) < 0.5
+    labelme(card, "a/1.jpg", ("fox", None, [[10, 10], [20, 10], [20, 20], [10, 20]]),
+            ("__ignore__", "rectangle", [[40, 30], [30, 20]]))
+    labelme(card, "b/1.jpg", ("hare", "circle", [[30.5, 24.5], [30.5, 34.5]]),
+            ("_background_", "rectangle", [[0, 0], [64, 24]]), imagePath="..\\b\\1.jpg")
+    labelme(card, "2.png", ("fox", "mask", [[60, 40], [68, 51]], {"mask": png(blob)}),
+            ("hare", "oriented_rectangle", [[10.2, 4], [16.2, 10], [10.2, 16], [4.2, 10]]))
+    (tmp_path / "labels.txt").write_text("__ignore__\n_background_\nhare\nfox\nbadger\n")
+    stdout = imported("labelme", card, "--out", tmp_path / "out", "--classes",
+                      tmp_path / "labels.txt", "--unannotated", "unlabelled")
+    masks, names = masks_of(tmp_path / "out")
+    assert names == ["background", "hare", "fox", "badger"] and "1 in no photo" in stdout
+    square = ((ROWS >= 10) & (ROWS < 20) & (COLUMNS >= 10) & (COLUMNS < 20)) * 2
+    square[20:30, 30:40] = IGNORE
+    assert np.array_equal(masks["card/a/1.jpg"], square)
+    disk = np.hypot(ROWS + 0.5 - 24.5, COLUMNS + 0.5 - 30.5) < 10
+    disk[:24] = False
+    assert (disk != masks["card/b/1.jpg"]).sum() <= 4
+    pasted = np.zeros((HEIGHT, WIDTH), int)
+    pasted[abs(ROWS + 0.5 - 10) + abs(COLUMNS + 0.5 - 10.2) < 6] = 1
+    pasted[40:, 60:] = blob[:8, :4] * 2  # cut at the photo's edge
+    assert np.array_equal(masks["card/2.png"], pasted)
+    assert masks["card/3.jpg"] == ""
+
+
+@real
+def test_labelme_agrees_with_its_own_converter():
+    folder = LABELS / "labelme"
+    labels = read_labelme(folder, folder, "photos", classes=folder / "labels.txt")
+    compared = 0
+    for photo in labels.photos:
+        expected = folder / (photo.source.stem + "_expected.png")
+        if not expected.exists():
+            continue
+        theirs = np.array(Image.open(expected))
+        ours = draw_mask(photo, {name: place for place, name in enumerate(
+            ["background", *labels.classes])}, "later")
+        for value in np.unique(theirs):  # their polygons count the border in, ours do not
+            assert ((ours == value) == (theirs == value)).mean() >= 0.99
+        assert (ours == theirs).mean() >= 0.99
+        compared += 1
+    assert compared == 3
+
+
+def test_parts_of_one_group_are_one_shape(tmp_path):
+    write_photos(tmp_path, "1.jpg")
+    ring = [[0, 0], [9, 0], [9, 9]]
+    labelme(tmp_path, "1.jpg", ("fox", "polygon", ring, {"group_id": 1}),
+            ("fox", "polygon", ring, {"group_id": 2}), ("fox", "polygon", ring, {"group_id": 1}))
+    shapes = read_labelme(tmp_path, tmp_path, "").photos[0].shapes
+    assert [len(shape.polygons) for shape in shapes] == [2, 1]
+
+
+@pytest.mark.parametrize(("shape", "other", "part"), [
+    (("fox", "line", [[0, 0], [5, 5]]), {}, "a 'line' has no area"),
+    (("fox", "polygon", [[0, 0], [5, 5]]), {}, "needs 3 or more points"),
+    (("fox", "circle", [[0, 0], [5, math.nan]]), {}, "needs 2 points"),
+    (("fox", "mask", [[0, 0], [5, 5]], {"mask": "%%%"}), {}, "no PNG in base64"),
+    (("fox", "mask", [[0, 0], [5, 5]], {"mask": None}), {}, "no PNG in base64"),
+    ((3, "polygon", [[0, 0], [5, 5], [5, 0]]), {}, "shape 1: it has no label"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": "../../etc/passwd"}, "etc/passwd"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": "/etc/passwd"}, "/etc/passwd"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": "link.jpg"}, "through a link"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": "gone.jpg"}, "--skip-missing"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imageWidth": -3}, "imageWidth -3"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imageWidth": 48}, "48 x 48"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"shapes": 3}, "no Labelme file"),
+])
+def test_labelme_files_that_are_wrong_are_refused_by_name(shape, other, part, tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    if other.get("imagePath") == "link.jpg":
+        (tmp_path / "card/link.jpg").symlink_to("/etc/passwd")
+    labelme(tmp_path / "card", "1.jpg", shape, **other)
+    line = error_line(import_labels("labelme", tmp_path / "card", "--out",
+                                 tmp_path / "out", "--unannotated", "empty"))
+    assert part in line and "1.json" in line
+    assert not (tmp_path / "out").exists()
