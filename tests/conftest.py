@@ -30,6 +30,9 @@ from camera_trapinator.training.sampler import CurriculumSampler
 from camera_trapinator.training.trial import Batches
 from camera_trapinator.utils import ROOT, Precision
 
+# Under one name for pytest and for tests: a second copy would start a second server of scripts.
+sys.modules["conftest"] = sys.modules[__name__]
+
 CLASSES = [Class("background", (0, 0, 0)), Class("fox", (230, 120, 20)),
            Class("snow hare", (80, 160, 255))]
 

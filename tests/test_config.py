@@ -116,3 +116,19 @@ def test_missing_or_binary_file_is_refused(tmp_path):
 def test_folds_and_seasons_must_make_sense(override, part):
     with pytest.raises(InputError, match=part):
         load_config(ROOT / "configs/unet.yaml", override)
+
+
+@pytest.mark.parametrize("text, cure", [
+    ("task: regression", "set loss: least_squares, or huber"),
+    ("loss: huber", "set task: regression"),
+    ("task: regression\nloss: huber\noutputs: [csv, coco]", "masks, overlays, csv"),
+    ("task: regression\nloss: huber\nclass_weights: balanced", "class_weights: none"),
+])
+def test_what_does_not_suit_the_task_is_refused_with_the_cure(text, cure):
+    with pytest.raises(InputError, match=cure):
+        parse_config(text, "x.yaml")
+
+
+def test_default_outputs_of_a_regression_are_its_own():
+    config = parse_config("task: regression\nloss: huber", "x.yaml")
+    assert config.outputs == ("masks", "overlays", "csv")

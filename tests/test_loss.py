@@ -315,3 +315,15 @@ def test_class_weights_reach_the_criterion(name):
         got = build_criterion(name, weights)(logits, masks)
         expected = CrossEntropy(weights)(logits, masks)
         assert torch.equal(got[0][:1], expected[0]) and torch.equal(got[1][:1], expected[1])
+
+
+@pytest.mark.parametrize("name", ["least_squares", "huber"])
+def test_losses_count_in_spreads_and_ignore_nan(name):
+    values, targets = 10 * torch.randn(2, 1, 5, 6), 10 * torch.randn(2, 5, 6)
+    targets[0, :3] = math.nan
+    total, weight = build_criterion(name, spread=4.0)(values, targets)
+    known = ~targets.isnan()
+    pair = values[:, 0][known] / 4, targets[known] / 4
+    oracle = (F.mse_loss(*pair) if name == "least_squares" else 2 * F.huber_loss(*pair, delta=1.0))
+    assert float(total / weight) == pytest.approx(float(oracle), rel=1e-5)
+    assert int(weight) == int(known.sum())

@@ -1,15 +1,18 @@
 """The scores: against scikit-learn on random maps, and by hand on a handful of photos."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sklearn
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from camera_trapinator import IGNORE
 from camera_trapinator.metrics import (
     ConfusionMatrix,
+    RegressionErrors,
     build_report,
     find_animals,
     recall_thresholds,
@@ -318,3 +321,37 @@ def test_the_sizes_of_animals_have_scores_of_their_own(report):
     assert report["by_size"]["over 10 %"]["found_share"] is None
     assert report["find_animals"]["images"] == 5
     assert report["find_animals"]["with_animals"] == 3
+
+
+
+# ---------------------------------------------------------------------------------- regression
+
+
+def test_scores_are_scikit_learns_over_all_photos_together():
+    random = np.random.default_rng(0)
+    errors, truths, predictions = RegressionErrors(), [], []
+    for shape in ((3, 5), (40, 30), (1, 1), (7, 2)):
+        truth = random.normal(250, 3, shape).astype(np.float32)
+        predicted = (truth + random.normal(0.5, 2, shape)).astype(np.float32)
+        truth[random.random(shape) < 0.3] = np.nan
+        part = RegressionErrors()
+        part.update(torch.from_numpy(truth), torch.from_numpy(predicted))
+        errors += RegressionErrors.of(json.loads(json.dumps(part.sums.tolist())))
+        truths.append(truth[~np.isnan(truth)])
+        predictions.append(predicted[~np.isnan(truth)])
+    truth, predicted = (np.concatenate(parts).astype(np.float64)
+                        for parts in (truths, predictions))
+    assert errors.mae() == pytest.approx(mean_absolute_error(truth, predicted))
+    assert errors.rmse() == pytest.approx(math.sqrt(mean_squared_error(truth, predicted)))
+    assert errors.r2() == pytest.approx(r2_score(truth, predicted), abs=1e-9)
+    assert errors.bias() == pytest.approx((predicted - truth).mean())
+
+
+def test_scores_without_truth_are_none_and_constant_truth_has_no_r2():
+    errors = RegressionErrors()
+    errors.update(np.full((4, 4), np.nan, np.float32), np.zeros((4, 4), np.float32))
+    assert errors.scores() == {"mae": None, "rmse": None, "r2": None, "bias": None}
+    errors.update(np.full((1000, 1000), 3.7, np.float32), np.zeros((1000, 1000), np.float32))
+    assert errors.r2() is None and errors.mae() == pytest.approx(3.7)
+    with pytest.raises(ValueError, match="pixels"):
+        errors.update(np.zeros((2, 3)), np.zeros((3, 2)))

@@ -1,25 +1,21 @@
 """The U-Net is the paper's, takes photos of any size, and predicts each for itself."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
+from small_networks import RedOrNot, photo_record, random_images, random_photo, small_unet
 from torch import nn
 from torch.utils.data import DataLoader
 
 from camera_trapinator import InputError
 from camera_trapinator.data.loading import group_by_shape
 from camera_trapinator.data.manifest import Manifest, Row
-from camera_trapinator.data.photos import Photo
 from camera_trapinator.dataset import PredictionDataset
-from camera_trapinator.model import SegmentationModel, UNet, build_model
-from camera_trapinator.networks.prediction import Prediction, largest_class, tile_starts
-from camera_trapinator.networks.weights import fold_norm
+from camera_trapinator.model import UNet
 
 # Channels in and out of the paper's 3x3 convolutions and up-convolutions, read off its figure 1
 # (with the three channels of a photo at the entrance).
@@ -27,48 +23,6 @@ FIGURE_CONVS = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256)
                 (512, 512), (512, 1024), (1024, 1024), (1024, 512), (512, 512), (512, 256),
                 (256, 256), (256, 128), (128, 128), (128, 64), (64, 64)]
 FIGURE_UPS = [(1024, 512), (512, 256), (256, 128), (128, 64)]
-
-
-class RedOrNot(SegmentationModel):
-    """Class 1 wherever a pixel is redder than the average: its mask can be worked out by hand."""
-
-    def __init__(self, working_scale=0):
-        super().__init__(working_scale, stride=1)
-
-    def forward(self, images):
-        red = self.prepare(images)[:, :1]
-        return torch.cat([torch.zeros_like(red), red], dim=1)
-
-
-def random_photo(height, width, seed=0):
-    """A photo uint8 (height, width, 3) of coloured patches; no two sides alike."""
-    random = np.random.default_rng([seed, height, width])
-    small = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8))
-    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def random_images(number, height, width, seed=0):
-    """uint8 (number, 3, height, width)."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (number, 3, height, width), dtype=torch.uint8,
-                         generator=generator)
-
-
-def small_unet(norm="batch", seed=0, **changes):
-    """A small U-Net; with batch norm its statistics are no longer the ones of the start."""
-    torch.manual_seed(seed)
-    net = UNet(**{"num_classes": 3, "working_scale": 32, "width": 4, "depth": 2, "norm": norm,
-                  **changes})
-    if norm == "batch":
-        for layer in net.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.running_mean.normal_(0, 0.3)
-                layer.running_var.uniform_(0.5, 2)
-    return net.eval()
-
-
-def photo_record(height, width):
-    return Photo(np.zeros((height, width, 3), np.uint8), width, height, "")
 
 
 def logits_of(net, batches):
@@ -352,90 +306,6 @@ def test_a_path_that_is_no_photo_is_named(tmp_path):
             small_unet().predict(path)
 
 
-# -------------------------------------------------------------------------------------- tiles
-
-
-@pytest.mark.parametrize("tile", [4, 16, 17, 100])
-def test_tiles_cover_everything_and_overlap_by_a_quarter(tile):
-    for length in range(1, 230):
-        starts, side = tile_starts(length, tile)
-        assert side == min(tile, length) and starts[0] == 0 and starts[-1] + side == length
-        for first, second in zip(starts, starts[1:], strict=False):
-            assert 0 < second - first <= tile - tile // 4
-        # With one tile less they could not.
-        assert len(starts) == 1 or (len(starts) - 1) * (tile - tile // 4) + tile // 4 < length
-
-
-@pytest.mark.parametrize("flips", [False, True])
-def test_where_one_tile_suffices_it_is_the_whole_photo(flips):
-    net, photo = small_unet(working_scale=0), random_photo(41, 64)
-    whole = net.predict(photo, flips=flips)
-    assert torch.equal(net.predict(photo, flips=flips, tile=64).logits, whole.logits)
-
-
-@pytest.mark.parametrize(("height", "width"), [(5, 100), (100, 5), (63, 64), (65, 64), (131, 97)])
-def test_tiles_leave_a_network_that_looks_at_pixels_alone_as_it_is(height, width):
-    photo = random_photo(height, width)
-    whole, tiled = (RedOrNot().predict(photo, tile=tile) for tile in (0, 32))
-    torch.testing.assert_close(tiled.logits.float(), whole.logits, atol=2e-3, rtol=1e-3)
-    assert np.array_equal(tiled.mask(), whole.mask())
-
-
-def test_tiles_are_blended_as_by_hand():
-    """Each tile by itself, laid on a full canvas, weighted by a Gaussian of an eighth of a tile."""
-    net, photo, tile = small_unet(working_scale=0), random_photo(50, 83), 24
-    total, weight = np.zeros((3, 50, 83)), np.zeros((50, 83))
-    side = np.exp(-0.5 * ((np.arange(tile) - 11.5) / 3) ** 2)
-    for top in tile_starts(50, tile)[0]:
-        for left in tile_starts(83, tile)[0]:
-            window = slice(top, top + tile), slice(left, left + tile)
-            logits = net.predict(photo[window]).logits.double().numpy()
-            total[:, *window] += logits * np.outer(side, side)
-            weight[window] += np.outer(side, side)
-    prediction = net.predict(photo, tile=tile)
-    np.testing.assert_allclose(prediction.logits.float().numpy(), total / weight, atol=2e-3,
-                               rtol=2e-3)
-    exact = torch.tensor(total / weight)
-    np.testing.assert_allclose(prediction.foreground(), 1 - exact.softmax(dim=0)[0], atol=2e-3)
-    species, share = prediction.species()
-    assert (species == exact[1:].argmax(dim=0).numpy() + 1).mean() > 0.99
-    np.testing.assert_allclose(share, exact[1:].softmax(dim=0).amax(dim=0), atol=2e-3)
-
-
-TWENTY_FOUR_MEGAPIXELS = """
-import sys
-import torch
-from camera_trapinator.model import UNet
-from camera_trapinator.outputs.blobs import photo_record
-from camera_trapinator.utils import peak_memory
-
-
-class Red(UNet):
-    def forward(self, images):
-        logits = super().forward(images) / 1000
-        logits[:, 0] += 3
-        logits[:, 1] += images[:, 0].float() / 20 - 6
-        return logits
-
-net = Red(num_classes=5, working_scale=0, width=4, depth=2).eval()
-prediction = net.predict(sys.argv[1], tile=640)
-mask = prediction.mask()
-photo_record("a", mask, prediction.foreground(), prediction.species(), width=6000, height=4000)
-assert mask.shape == (4000, 6000) and 0.1 < (mask == 1).mean() < 0.4
-assert prediction.logits.shape == (5, 4000, 6000)
-print(peak_memory(torch.device("cpu")))
-"""
-
-
-def test_a_photo_of_24_megapixels_needs_less_than_one_and_a_half_gigabytes(tmp_path):
-    path = tmp_path / "large.jpg"
-    Image.fromarray(random_photo(4000, 6000)).save(path)
-    result = subprocess.run([sys.executable, "-c", TWENTY_FOUR_MEGAPIXELS, path],
-                            capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    assert int(result.stdout) < 1.5e9, result.stdout  # bytes at its highest
-
-
 # ------------------------------------------------------------------- gradients and precision
 
 
@@ -481,69 +351,6 @@ def test_lower_precision_gives_float32_logits_close_to_the_full_ones():
     torch.testing.assert_close(half.logits, full.logits, atol=0.1 * scale, rtol=0.1)
 
 
-# ------------------------------------------------------------------------------- predictions
-
-
-def test_foreground_is_the_sum_of_the_species():
-    logits = torch.randn(4, 6, 7, generator=torch.Generator().manual_seed(0)) * 3
-    foreground = Prediction(logits, photo_record(60, 70)).foreground()
-    powers = np.exp(logits.numpy().astype(float))
-    assert foreground.shape == (6, 7) and foreground.dtype == np.float32
-    np.testing.assert_allclose(foreground, powers[1:].sum(axis=0) / powers.sum(axis=0), atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(48, 64), (53, 31), (12, 16), (5, 9), (1, 1)])
-@pytest.mark.parametrize("classes", [1, 2, 5])
-def test_largest_class_is_that_of_all_enlarged_classes(size, classes):
-    logits = torch.randn(classes, 12, 16, generator=torch.Generator().manual_seed(classes))
-    enlarged = F.interpolate(logits[None], size, mode="bilinear")[0]
-    mask = largest_class(logits, size)
-    assert mask.dtype == torch.uint8
-    assert torch.equal(mask.long(), enlarged.argmax(dim=0))
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_a_small_animal_in_much_background_is_enlarged_as_all_would_be(seed):
-    random = np.random.default_rng(seed)
-    height, width, big_height, big_width = random.integers(1, [20, 20, 150, 150])
-    logits = torch.from_numpy(random.normal(size=(4, height, width))).float()
-    logits[0] += 3  # some pixels of animals are left, or none
-    if seed % 2:
-        logits = logits.half()
-    enlarged = F.interpolate(logits[None].float(), (big_height, big_width), mode="bilinear")[0]
-    assert torch.equal(largest_class(logits, (big_height, big_width)).long(),
-                       enlarged.argmax(dim=0))
-
-
-@pytest.mark.parametrize("encoder", ["none", "efficientnet_lite0", "resnet18",
-                                     "mobilenet_v3_large", "convnext_tiny"])
-def test_folding_the_normalisation_changes_no_prediction(encoder):
-    torch.manual_seed(0)
-    net = build_model(encoder, num_classes=3, working_scale=64, width=8,
-                      **({"depth": 3} if encoder == "none" else {}))
-    for layer in net.modules():
-        if isinstance(layer, nn.BatchNorm2d):  # as if it had seen many photos
-            for values in (layer.running_mean, layer.bias.data):
-                values.normal_(std=0.3)
-            for values in (layer.running_var, layer.weight.data):
-                values.uniform_(0.5, 1.5)
-    images = torch.randint(0, 256, (2, 3, 50, 70), dtype=torch.uint8)
-    with torch.no_grad():
-        expected = net.eval()(images)
-        fold_norm(net)
-        got = net(images)
-    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
-    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules())
-
-
-def test_equal_classes_go_to_the_first_as_in_argmax():
-    logits = torch.zeros(3, 2, 2)
-    logits[1:, 0] = 1
-    assert largest_class(logits, (2, 2)).tolist() == [[1, 1], [0, 0]]
-    photo = photo_record(2, 2)
-    assert Prediction(logits, photo).mask("network").tolist() == [[1, 1], [0, 0]]
-
-
 # ------------------------------------------------------------------------------ saved weights
 
 
@@ -576,3 +383,18 @@ def test_a_seed_gives_one_model():
     first, second, other = (small_unet("none", seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["last.weight"], other["last.weight"])
+
+
+def test_a_regression_begins_at_the_mean_and_keeps_its_unit_in_the_checkpoint():
+    net = UNet(num_classes=1, working_scale=32, width=4, depth=1)
+    net.expect_values(400.0, 50.0)
+    torch.nn.init.zeros_(net.last.weight)
+    photo = np.random.default_rng(0).integers(0, 256, (32, 64, 3)).astype(np.uint8)
+    values = net.predict(photo).values()
+    assert values.shape == (32, 64) and np.allclose(values, 400)
+    assert net.predict(photo).values("network").shape == (16, 32)
+    torch.nn.init.normal_(net.last.weight)
+    other = UNet(**net.arguments)
+    other.load_state_dict(net.state_dict())
+    np.testing.assert_array_equal(other.predict(photo).values(), net.predict(photo).values())
+    assert "value_mean" not in UNet(2, 32, width=4, depth=1).state_dict()

@@ -11,7 +11,7 @@ import warnings
 import pytest
 import torch
 from conftest import QUICK
-from test_interruptions import all_of
+from leavings import all_of
 
 from camera_trapinator import InputError
 from camera_trapinator.config import Config

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from conftest import QUICK, error_line, run_script
-from test_interruptions import all_of, start, wait_for
+from leavings import all_of, start, wait_for
 
-from camera_trapinator import InputError
 from camera_trapinator.training.checkpoint import load_checkpoint
-from camera_trapinator.utils import ROOT, enough_memory
+from camera_trapinator.utils import ROOT
 
 CONFIG = ROOT / "configs/unet.yaml"
 
@@ -111,10 +110,3 @@ def test_a_helper_that_gives_no_more_photos_is_told_in_one_line(data_root, tmp_p
     assert "Traceback" not in text
     assert f"error: {message}" in text and cure in text
     assert not any(Path(f"/proc/{helper}").exists() for helper in helpers)
-
-
-def test_other_errors_of_torch_keep_their_traceback():
-    with pytest.raises(RuntimeError, match="shapes"), enough_memory("less"):
-        raise RuntimeError("shapes do not match")
-    with pytest.raises(InputError, match="killed by signal"), enough_memory("less"):
-        raise RuntimeError("DataLoader worker (pid 5) is killed by signal: Killed. ")

@@ -1,24 +1,20 @@
-"""Photos turned into night, and info strips: found, hidden from the network, never predicted."""
+"""Info strips: found, remembered, hidden from the network, and never predicted."""
 
-import csv
-import json
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import QUICK, error_line, make_data, run_script
-from PIL import Image, ImageDraw
+from conftest import error_line, run_script
+from PIL import Image
+from striped_photos import scene, with_strip
 
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.config import parse_config
 from camera_trapinator.data.manifest import Row, read_manifest
-from camera_trapinator.data.masks import read_mask, write_mask
-from camera_trapinator.data.photos import is_infrared, photo_size, read_photo
-from camera_trapinator.data.rle import decode_rle
+from camera_trapinator.data.masks import write_mask
+from camera_trapinator.data.photos import photo_size, read_photo
 from camera_trapinator.data.strips import (
     Strips,
     find_strip,
@@ -29,107 +25,10 @@ from camera_trapinator.data.strips import (
 )
 from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
 from camera_trapinator.model import UNet
-from camera_trapinator.transforms import FILL, train_transform
+from camera_trapinator.transforms import FILL
 from camera_trapinator.utils import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
-GEOMETRY = {"crop_size": (120, 160), "scale_range": (1.0, 1.0), "animal_crops": 0.0, "flip": 0.0}
-LOUD = {"brightness": 0.3, "contrast": 0.3, "colour": 0.3, "grayscale": 0.2, "noise": 8.0,
-        "blur": 0.1}
-
-
-# ------------------------------------------------------------------------------ infrared
-
-
-def infrared(image, mask, seed, **knobs):
-    torch.manual_seed(seed)
-    return train_transform(image, mask, **GEOMETRY, **LOUD | knobs, infrared=1.0)
-
-
-def test_infrared_photos_are_grey_and_their_mask_is_untouched():
-    image = torch.randint(0, 256, (3, 120, 160), dtype=torch.uint8)
-    mask = torch.randint(0, 4, (120, 160), dtype=torch.uint8)
-    for seed in range(8):
-        night, same = infrared(image, mask, seed)
-        assert night.dtype == torch.uint8 and night.shape == image.shape
-        assert torch.equal(night[0], night[1]) and torch.equal(night[0], night[2])
-        assert torch.equal(same, mask)
-        assert torch.equal(night, infrared(image, mask, seed)[0])  # of the seed alone
-        assert not torch.equal(night, infrared(image, mask, seed + 1)[0])
-    assert is_infrared(night.permute(1, 2, 0).numpy())
-
-
-def test_infrared_skips_the_colour_steps_and_none_is_as_before():
-    image = torch.randint(0, 256, (3, 120, 160), dtype=torch.uint8)
-    mask = torch.zeros(120, 160, dtype=torch.uint8)
-    still = dict.fromkeys(LOUD, 0.0)
-    assert torch.equal(infrared(image, mask, 3)[0], infrared(image, mask, 3, **still)[0])
-    torch.manual_seed(5)
-    before = train_transform(image, mask, **GEOMETRY, **LOUD)[0]
-    torch.manual_seed(5)
-    assert torch.equal(before, train_transform(image, mask, **GEOMETRY, **LOUD, infrared=0.0)[0])
-
-
-def block_mean(picture):
-    return torch.nn.functional.avg_pool2d(picture[None], 12)[0]
-
-
-def test_infrared_light_falls_off_and_noise_is_strongest_in_the_dark():
-    image = torch.full((3, 120, 160), 150, dtype=torch.uint8)
-    mask = torch.zeros(120, 160, dtype=torch.uint8)
-    centres, corners, tops, bottoms, correlations = [], [], [], [], []
-    for seed in range(40):
-        night = infrared(image, mask, seed)[0][0].float()
-        centres.append(night[40:90, 50:110].mean())
-        corners.append(torch.cat([night[:20, :20], night[:20, -20:], night[-20:, :20],
-                                  night[-20:, -20:]]).mean())
-        tops.append(night[:30].mean())
-        bottoms.append(night[-30:].mean())
-        bend = night[:, 2:] - 2 * night[:, 1:-1] + night[:, :-2]  # noise; the light is smooth
-        level = block_mean(night[:, 1:-1])
-        level, rough = level.ravel(), block_mean(bend ** 2).sqrt().ravel()
-        fair = (level > 25) & (level < 200)  # nothing is cut off
-        if fair.sum() > 30 and level[fair].std() > 15:
-            correlations.append(np.corrcoef(level[fair], rough[fair])[0, 1])
-    assert np.mean(corners) < 0.6 * np.mean(centres)
-    assert np.mean(tops) < 0.7 * np.mean(bottoms)  # what is far is dark
-    assert len(correlations) > 20 and np.mean(correlations) < -0.4
-
-
-def test_infrared_meets_the_share_that_was_asked_for():
-    image = torch.randint(0, 256, (3, 24, 32), dtype=torch.uint8)
-    mask = torch.zeros(24, 32, dtype=torch.uint8)
-    torch.manual_seed(0)
-    grey = 0
-    for _ in range(400):
-        knobs = {**GEOMETRY, "crop_size": (24, 32), **LOUD, "grayscale": 0.0}
-        night = train_transform(image, mask, **knobs, infrared=0.25)[0]
-        grey += bool((night[0] == night[1]).all())
-    assert 70 < grey < 130
-
-
-# ------------------------------------------------------------------------------ the finder
-
-
-def scene(random, height=360, width=480, night=False):
-    """Rocks and leaves of any size, uint8 (height, width, 3)."""
-    grain = sum(np.kron(random.normal(0, 18, (height // size + 1, width // size + 1, 3)),
-                        np.ones((size, size, 1)))[:height, :width] for size in (2, 7, 30))
-    if night:
-        grain = grain.mean(axis=2, keepdims=True) * 0.4 * np.ones(3)
-    return (grain + (25 if night else 120) + random.uniform(-15, 40)).clip(0, 255).astype(np.uint8)
-
-
-def with_strip(image, tall, side, paper, ink, number):
-    """The picture with a strip of `tall` rows: time, temperature, name, as JPEG would show it."""
-    picture = Image.fromarray(image)
-    pen = ImageDraw.Draw(picture)
-    top = 0 if side == "top" else picture.height - tall
-    pen.rectangle([0, top, picture.width, top + tall - 1], fill=(paper,) * 3)
-    for x, text in ((5, f"2024-05-0{number % 9 + 1} 10:{number:02}:11"), (220, f"{number} C"),
-                    (400, "TRAPPER")):
-        pen.text((x, top + tall // 2), text, fill=(ink,) * 3, anchor="lm")
-    return picture
 
 
 def as_jpeg(picture, folder, quality=85):
@@ -363,142 +262,6 @@ def test_predictions_are_background_in_the_strip(scale, tmp_path):
     assert (foreground[:first] < 1e-6).all()
     assert (foreground[len(foreground) - last:] < 1e-6).all()
     assert (foreground[first:len(foreground) - last] > 0.99).all()
-
-
-# ------------------------------------------------------------------------------ by the scripts
-
-
-def data_with_strips(root: Path) -> Path:
-    """The small data root, each photo larger and with a strip: at the bottom, but at site1 on
-    top, and none at site2."""
-    make_data(root)
-    for number, row in enumerate(read_manifest(root / "manifest.csv")):
-        path = root / row.image
-        image = np.asarray(Image.open(path).resize((480, 360), Image.Resampling.NEAREST))
-        if row.location != "site2":
-            side = "top" if row.location == "site1" else "bottom"
-            Image.fromarray(image)
-            with_strip(image, 20, side, 255, 0, number).save(path, quality=90)
-        else:
-            Image.fromarray(image).save(path, quality=90)
-    return root
-
-
-def strips_table(path: Path) -> dict[str, tuple[float, float]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return {line["location"]: (float(line["top"]), float(line["bottom"]))
-                for line in csv.DictReader(file)}
-
-
-@pytest.fixture(scope="module")
-def striped(tmp_path_factory):
-    """A data root with strips, and the runs folder with a run `strips` trained on it."""
-    root = data_with_strips(tmp_path_factory.mktemp("striped"))
-    runs = tmp_path_factory.mktemp("runs")
-    result = run_script("train.py", "--config", ROOT / "configs/unet.yaml", "--run", "strips",
-                        f"data_root={root}", *QUICK, "epochs=1", "strips=auto", "infrared=0.3",
-                        runs=runs)
-    assert result.returncode == 0, result.stderr
-    assert "strips      found at 4 of 5 locations" in result.stdout
-    return root, runs, result.stdout
-
-
-def test_training_writes_the_strips_and_resuming_reads_them(striped):
-    root, runs, _ = striped
-    table = strips_table(runs / "strips" / "strips.csv")
-    assert set(table) == {f"site{n}" for n in range(5)}
-    for place, strip in table.items():
-        expected = {"site1": (20 / 360, 0), "site2": (0, 0)}.get(place, (0, 20 / 360))
-        assert strip == pytest.approx(expected, abs=0.01)
-
-    path = runs / "strips" / "strips.csv"
-    kept = path.read_text()
-    corrected = kept.replace("site2,480,360,0.0,0.0", "site2,480,360,0.1,0.0")
-    assert corrected != kept
-    path.write_text(corrected)
-    try:
-        result = run_script("train.py", "--config", ROOT / "configs/unet.yaml", "--run", "strips",
-                            "--resume", f"data_root={root}", *QUICK, "epochs=1", "strips=auto",
-                            "infrared=0.3", runs=runs)
-        assert result.returncode == 0, result.stderr
-        assert "strips      found at 5 of 5 locations" in result.stdout
-        assert path.read_text() == corrected
-    finally:
-        path.write_text(kept)
-
-
-def records_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()[1:]]
-
-
-def see_animals_everywhere(weights: Path, to: Path) -> Path:
-    content = torch.load(weights, weights_only=True)
-    content["model"]["last.bias"] = torch.tensor([-50.0, 50.0, -50.0])
-    to.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(content, to)
-    return to
-
-
-def test_no_output_has_an_animal_in_the_strip(striped, tmp_path):
-    root, runs, _ = striped
-    weights = see_animals_everywhere(runs / "strips" / "best.pt", tmp_path / "run" / "best.pt")
-    command = ["test.py", "--weights", weights, "--images", root / "photos", "--out",
-               tmp_path / "out", "outputs=masks"]
-    result = run_script(*command, runs=runs)
-    assert result.returncode == 0, result.stderr
-    assert "strips      found at 4 of 5 locations" in result.stdout
-    assert set(strips_table(tmp_path / "out" / "strips.csv")) == {f"site{n}" for n in range(5)}
-    records = records_of(tmp_path / "out" / "predictions.jsonl")
-    assert len(records) == 30
-    for record in records:
-        mask = read_mask(next((tmp_path / "out" / "masks").rglob(
-            f"{record['location']}/**/{Path(record['file']).name}*")))
-        hidden = {"site1": slice(0, 20), "site2": slice(0, 0)}.get(record["location"],
-                                                                   slice(340, 360))
-        assert mask.shape == (360, 480) and (mask[hidden] == 0).all()
-        assert (mask[40:320] == 1).all()
-        assert record["pixels"][0] == (mask == 0).sum()
-        decoded = decode_rle({"size": record["rle"]["size"],
-                                     "counts": record["rle"]["counts"]["1"]})
-        assert np.array_equal(decoded, mask == 1)
-        _, top, _, tall = record["blobs"][0]["box"]
-        if record["location"] == "site1":
-            assert top >= 20 / 360 - 1e-4
-        elif record["location"] != "site2":
-            assert top + tall <= 340 / 360 + 1e-4
-
-    # Given again, the strips stand and nothing is done anew; with others it is refused.
-    again = run_script(*command, runs=runs)
-    assert again.returncode == 0, again.stderr
-    assert "strips = auto" in error_line(run_script(*command, "strips=0, 20", runs=runs))
-
-
-def test_the_test_takes_the_strips_of_the_run(striped, tmp_path):
-    root, runs, _ = striped
-    weights = see_animals_everywhere(runs / "strips" / "best.pt", tmp_path / "run" / "best.pt")
-    shutil.copy(runs / "strips" / "splits.csv", weights.parent)
-    with open(weights.parent / "splits.csv", newline="") as file:
-        place = next(line for line in csv.DictReader(file) if line["split"] == "test")["image"]
-    place = place.split("/")[1]
-    (weights.parent / "strips.csv").write_text("location,width,height,top,bottom\n"
-                                               f"{place},480,360,0.5,0\n")
-    result = run_script("test.py", "--weights", weights, f"data_root={root}", "outputs=masks",
-                        runs=runs)
-    assert result.returncode == 0, result.stderr
-    table = strips_table(weights.parent / "test" / "strips.csv")
-    assert table[place] == (0.5, 0)
-    for record in records_of(weights.parent / "test" / "predictions.jsonl"):
-        if record["location"] == place:
-            assert record["pixels"][0] == pytest.approx(360 * 480 / 2, rel=0.05)
-            assert sum(map(sum, record["confusion"])) == 360 * 480  # what it hides is counted
-
-
-def test_check_data_tells_the_strips(striped, tmp_path):
-    root, runs, _ = striped
-    result = run_script("check_data.py", "--config", ROOT / "configs/unet.yaml", "--out",
-                        tmp_path / "check", f"data_root={root}", "strips=auto", runs=runs)
-    assert "strips      found at 4 of 5 locations" in result.stdout, result.stderr
-    assert (tmp_path / "check" / "strips.csv").exists()
 
 
 @pytest.mark.parametrize("value", ["64", "0, 64, 3", "top", "-1, 4", "0.1, 0.2", "", "Auto"])

@@ -1,16 +1,55 @@
-"""The training step in parts, recomputed, compiled, and when there is too little memory."""
-
-import subprocess
-import sys
+"""The training step: in parts, recomputed, compiled, beside a teacher, or no number."""
 
 import pytest
 import torch
 from conftest import fit_once
+from torch import nn
 
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.config import Config
-from camera_trapinator.model import build_model
-from camera_trapinator.utils import ROOT, Precision, enough_memory, next_predict_batch_size
+from camera_trapinator.model import UNet, build_model
+from camera_trapinator.utils import Precision, enough_memory, next_predict_batch_size
+
+
+class Bad(nn.Module):
+    """A criterion whose loss is NaN where a mask holds the class 2."""
+
+    def weigh(self, masks):
+        return torch.ones(1)
+
+    def total(self, logits, masks):
+        return logits.float().mean().reshape(1) * torch.where((masks == 2).any(), torch.nan, 1.0)
+
+
+def test_a_step_whose_loss_is_nan_changes_nothing(train, monkeypatch):
+    monkeypatch.setattr("conftest.build_criterion", lambda *_: Bad())
+    after = fit_once(train, skip_bad_steps=1).state_dict()
+    good = fit_once(train, ignored=lambda masks: masks.clamp_(max=1)).state_dict()
+    torch.manual_seed(0)
+    before = UNet(num_classes=3, working_scale=32, width=4, depth=2).state_dict()
+    assert all(torch.equal(values, after[name]) for name, values in before.items())
+    assert not all(torch.equal(values, good[name]) for name, values in before.items())
+
+
+def test_no_gradient_reaches_the_teacher(train):
+    torch.manual_seed(1)
+    teacher = UNet(num_classes=3, working_scale=32, width=8, depth=2).eval()  # not even frozen
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    student = fit_once(train, teacher)
+    assert all(weight.grad is not None and weight.grad.any() for weight in student.parameters())
+    assert all(weight.grad is None for weight in teacher.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_the_teacher_counts_by_its_share(train):
+    torch.manual_seed(1)
+    teacher = UNet(num_classes=3, working_scale=32, width=8, depth=2).eval()
+    alone, none, half = (
+        dict(fit_once(train, *arguments).named_parameters())["last.weight"]
+        for arguments in ((None,), (teacher,), (teacher,)))
+    assert torch.equal(none, half) and not torch.equal(alone, half)
+    zero = fit_once(train, teacher, teacher_share=0.0)
+    torch.testing.assert_close(zero.last.weight, alone)
 
 
 def uneven(masks: torch.Tensor) -> None:
@@ -101,12 +140,3 @@ def test_too_little_memory_tells_the_next_batch_size(train):
     for knobs, cure in [({"predict_batch_size": 8}, "predict_batch_size: 4"),
                         ({"predict_batch_size": 1}, "tile: 512"), ({"tile": 512}, "tile: 256")]:
         assert cure in next_predict_batch_size(Config(**knobs))
-
-
-@pytest.mark.parametrize("name", ["train", "test", "check_data", "compare_runs", "import_labels",
-                                  "benchmark"])
-def test_help_does_not_wait_for_torch(name):
-    result = subprocess.run([sys.executable, "-X", "importtime", ROOT / f"scripts/{name}.py",
-                             "--help"], capture_output=True, text=True, check=True)
-    assert "usage: " in result.stdout
-    assert "argparse" in result.stderr and "torch" not in result.stderr

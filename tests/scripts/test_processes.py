@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import CLASSES, QUICK, make_data, start_script, wait_until
-from test_interruptions import all_of
+from leavings import all_of
 
 from camera_trapinator.data.masks import read_mask, write_mask
 from camera_trapinator.training.checkpoint import load_checkpoint

@@ -1,0 +1,100 @@
+"""The pretrained ways down: shapes, padding, and levels that are held."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from small_networks import build, random_images
+
+from camera_trapinator.model import build_model
+from camera_trapinator.networks.encoders import ENCODERS, conv_norm
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_gives_logits_for_any_size_and_learns(name):
+    net = build(name)
+    features = net.encoder(torch.zeros(2, 3, 64, 96))
+    assert tuple(feature.shape[1] for feature in features) == ENCODERS[name].channels
+    sizes = [tuple(feature.shape[-2:]) for feature in features]
+    assert sizes[-1] == (2, 3) and all(
+        (2 * small[0], 2 * small[1]) == large
+        for large, small in zip(sizes, sizes[1:], strict=False))
+    torch.nn.init.normal_(net.scene.weight)  # 0 at the start, and so would its gradient be
+    logits = net(random_images(2, 41, 70))
+    assert logits.shape == (2, 3, 41, 70) and logits.dtype == torch.float32
+    logits.square().mean().backward()
+    assert all(weight.grad is not None and weight.grad.any() for weight in net.parameters())
+    twin = build_model(**net.arguments)
+    twin.load_state_dict(net.state_dict())
+    images = random_images(1, 33, 64)
+    assert torch.equal(twin.eval()(images), net.eval()(images))
+
+
+def test_convolutions_are_padded_as_tensorflow_pads():
+    """SAME: in all (out - 1) * stride + kernel - size pixels, the odd one on the right."""
+    for kernel, stride, size in ((3, 1, 8), (3, 2, 8), (5, 1, 8), (5, 2, 8), (1, 1, 8)):
+        layers = torch.nn.Sequential(*conv_norm(2, 3, kernel, stride)[:-1])
+        x = torch.randn(1, 2, size, size)
+        total = (size // stride - 1) * stride + kernel - size
+        left = total // 2
+        weight = layers[-1].weight
+        expected = F.conv2d(F.pad(x, (left, total - left, left, total - left)), weight,
+                            stride=stride)
+        assert torch.allclose(layers(x), expected, atol=1e-6)
+
+
+def test_the_scene_adds_one_number_a_class_to_all_pixels():
+    net = build("efficientnet_lite0").eval()
+    images = random_images(2, 64, 64)
+    before = net(images)
+    with torch.no_grad():
+        net.scene.weight[1] = 1.0
+    added = (net(images) - before).detach()
+    deepest = net.encoder(net.prepare(images))[-1].mean(dim=(2, 3)).sum(dim=1)
+    assert added[:, [0, 2]].abs().max() < 1e-5
+    assert torch.allclose(added[:, 1], deepest[:, None, None].expand(2, 64, 64), atol=1e-4)
+
+
+def test_a_new_model_expects_classes_as_often_as_they_are():
+    for net in (build("none", depth=2), build("resnet18")):
+        net.expect(np.array([90.0, 10.0, 0.0]))
+        shares = net.last.bias.softmax(dim=0)
+        assert shares.tolist() == pytest.approx([0.9, 0.1, 0.001], rel=2e-3)
+
+
+def test_flips_are_the_mean_of_both_ways():
+    net = build("efficientnet_lite0").eval()
+    photo = random_images(1, 40, 64)[0].permute(1, 2, 0).numpy()
+    one, other = (net.predict(np.ascontiguousarray(image)).logits
+                  for image in (photo, photo[:, ::-1]))
+    both = net.predict(photo, flips=True).logits
+    assert torch.allclose(both, (one + other.flip(-1)) / 2, atol=1e-5)
+    assert not torch.allclose(both, one, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenet_v3_large",
+                                  "convnext_tiny"])
+def test_held_levels_stay_as_they_are_and_the_rest_learns(name):
+    torch.manual_seed(0)
+    net = build(name)
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    for levels in (2, 99, 0, 1):  # in any order: a run thaws what it froze
+        net.train()
+        net.hold_encoder(levels)
+        before = copy.deepcopy(net.encoder.state_dict())
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        net.zero_grad(set_to_none=True)
+        net(images).square().mean().backward()
+        optimizer.step()
+        after = net.encoder.state_dict()
+        changed = {key for key in before if not torch.equal(before[key], after[key])}
+        with torch.no_grad():
+            now = net.eval().encoder(net.prepare(images))
+        net.encoder.load_state_dict(before)
+        with torch.no_grad():
+            expected = net.encoder(net.prepare(images))
+        for level, (mine, kept) in enumerate(zip(now, expected, strict=True)):
+            assert torch.equal(mine, kept) == (level < levels), level
+        assert bool(changed) == (levels < 99)
