@@ -164,9 +164,8 @@ def _hatched(picture: Image.Image, ignored: np.ndarray) -> Image.Image:
     if not ignored.any():
         return picture
     rows, columns = np.indices(ignored.shape)
-    stripes = np.where((rows + columns) // 6 % 2, 0.25, 0.75)[..., None]
-    drawn = np.asarray(picture)
-    hatched = stripes * drawn + (1 - stripes) * np.array((128, 128, 128))
+    dark, drawn = ((rows + columns) // 6 % 2 == 0)[..., None], np.asarray(picture)
+    hatched = np.where(dark, 0.5 * drawn, 0.5 * drawn + 100)
     return Image.fromarray(np.where(ignored[..., None], hatched, drawn).round().astype(np.uint8))
 
 
