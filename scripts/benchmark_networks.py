@@ -34,17 +34,18 @@ from camera_trapinator.data.cache import open_cache
 from camera_trapinator.data.loading import Example, group_by_shape
 from camera_trapinator.data.manifest import Manifest, Row
 from camera_trapinator.data.photos import find_photos, read_photo
+from camera_trapinator.data.workers import choose_workers, time_to_read
 from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.model import SegmentationModel, UNet, build_model
 from camera_trapinator.networks.weights import fold_norm
+from camera_trapinator.outputs.writers import Wanted, write_pictures, write_tables
 from camera_trapinator.training.checkpoint import load_checkpoint, save_checkpoint
 from camera_trapinator.training.learner import Learner
 from camera_trapinator.training.preparation import with_knobs
 from camera_trapinator.training.processes import Processes
 from camera_trapinator.training.run import Run
 from camera_trapinator.training.sampler import CurriculumSampler
-from camera_trapinator.training.summary import choose_workers, time_to_read
 from camera_trapinator.training.trial import Batches
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import (
@@ -305,8 +306,8 @@ def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[flo
     def whole(_) -> None:
         shutil.rmtree(records.parent, ignore_errors=True)
         with redirect_stdout(StringIO()):
-            prediction.predict_folder(folder, weights, load_checkpoint(weights), config,
-                                      records.parent, device, Processes())
+            prediction.predict_folder(prediction.Job(weights, load_checkpoint(weights), config,
+                                                     records.parent, device, Processes()), folder)
 
     def reading(_) -> None:
         for _ in loader(num_workers=os.cpu_count()):
@@ -317,8 +318,9 @@ def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[flo
             found.logits.sum().item()  # waits for a GPU
 
     def files(_) -> None:
-        prediction.write_pictures(records, folder, out / "files", config, Processes())
-        prediction.write_tables(records, folder, out / "files", config, None, "")
+        write_pictures(records, folder, out / "files", config.outputs)
+        wanted = Wanted(config.outputs, config.event_minutes)
+        write_tables(records, folder, out / "files", wanted, None, "")
 
     speeds = in_turn([whole, lambda _: plain_prediction(plain, folder, out / "plain"), reading,
                       network, files], range(ROUNDS))

@@ -52,8 +52,7 @@ from camera_trapinator.data.splits import (
 )
 from camera_trapinator.data.strips import describe_strips, strips_for, write_strips
 from camera_trapinator.labels.roboflow import COPY
-from camera_trapinator.outputs.drawing import draw_overlay
-from camera_trapinator.outputs.maps import colour_bar, colour_ends, draw_map
+from camera_trapinator.outputs.drawing import colour_bar, colour_ends, draw_map, draw_overlay
 from camera_trapinator.outputs.sheets import write_sheet
 from camera_trapinator.utils import (
     ROOT,

@@ -63,7 +63,7 @@ from camera_trapinator.training.preparation import (
 from camera_trapinator.training.processes import Processes, join_processes, part_processes
 from camera_trapinator.training.run import Run, open_run
 from camera_trapinator.training.start import describe_model, find_teacher, first_weights, start_net
-from camera_trapinator.training.summary import plan_workers
+from camera_trapinator.training.summary import training_workers
 from camera_trapinator.training.trial import DryRun, OverfitOneBatch, Trial, first_draws
 from camera_trapinator.transforms import train_transform
 from camera_trapinator.utils import (
@@ -117,7 +117,7 @@ def train(config: Config, run: Run, device: torch.device, trial: Trial) -> None:
     run.keep(data, learner, optimizer, scaler)  # a resumed run gives them its state
 
     # The loaders, whose processes read the photos of the next batches meanwhile.
-    num_workers = plan_workers(config, net, train_set, first_draws(sampler), precision)
+    num_workers = training_workers(config, net, train_set, first_draws(sampler), precision)
     reading = {"num_workers": num_workers, "device": device, "read_timeout": config.read_timeout,
                "persistent_workers": num_workers > 0}
     train_loader = PhotoLoader(train_set, batch_sampler=sampler, **reading)

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,18 +30,28 @@ VALUE_PANELS = [  # of a regression
     ("R² on validation photos", None, [("r2", "R²")]),
     PANELS[2],
 ]
+# Columns of log.csv that are drawn in no panel; one that is neither here nor in a panel is drawn in
+# a further one.
+NOT_DRAWN = ("epoch", "bias", "images_per_second", "seconds", "pool", "distinct", "difficulty")
 
 
 def write_curves(log_path: str | Path, out_path: str | Path) -> None:
     """Draw log.csv into a PNG: losses, validation scores and learning rate over the epochs.
 
-    Empty cells and numbers that are not finite are gaps. Raises InputError if log.csv lacks a
-    column or holds something else than numbers. Safe in any thread: uses no pyplot.
+    Columns with numbers that nobody has told of here, such as a score of your own, come in further
+    panels. Empty cells and numbers that are not finite are gaps. Raises InputError if log.csv lacks
+    a column or holds something else than numbers. Safe in any thread: uses no pyplot.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: takes a second to import
     from matplotlib.figure import Figure
 
-    panels, columns = _read_log(Path(log_path))
+    columns = read_log(log_path, least=0)
+    panels = VALUE_PANELS if "rmse" in columns and "mean_iou" not in columns else PANELS
+    needed = ["epoch", *_columns_of(panels)]
+    if missing := [name for name in needed if name not in columns]:
+        raise InputError(f"{log_path}: no training log (no numbers in {', '.join(missing)}); it "
+                         f"needs the columns {', '.join(needed)}, with numbers")
+    panels = [*panels, *_further_panels(columns)]
     epochs = columns["epoch"]
     width = 4 * len(panels)  # inches
     figure = Figure(figsize=(width, 3.6))
@@ -49,17 +60,37 @@ def write_curves(log_path: str | Path, out_path: str | Path) -> None:
     FigureCanvasAgg(figure)
     for axes, (title, ends, lines) in zip(figure.subplots(1, len(panels)), panels,
                                             strict=True):
-        for (name, label), style in zip(lines, ("-", "--"), strict=False):
+        for number, (name, label) in enumerate(lines):
             # Points, because one epoch, or one between two gaps, makes no line; dashes let a
             # curve below shine through.
-            axes.plot(epochs, columns[name], style, label=label, linewidth=1.6, marker="o",
-                      markersize=4 if len(epochs) < 40 else 1.5)
+            axes.plot(epochs, columns[name], STYLES[number % len(STYLES)], label=label,
+                      linewidth=1.6, marker="o", markersize=4 if len(epochs) < 40 else 1.5)
         _dress(axes, title, "epoch", ends)
         axes.set_xlim(min(epochs, default=1) - 0.5, max(epochs, default=1) + 0.5)
         if len(lines) > 1:
             axes.legend(frameon=False)
     with written_whole(out_path) as path:
         figure.savefig(path, format="png", dpi=110)
+
+
+def _columns_of(panels: Sequence[tuple]) -> list[str]:
+    return [name for _, _, lines in panels for name, _ in lines]
+
+
+def _further_panels(columns: dict[str, np.ndarray]) -> list[tuple]:
+    """Panels of the columns that nobody has told of here: one of all that lie within 0 and 1, as
+    scores do, and one of each other column."""
+    known = {*NOT_DRAWN, *_columns_of(PANELS), *_columns_of(VALUE_PANELS)}
+    found = {name: values[np.isfinite(values)] for name, values in columns.items()
+             if name not in known}
+    scores = [name for name, values in found.items()
+              if len(values) and values.min() >= 0 and values.max() <= 1]
+    others = [name for name, values in found.items() if len(values) and name not in scores]
+    panels = [(name, None, [(name, name)]) for name in others]
+    if scores:
+        title = scores[0] if len(scores) == 1 else "further scores"
+        panels.insert(0, (title, (-0.02, 1.02), [(name, name) for name in scores]))
+    return panels
 
 
 class Curve(NamedTuple):
@@ -98,26 +129,39 @@ def write_comparison(curves: dict[str, Curve], x_label: str, out_path: str | Pat
         figure.savefig(path, format="png", dpi=110)
 
 
-def read_log(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+def read_log(path: str | Path, names: Sequence[str] | None = None, least: int = 1,
+             ) -> dict[str, np.ndarray]:
     """Columns of log.csv, float (E,): nan where a cell is empty, and for a column that it lacks.
+    Without `names`: all columns that hold nothing but numbers.
 
-    Raises InputError if the file is missing, has no row, or is damaged.
+    Raises InputError if the file is missing, has fewer than `least` rows, or is damaged.
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
-        if not rows or "epoch" not in rows[0]:
+            reader = csv.DictReader(file, strict=True)
+            rows, header = list(reader), reader.fieldnames or []
+        if len(rows) < least or "epoch" not in header:
             raise ValueError("no column epoch, or no row")
         for number, row in enumerate(rows, start=2):
             if None in row or None in row.values():
                 raise ValueError(f"line {number} has another number of cells than the header")
-        return {name: np.array([float(row.get(name) or "nan") for row in rows]) for name in names}
+        if names is not None:
+            return {name: _numbers(rows, name) for name in names}
+        columns = {}
+        for name in header:
+            with suppress(ValueError):  # a column of texts
+                columns[name] = _numbers(rows, name)
+        return columns
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; a run has it from the end of its first epoch "
                          "on") from None
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: no training log ({error}); resume the run, and it is written "
                          "anew") from None
+
+
+def _numbers(rows: Sequence[dict[str, str]], name: str) -> np.ndarray:
+    return np.array([float(row.get(name) or "nan") for row in rows])
 
 
 def _dress(axes, title: str, x_label: str, ends: tuple[float, float] | None) -> None:
@@ -128,16 +172,3 @@ def _dress(axes, title: str, x_label: str, ends: tuple[float, float] | None) -> 
     axes.set_ylim(ends)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _read_log(path: Path) -> tuple[list, dict[str, list[float]]]:
-    """The panels to draw, and the columns of log.csv for them, nan where a cell is empty."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    panels = VALUE_PANELS if rows and "rmse" in rows[0] else PANELS
-    names = ["epoch", *(name for _, _, lines in panels for name, _ in lines)]
-    try:
-        return panels, {name: [float(row[name] or "nan") for row in rows] for name in names}
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: no training log ({error}); it needs the columns "
-                         f"{', '.join(names)}, with numbers") from None

@@ -1,4 +1,4 @@
-"""What overlays and sheets draw with: tinted photos, legends, text; one picture a photo."""
+"""What overlays and sheets draw with: tinted photos, maps, legends, text; one picture a photo."""
 
 import os
 import re
@@ -148,6 +148,13 @@ def draw_legend(draw: ImageDraw.ImageDraw, left: float, top: float, width: float
     return y + size + gap if entries else top
 
 
+def percent(share: float, tenths: bool = False) -> str:
+    """A share for people: 7 %, 0.25 %; with `tenths`, to compare shares of one photo: 7.1 %."""
+    if tenths:
+        return "< 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
+
+
 def wrap(text: str, size: int, width: float) -> list[str]:
     """The text in lines no wider than `width` pixels, broken after a space or / _ - if possible."""
     font, lines = font_of(size), [""]
@@ -159,3 +166,49 @@ def wrap(text: str, size: int, width: float) -> list[str]:
                 lines.append("")
             lines[-1] += character
     return lines
+
+
+# ---------------------------------------------------------------------------------- a map's colours
+
+
+@cache
+def viridis() -> np.ndarray:
+    """The colours from low to high, uint8 (256, 3): evenly spaced to the eye, and in grey too."""
+    from matplotlib import colormaps  # takes a while to import
+
+    return (colormaps["viridis"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+
+
+def colour_ends(values: dict) -> tuple[float, float]:
+    """The numbers of the first and the last colour, from those that the model was trained on:
+    two spreads around the mean, but no further than there were any."""
+    low = max(values["low"], values["mean"] - 2 * values["spread"])
+    high = min(values["high"], values["mean"] + 2 * values["spread"])
+    return low, high
+
+
+def draw_map(image: np.ndarray, values: np.ndarray, ends: tuple[float, float]) -> Image.Image:
+    """The photo, uint8 (H, W, 3), in the colours of `values`, float32 (H, W); grey where NaN."""
+    known = ~np.isnan(values)
+    share = (np.where(known, values, ends[0]) - ends[0]) / max(ends[1] - ends[0], 1e-30)
+    colours = viridis()[(share.clip(0, 1) * 255).round().astype(int)]
+    grey = np.asarray(Image.fromarray(image).convert("L"))[..., None]
+    mixed = np.where(known[..., None], 0.3 * grey + 0.7 * colours, 0.6 * grey)
+    return Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def colour_bar(width: int, size: int, ends: tuple[float, float], quantity: str) -> Image.Image:
+    """The colours from low to high above their numbers and the quantity; `size` of the letters,
+    all in pixels."""
+    gap, font = size // 2, font_of(size)
+    bar = Image.new("RGB", (width, 3 * size + 3 * gap), PAPER)
+    ramp = Image.fromarray(viridis()[None]).resize((width - 2 * gap, size))
+    bar.paste(ramp, (gap, gap))
+    draw = ImageDraw.Draw(bar)
+    for step, anchor in ((0, "la"), (0.25, "ma"), (0.5, "ma"), (0.75, "ma"), (1, "ra")):
+        number = f"{ends[0] + step * (ends[1] - ends[0]):.3g}"
+        sign = {0: "< ", 1: "> "}.get(step, "")  # these colours also stand for all beyond
+        draw.text((gap + step * (width - 2 * gap), size + gap + 2), sign + number, INK, font,
+                  anchor=anchor)
+    draw.text((width / 2, 2 * size + gap + 4), quantity, INK, font, anchor="ma")
+    return bar

@@ -1,6 +1,6 @@
 """The outputs of a regression: maps of the numbers, pictures of them, and a table.
 
-A record of prediction holds, beside the facts of every record (see `outputs/__init__.py`),
+A record of prediction holds, beside the facts of every record (see `records.py`),
 
     mean, low, high, median   of the predicted numbers, in the quantity's unit
     map         the numbers at network size: a 16-bit grey PNG in base64, in which 0 is `low` and
@@ -14,21 +14,30 @@ whether they were stored as whole numbers.
 import base64
 import io
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from .. import written_whole
+from ..data.manifest import BACKGROUND
 from ..data.masks import enlarge_map, read_map, resize_mask
 from ..data.photos import read_photo
-from .drawing import INK, PAPER, font_of, output_path, wrap, write_pictures
+from .drawing import (
+    INK,
+    PAPER,
+    colour_bar,
+    colour_ends,
+    draw_map,
+    font_of,
+    output_path,
+    wrap,
+    write_pictures,
+)
 from .records import read_records
 from .sheets import write_sheet
 from .tables import write_table
 
-BACKGROUND = "background"  # in the manifest's mask column: checked, 0 everywhere
 LARGEST = 65534  # number that a 16-bit map holds; 65535 = no value
 NARROWEST = 320  # pixels; narrower photos get a margin, so that the colour bar has room
 
@@ -137,52 +146,6 @@ def write_worst_maps(out_path: str | Path, records: Sequence[dict], photos_root:
     if pictures:
         pictures.append((colour_bar(cell[0], 15, ends, quantity), []))
         write_sheet(pictures, out_path, columns=3, cell=cell)
-
-
-# ----------------------------------------------------------------------------- the colours
-
-
-@cache
-def viridis() -> np.ndarray:
-    """The colours from low to high, uint8 (256, 3): evenly spaced to the eye, and in grey too."""
-    from matplotlib import colormaps  # takes a while to import
-
-    return (colormaps["viridis"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
-
-
-def colour_ends(values: dict) -> tuple[float, float]:
-    """The numbers of the first and the last colour, from those that the model was trained on:
-    two spreads around the mean, but no further than there were any."""
-    low = max(values["low"], values["mean"] - 2 * values["spread"])
-    high = min(values["high"], values["mean"] + 2 * values["spread"])
-    return low, high
-
-
-def draw_map(image: np.ndarray, values: np.ndarray, ends: tuple[float, float]) -> Image.Image:
-    """The photo, uint8 (H, W, 3), in the colours of `values`, float32 (H, W); grey where NaN."""
-    known = ~np.isnan(values)
-    share = (np.where(known, values, ends[0]) - ends[0]) / max(ends[1] - ends[0], 1e-30)
-    colours = viridis()[(share.clip(0, 1) * 255).round().astype(int)]
-    grey = np.asarray(Image.fromarray(image).convert("L"))[..., None]
-    mixed = np.where(known[..., None], 0.3 * grey + 0.7 * colours, 0.6 * grey)
-    return Image.fromarray(mixed.round().astype(np.uint8))
-
-
-def colour_bar(width: int, size: int, ends: tuple[float, float], quantity: str) -> Image.Image:
-    """The colours from low to high above their numbers and the quantity; `size` of the letters,
-    all in pixels."""
-    gap, font = size // 2, font_of(size)
-    bar = Image.new("RGB", (width, 3 * size + 3 * gap), PAPER)
-    ramp = Image.fromarray(viridis()[None]).resize((width - 2 * gap, size))
-    bar.paste(ramp, (gap, gap))
-    draw = ImageDraw.Draw(bar)
-    for step, anchor in ((0, "la"), (0.25, "ma"), (0.5, "ma"), (0.75, "ma"), (1, "ra")):
-        number = f"{ends[0] + step * (ends[1] - ends[0]):.3g}"
-        sign = {0: "< ", 1: "> "}.get(step, "")  # these colours also stand for all beyond
-        draw.text((gap + step * (width - 2 * gap), size + gap + 2), sign + number, INK, font,
-                  anchor=anchor)
-    draw.text((width / 2, 2 * size + gap + 4), quantity, INK, font, anchor="ma")
-    return bar
 
 
 def _with_bar(picture: Image.Image, caption: str, ends: tuple[float, float], quantity: str,

@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .drawing import INK, PAPER, draw_legend, draw_overlay, font_of, wrap, write_pictures
+from .drawing import (
+    INK,
+    PAPER,
+    draw_legend,
+    draw_overlay,
+    font_of,
+    percent,
+    wrap,
+    write_pictures,
+)
 from .records import Classes, classes_of, is_empty, mask_of, read_records
 
 NARROWEST = 320  # pixels; narrower photos get a margin, so that the legend has room
@@ -30,7 +39,7 @@ def overlay_with_legend(image: np.ndarray, record: dict, classes: Classes) -> Im
     The legend names every class of which the mask has pixels, with its share of the photo.
     """
     total = sum(record["pixels"])
-    entries = [(f"{classes[index][0]} {_percent(count / total)}", classes[index][1])
+    entries = [(f"{classes[index][0]} {percent(count / total, tenths=True)}", classes[index][1])
                for index, count in enumerate(record["pixels"]) if index and count]
     outcome = "empty, " if is_empty(record) else ""
     caption = f"{record['file']}    {outcome}confidence {record['confidence']:.2f}"
@@ -53,7 +62,3 @@ def _with_strip(picture: Image.Image, caption: str, entries: Classes) -> Image.I
         draw.text((gap, top), line, INK, font_of(size))
     draw_legend(draw, gap, legend_top, width - 2 * gap, entries, size)
     return sheet
-
-
-def _percent(share: float) -> str:
-    return "< 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"

@@ -1,4 +1,4 @@
-"""Contact sheets: many photos in one picture, with their masks."""
+"""Contact sheets: many photos in one picture, with their masks or maps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,13 +7,23 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from .. import written_whole
+from .. import IGNORE, written_whole
+from ..data.manifest import BACKGROUND
 from ..data.masks import read_mask, resize_mask
 from ..data.photos import read_photo
-from .drawing import INK, PAPER, draw_legend, draw_overlay, font_of, wrap
+from .drawing import (
+    INK,
+    PAPER,
+    colour_bar,
+    draw_legend,
+    draw_map,
+    draw_overlay,
+    font_of,
+    percent,
+    wrap,
+)
 from .records import Classes, mask_of
 
-BACKGROUND = "background"  # in the manifest's mask column: checked, nothing there
 GAP, LETTERS, LINE = 8, 15, 21  # pixels: between cells, height of letters, from line to line
 
 Picture = Image.Image | np.ndarray  # arrays: uint8 (H, W, 3)
@@ -106,6 +116,59 @@ def write_difficulty_sheet(out_path: str | Path, photos_root: str | Path,
     write_sheet(pictures, out_path, columns=6, cell=(300, 240), classes=classes)
 
 
+def write_batch_sheet(out_path: str | Path, images: Sequence, masks: Sequence, classes: Classes,
+                      most: int = 8) -> None:
+    """Write batch.jpg: the first augmented crops as the network is fed, with their masks drawn in.
+
+    `images`: uint8 (N, C, H, W), tensors on the CPU or arrays, of which the first three channels
+    are drawn; `masks`: uint8 (N, H, W) class indices, in which 255 (ignored) is hatched, or float
+    (N, H, W) numbers of a regression, grey where NaN; `classes`: of a regression the first one's
+    name is the quantity. At `most` so many crops.
+    """
+    images, masks = np.asarray(images[:most]), np.asarray(masks[:most])
+    cell, names, pictures = (400, 320), [name for name, _ in classes], []
+    regression = masks.dtype.kind == "f"
+    values = masks[~np.isnan(masks)] if regression else masks
+    ends = (float(values.min()), float(values.max())) if regression and values.size else (0.0, 1.0)
+    for image, mask in zip(images, masks, strict=True):
+        image, mask = _as_seen(image, mask, cell)
+        if regression:
+            known = mask[~np.isnan(mask)]
+            text = f"{known.min():.3g} to {known.max():.3g}" if known.size else "no number"
+            pictures.append((draw_map(image, mask, ends), [text]))
+        else:
+            ignored = mask == IGNORE
+            mask = np.where(ignored, np.uint8(0), mask)
+            text = "no label" if ignored.all() else _species(np.bincount(mask.ravel()), names)
+            pictures.append((_hatched(draw_overlay(image, mask, classes), ignored), [text]))
+    if regression:
+        pictures.append((colour_bar(cell[0], 15, ends, names[0]), []))
+        classes = ()
+    elif (masks == IGNORE).any():
+        classes = [*classes, ("ignored", (128, 128, 128))]
+    write_sheet(pictures, out_path, cell=cell, classes=classes)
+
+
+def _as_seen(image: np.ndarray, mask: np.ndarray, cell: tuple[int, int],
+             ) -> tuple[np.ndarray, np.ndarray]:
+    """A crop, uint8 (C, H, W), as uint8 (h, w, 3), and its mask, (h, w): as large as the cell
+    (width, height) lets them be, enlarged by a whole number only."""
+    image = np.moveaxis(image[:3] if len(image) >= 3 else image[[0, 0, 0]], 0, 2)
+    times = max(1, min(cell[0] // image.shape[1], cell[1] // image.shape[0]))
+    picture = _fitted(np.ascontiguousarray(image.repeat(times, axis=0).repeat(times, axis=1)), cell)
+    return np.array(picture), resize_mask(mask, *picture.size)
+
+
+def _hatched(picture: Image.Image, ignored: np.ndarray) -> Image.Image:
+    """The picture with dark and light stripes over what is `ignored`, bool (H, W)."""
+    if not ignored.any():
+        return picture
+    rows, columns = np.indices(ignored.shape)
+    dark, drawn = ((rows + columns) // 6 % 2 == 0)[..., None], np.asarray(picture)
+    hatched = np.where(dark, 0.5 * drawn, 0.5 * drawn + 100)
+    return Image.fromarray(np.where(ignored[..., None], hatched, drawn).round().astype(np.uint8))
+
+
 def worst_error(confusion: np.ndarray, names: Sequence[str]) -> str:
     """The largest group of wrong pixels in words; `confusion` int (C, C): true, predicted."""
     wrong = confusion - np.diag(confusion.diagonal())
@@ -114,9 +177,9 @@ def worst_error(confusion: np.ndarray, names: Sequence[str]) -> str:
     truth, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
     count = int(wrong[truth, predicted])
     if truth == 0:
-        return f"{_percent(count / confusion.sum())} of the photo wrongly {names[predicted]}"
+        return f"{percent(count / confusion.sum())} of the photo wrongly {names[predicted]}"
     error = "missed" if predicted == 0 else f"taken for {names[predicted]}"
-    return f"{_percent(count / confusion[truth].sum())} of {names[truth]} {error}"
+    return f"{percent(count / confusion[truth].sum())} of {names[truth]} {error}"
 
 
 def _fitted(picture: Picture, cell: tuple[int, int]) -> Image.Image:
@@ -133,11 +196,3 @@ def _scale(record: dict, cell: tuple[int, int]) -> int:
 
 def _species(pixels: np.ndarray, names: Sequence[str]) -> str:
     return ", ".join(names[index] for index in np.flatnonzero(pixels[1:]) + 1) or "nothing"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.2g} %"
-
-
-def write_batch_sheet(out_path, images, masks, classes, most: int = 8) -> None:
-    pass

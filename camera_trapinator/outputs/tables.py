@@ -1,7 +1,7 @@
 """Tables for R and pandas: a row a photo, a blob, a sequence, an independent event.
 
-How empty, present and confidence are defined stands in `outputs/__init__.py`. An empty cell =
-nothing to say. A text that a spreadsheet would run as a formula gets an apostrophe in front.
+How empty, present and confidence are defined stands in `records.py`. An empty cell = nothing to
+say. A text that a spreadsheet would run as a formula gets an apostrophe in front.
 """
 
 import csv

@@ -4,9 +4,6 @@
 """
 
 import copy
-import math
-import os
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import Config
+from ..data.workers import plan_workers, time_to_predict, time_to_read
 from ..utils import Precision
 
 
@@ -68,58 +66,17 @@ def describe_levels(net: nn.Module, crop: tuple[int, int], photo: tuple[int, int
                      f"{flops:>{widths[3]}}" for name, shape, parameters, flops in rows)
 
 
-def time_to_read(dataset: Sequence, draws: Sequence) -> float:
-    """Seconds that a process needs to read and prepare a photo."""
-    dataset[draws[0]]  # the very first photo also waits for libraries
-    start = time.perf_counter()
-    for draw in draws:
-        dataset[draw]
-    return (time.perf_counter() - start) / len(draws)
-
-
-def time_to_predict(net: nn.Module, size: tuple[int, int], precision: Precision) -> float:
-    """Seconds that the network needs for a photo of (height, width). Changes nothing in it."""
-    device, training = net.mean.device, net.training
-    number = 1 if device.type == "cpu" else 4  # photos at once: one is enough for a CPU
-    images = torch.zeros(number, net.channels, *size, dtype=torch.uint8, device=device)
-    net.eval()
-    seconds = []
-    with torch.no_grad(), torch.autocast(device.type, precision.dtype, enabled=precision.autocast):
-        # The first one also waits for libraries; where the second is slow, it tells enough.
-        while len(seconds) < 3 and sum(seconds[1:]) < 1:
-            start = time.perf_counter()
-            net(images).sum().item()  # waits for a GPU
-            seconds.append(time.perf_counter() - start)
-    net.train(training)
-    return min(seconds) / number
-
-
-def choose_workers(reading: float, computing: float, device: str) -> int:
-    """How many processes shall read photos, from the seconds that a photo takes to be read, and
-    the network to learn from it or to predict it. Beside a GPU as many as keep up with it. Beside
-    a network on the same CPU some, if there is much to read; else they would only be in its way."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's processes share them
-    if device == "cpu" and reading < 0.2 * computing:
-        return 0
-    # A GPU may be faster than a short trial tells, and photos also have to be handed over to it.
-    margin = 1.25 if device == "cpu" else 2
-    return min(max(1, cores - 1), math.ceil(margin * reading / computing))
-
-
-def plan_workers(config: Config, net: nn.Module, dataset: Sequence, draws: Sequence,
-                 precision: Precision) -> int:
-    """How many processes shall read photos: so many as config.num_workers says; if it is auto, as
-    many as keep up with the network."""
-    if config.num_workers != "auto":
-        return int(config.num_workers)
-    reading = time_to_read(dataset, draws)
-    # Forward and backward take about three times as long as forward alone.
-    learning = 3 * time_to_predict(net, config.crop_size, precision)
-    number = max(choose_workers(reading, learning, net.mean.device.type), config.least_workers)
-    print(f"workers     {number}: to read a photo takes {1000 * reading:.1f} ms, to learn from it "
-          f"{1000 * learning:.1f} ms")
-    return number
+def training_workers(config: Config, net: nn.Module, dataset: Sequence, draws: Sequence,
+                     precision: Precision) -> int:
+    """How many processes shall read photos for a training, see `plan_workers`; a line tells why, if
+    they were chosen by a trial on these draws from the dataset."""
+    plan = plan_workers(config.num_workers, config.least_workers, net.mean.device.type, lambda: (
+        # Forward and backward take about three times as long as forward alone.
+        time_to_read(dataset, draws), 3 * time_to_predict(net, config.crop_size, precision)))
+    if plan.reading is not None:
+        print(f"workers     {plan.number}: to read a photo takes {1000 * plan.reading:.1f} ms, to "
+              f"learn from it {1000 * plan.computing:.1f} ms")
+    return plan.number
 
 
 def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,

@@ -10,6 +10,7 @@ from torch.utils.data import default_collate
 
 from ..config import Config
 from ..data.loading import Example, PhotoLoader
+from ..data.workers import time_to_read
 from ..dataset import CameraTrapDataset, PredictionDataset
 from ..model import load_model
 from ..transforms import zoom_and_crop
@@ -17,7 +18,7 @@ from ..utils import peak_memory
 from .checkpoint import load_checkpoint
 from .run import Run
 from .sampler import CurriculumSampler
-from .summary import describe_costs, describe_levels, describe_scores, time_to_read
+from .summary import describe_costs, describe_levels, describe_scores
 
 OVERFIT_STEPS = 20  # of an epoch that sees one batch again and again
 DRY_BATCHES = 2  # of training and of validation

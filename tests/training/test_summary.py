@@ -1,7 +1,6 @@
-"""What a run will cost: workers, parameters and floating-point operations."""
+"""What a run will cost: parameters and floating-point operations."""
 
 import math
-import os
 import re
 
 import pytest
@@ -10,23 +9,7 @@ from conftest import QUICK, error_line, run_script
 from leavings import run_folders
 
 from camera_trapinator.model import build_model
-from camera_trapinator.training.summary import choose_workers, count_levels
-
-# ----------------------------------------------------------------------------------- workers
-
-
-def test_so_many_workers_as_keep_up_with_the_network(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert choose_workers(reading=0.001, computing=0.1, device="cuda") == 1
-    for reading in (0.02, 0.05, 0.1, 0.3, 0.5):
-        number = choose_workers(reading, computing=0.1, device="cuda")
-        assert number / reading > 1 / 0.1  # photos a second, at the least as many as are learned
-        assert (number - 1) / reading < 2 / 0.1  # and no more than twice as many
-    assert choose_workers(reading=5.0, computing=0.1, device="cuda") == 7  # a core for the training
-    # On a CPU the network needs all cores itself, unless there is much to read.
-    assert choose_workers(reading=0.01, computing=0.1, device="cpu") == 0
-    assert choose_workers(reading=0.3, computing=0.1, device="cpu") == 4
-
+from camera_trapinator.training.summary import count_levels
 
 # ------------------------------------------------------------------------------------- levels
 

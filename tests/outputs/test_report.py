@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from conftest import run_script
 from PIL import Image
+from prediction_records import FULL_INFO, HOSTILE, predicted, with_box, write_records
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
-from test_formats import HOSTILE, INFO
-from test_outputs import predicted, with_box, write_records
 
 from camera_trapinator.outputs.blobs import failure_record
 from camera_trapinator.outputs.report import write_report
@@ -67,7 +66,7 @@ def write_folder(folder) -> tuple:
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("secret place")
     records, sequences = write_folder(folder / "card")
-    path = write_records(folder / "p.jsonl", records, INFO)
+    path = write_records(folder / "p.jsonl", records, FULL_INFO)
     write_report(path, folder / "card", folder / "report.html", 'Card <of> "May" & June', sequences)
     return folder / "report.html"
 

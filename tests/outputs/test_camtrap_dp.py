@@ -8,15 +8,14 @@ import pytest
 import yaml
 from conftest import error_line, run_script
 from frictionless import Package
-from test_formats import INFO
-from test_outputs import predicted, with_box, write_records
+from prediction_records import FULL_INFO, predicted, with_box, write_records
 
 from camera_trapinator import InputError
 from camera_trapinator.outputs.blobs import failure_record
 from camera_trapinator.outputs.camtrap_dp import read_project, write_camtrap_dp
 
 CLASSES = ["fox", "snow hare", "person"]
-INFO = {**INFO, "classes": [{"name": name, "colour": [0, 0, 0]}
+INFO = {**FULL_INFO, "classes": [{"name": name, "colour": [0, 0, 0]}
                             for name in ["background", *CLASSES]]}
 HEADER = ["deploymentID", "location", "latitude", "longitude", "start", "end", "timezone"]
 ROWS = [["d1", "north", "51.2", "5.6", "2024-04-01", "2024-05-01 12:00:00", "Europe/Brussels"],

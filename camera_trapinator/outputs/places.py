@@ -1,0 +1,78 @@
+"""What the arguments of a prediction name: the checkpoint, the photos, the shard, the results."""
+
+import os
+from pathlib import Path
+
+from .. import InputError
+from ..data.manifest import Manifest, Row, location_of
+from ..data.photos import PHOTO_SUFFIXES, find_photos
+from ..utils import RUNS
+
+
+def find_weights(weights: str | None, run: str | None) -> Path:
+    """The checkpoint `weights`, or the best one of a run; of the newest run without either.
+
+    Raises InputError if there is no such run.
+    """
+    if weights:
+        return Path(weights)
+    if run:
+        best = RUNS / run / "best.pt"
+        if not best.exists():
+            raise InputError(f"{best}: no such checkpoint; runs here: "
+                             f"{', '.join(sorted(path.name for path in RUNS.glob('[!.]*')))}")
+        return best
+    found = sorted(RUNS.glob("*/best.pt"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise InputError(f"{RUNS}: no run to test; train one with scripts/train.py, or give a "
+                         "checkpoint with --weights")
+    return found[-1]
+
+
+def results_folder(weights: Path, images: str | None, out: str | None) -> Path:
+    """Where the results go: to `out`, or to test/ or predict/<folder of the images>/ beside the
+    checkpoint."""
+    if out:
+        return Path(out)
+    if not images:
+        return weights.parent / "test"
+    folder = Path(images)
+    folder = folder.parent if folder.is_file() else folder
+    return weights.parent / "predict" / folder.resolve().name
+
+
+def shard_of(shard: str | None, images: str | None, overwrite: bool) -> tuple[int, int] | None:
+    """--shard as (number from 1 on, of how many). Raises InputError for what is none, and for
+    arguments that do not go with one."""
+    if not shard:
+        return None
+    number, _, total = shard.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+        raise InputError(f"--shard {shard}: must be i/n with i from 1 to n, such as 2/5")
+    if not images or "TORCHELASTIC_RUN_ID" in os.environ:
+        raise InputError("--shard: parts a folder of --images among machines; torchrun parts it "
+                         "by itself")
+    if overwrite:
+        raise InputError("--shard: other shards may be at work; delete the folder of the results "
+                         "yourself, instead of --overwrite")
+    return int(number), int(total)
+
+
+def photos_below(folder: Path) -> tuple[Path, Manifest]:
+    """The folder and a manifest of the photos below it; or of one photo, if it is one.
+
+    The location of a photo is its folder. Raises InputError for a folder that is not there, or has
+    no photo in it.
+    """
+    if folder.is_file():
+        folder, files = folder.parent, [folder.name]
+    elif folder.is_dir():
+        files = find_photos(folder)
+    else:
+        raise InputError(f"{folder}: no such folder")
+    if not files:
+        raise InputError(f"{folder}: no photo in it ({' '.join(PHOTO_SUFFIXES)})")
+    name = folder.resolve().name
+    places = [location_of(file) for file in files]  # "." = in the folder itself
+    return folder, Manifest(Row(file, location=name if place == "." else place)
+                            for file, place in zip(files, places, strict=True))

@@ -1,0 +1,179 @@
+"""From photos to prediction records: read, predicted, and written one by one, each only once."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from ..data.loading import PhotoLoader, group_by_shape
+from ..data.manifest import Row
+from ..data.strips import describe_strips
+from ..data.workers import plan_workers, time_to_predict, time_to_read
+from ..utils import Precision, choose_precision, enough_memory, next_predict_batch_size, only_one
+from .blobs import failure_record, photo_record
+from .console import print_prediction_start
+from .drawing import AHEAD, in_threads
+from .maps import map_record
+from .records import RecordFile, join_records, record_files, shard_path
+
+TRIAL = 8  # photos that tell how long reading takes
+TELL_EACH = 60  # seconds between two lines on the progress, where there is no terminal
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """The knobs of a prediction, by their names in the config."""
+
+    task: str
+    quantity: str
+    target_scale: float
+    strips: str
+    precision: str
+    num_workers: str
+    least_workers: int
+    read_timeout: float
+    predict_batch_size: int
+    tile: int
+    flips: bool
+    mask_size: str
+    smallest_blob: float
+    faint: float
+
+    @property
+    def regression(self) -> bool:
+        return self.task == "regression"
+
+    def info(self, weights: Path, checkpoint: dict) -> dict:
+        """What the records are made with, for their first line; see `RecordFile`."""
+        info = {
+            "model": weights.parent.name, "weights": sha256(weights), "mask_size": self.mask_size,
+            "smallest_blob": self.smallest_blob, "faint": self.faint,
+            "thresholds": checkpoint.get("thresholds"),  # no older checkpoint has them
+            "classes": [{"name": name, "colour": colour} for name, colour in checkpoint["classes"]],
+        }
+        if self.regression:
+            info |= {"quantity": self.quantity, "target_scale": self.target_scale,
+                     "values": checkpoint["values"]}
+        if self.strips != "none":
+            info["strips"] = self.strips
+        return info
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
+                   info: dict, knobs: Knobs, share: tuple[int, int] = (1, 1), shown: bool = True,
+                   facts: Callable | None = None) -> None:
+    """Write the prediction record of each photo of a share that has none yet.
+
+    `net`: a SegmentationModel on its device; `dataset`: a PredictionDataset, from whose `indices`
+    are taken those that are done or of other shares; `share`: (number from 1 on, of how many), see
+    `shard_path`; `shown`: whether a bar tells how far it is. `facts(prediction, mask)` gives
+    further entries for the record; `mask` is None for a failure.
+    """
+    device, manifest = net.mean.device, dataset.manifest
+    precision = choose_precision(device, knobs.precision)
+    with (only_one(shard_path(records_path, share)),
+          RecordFile(records_path, info, share) as records):
+        number, total = share
+        indices = dataset.indices[number - 1::total]
+        dataset.indices = np.array([index for index in indices
+                                    if manifest[int(index)].image not in records], dtype=int)
+        plan = plan_workers(knobs.num_workers, knobs.least_workers, device.type,
+                            lambda: trial(net, dataset, knobs, precision))
+        loader = PhotoLoader(dataset, plan.number, device, knobs.read_timeout,
+                             collate_fn=group_by_shape,
+                             batch_size=1 if knobs.tile else knobs.predict_batch_size)
+        strips = "" if knobs.strips == "none" else describe_strips(dataset.strips)
+        print_prediction_start(device, precision, strips, len(indices) - len(dataset), len(indices))
+
+        def record_of(prediction) -> dict:
+            row = manifest[prediction.photo.index]
+            record, mask = describe_photo(prediction, row, knobs, len(info["classes"]))
+            return {**record, **facts(prediction, mask)} if facts else record
+
+        with enough_memory(next_predict_batch_size(knobs)), closing(net.predict(
+                loader, precision.dtype, knobs.flips, knobs.tile)) as predictions:
+            # While the network sees the next photos, threads look for the animals in its answers.
+            # Where these are too large for one tile, only one has room in memory.
+            ahead = 0 if knobs.tile else AHEAD
+            found = in_threads(record_of, predictions, ahead)
+            for record in with_progress(found, len(dataset), shown):
+                records.append(record)
+
+
+def describe_photo(prediction, row: Row, knobs: Knobs, num_classes: int,
+                   ) -> tuple[dict, np.ndarray | None]:
+    """The record of a Prediction, and its mask (or map); None if the photo could not be read."""
+    photo = prediction.photo
+    known = {"location": row.location, "datetime": photo.datetime}
+    if photo.failure is not None:
+        return failure_record(row.image, photo.failure, **known), None
+    known |= {"infrared": photo.infrared, "width": photo.width, "height": photo.height}
+    if knobs.regression:
+        values = prediction.values("network")
+        return map_record(row.image, values, **known), values
+    mask = prediction.mask(knobs.mask_size)
+    return photo_record(row.image, mask, prediction.foreground(), prediction.species(), **known,
+                        num_classes=num_classes, smallest_blob=knobs.smallest_blob,
+                        faint=knobs.faint), mask
+
+
+def trial(net: nn.Module, dataset: Dataset, knobs: Knobs,
+          precision: Precision) -> tuple[float, float] | None:
+    """The seconds that a photo takes to be read and to be predicted, which a few photos tell; None
+    where there are so few that all are done before a trial, and processes, would pay."""
+    if len(dataset) < 4 * TRIAL:
+        return None
+    places = range(0, len(dataset), len(dataset) // TRIAL)[:TRIAL]
+    images = (image for image, _ in map(dataset.__getitem__, places) if image is not None)
+    if (image := next(images, None)) is None:
+        return None
+    size = [min(side, knobs.tile or side) for side in image.shape[-2:]]
+    return (time_to_read(dataset, places),
+            time_to_predict(net, size, precision) * (1 + knobs.flips))
+
+
+def with_progress(items: Iterator, total: int, shown: bool) -> Iterator:
+    """The items, while a bar on the terminal, or a line a minute in a log file, tells how many of
+    the `total` there were and how long the others will take."""
+    with tqdm(items, total=total, unit="photo", dynamic_ncols=True, leave=False,
+              disable=None if shown else True) as bar:
+        started = told = time.monotonic()
+        for done, item in enumerate(bar, start=1):
+            yield item
+            now = time.monotonic()
+            if bar.disable and shown and now - told > TELL_EACH:
+                left = tqdm.format_interval((now - started) * (total - done) / done)
+                print(f"{done} of {total} photos, {done / (now - started):.1f} photos/s, {left} "
+                      "left", flush=True)
+                told = now
+
+
+def forget_records(records_path: Path) -> None:
+    """Delete the records of an earlier prediction."""
+    for path in record_files(records_path):
+        path.unlink()
+
+
+def join_parts(records_path: Path, processes) -> None:
+    """When all `processes` (training.Processes) have predicted their part, the first makes one file
+    of the records, those of earlier shards too; refused while a shard is still at work."""
+    processes.wait()
+    if processes.leads:
+        with ExitStack() as stack:
+            for part in record_files(records_path):
+                stack.enter_context(only_one(part))
+            join_records(records_path)
+    processes.wait()

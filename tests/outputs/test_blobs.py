@@ -1,0 +1,152 @@
+"""What the record of a photo says: blobs, faint parts, confidence."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from prediction_records import predicted, random_mask, with_box
+
+from camera_trapinator.data.rle import decode_rle, runs_of
+from camera_trapinator.outputs.blobs import Maps, failure_record, find_blobs, smoothed
+from camera_trapinator.outputs.coco import blob_masks
+from camera_trapinator.outputs.records import is_empty, mask_of, presence
+
+
+def flood_fill(mask: np.ndarray) -> list[list[tuple[int, int]]]:
+    """The 8-connected parts of mask != 0 as lists of (row, column), without any library."""
+    left = {(int(row), int(column)) for row, column in zip(*np.nonzero(mask), strict=True)}
+    parts = []
+    while left:
+        waiting, part = [left.pop()], []
+        while waiting:
+            row, column = waiting.pop()
+            part.append((row, column))
+            near = {(row + down, column + right) for down, right in product((-1, 0, 1), repeat=2)}
+            waiting += near & left
+            left -= near
+        parts.append(part)
+    return parts
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_blobs_are_those_of_a_flood_fill(seed):
+    random = np.random.default_rng(seed)
+    mask = random_mask(seed, 40, 56)
+    foreground = random.random((20, 28)).astype(np.float32)  # half the size of the mask
+    maps = Maps(foreground, smoothed(foreground),
+                        random.integers(1, 4, (20, 28)).astype(np.uint8),
+                        random.random((20, 28)).astype(np.float32))
+    smallest = 0.002
+    expected = []
+    for part in flood_fill(mask):
+        rows, columns = np.array(part).T
+        if len(part) < smallest * mask.size:
+            continue
+        inside, small = mask[rows, columns], (rows // 2, columns // 2)
+        species = np.bincount(inside).argmax()
+        expected.append((
+            len(part) / mask.size, int(species),
+            [columns.min() / 56, rows.min() / 40, (np.ptp(columns) + 1) / 56,
+             (np.ptp(rows) + 1) / 40],
+            [(columns.mean() + 0.5) / 56, (rows.mean() + 0.5) / 40],
+            foreground[small].mean(), maps.smooth[small].max(),
+            (foreground * maps.share * (maps.species == species))[small].sum()
+            / foreground[small].sum(),
+            bool(rows.min() == 0 or columns.min() == 0 or rows.max() == 39 or columns.max() == 55)))
+    blobs, covered = find_blobs(runs_of(mask), mask.shape, maps, smallest)
+    assert len(blobs) == len(expected) > 0
+    assert [blob["area"] for blob in blobs] == sorted([blob["area"] for blob in blobs])[::-1]
+    found = sorted((blob["box"], blob) for blob in blobs)
+    for (_, blob), (area, species, box, centroid, confidence, peak, share, edge) in zip(
+            found, sorted(expected, key=lambda part: part[2]), strict=True):
+        assert blob["box"] == pytest.approx(box, abs=1e-5)
+        assert blob["centroid"] == pytest.approx(centroid, abs=1e-5)
+        assert blob["area"] == pytest.approx(area, abs=1e-5)
+        assert blob["confidence"] == pytest.approx(confidence, abs=1e-5)
+        assert blob["peak"] == pytest.approx(peak, abs=1e-5)
+        assert blob["class_confidence"] == pytest.approx(share, abs=1e-5)
+        assert (blob["class"], blob["touches_edge"]) == (species, edge)
+    for row, column in np.ndindex(20, 28):  # covered: where one of the four pixels is in a blob
+        four = {(2 * row + down, 2 * column + right) for down, right in product((0, 1), repeat=2)}
+        assert covered[row, column] == any(four & set(part) for part in flood_fill(mask)
+                                           if len(part) >= smallest * mask.size)
+
+
+def test_the_foot_of_a_column_does_not_touch_the_head_of_the_next():
+    """Though in a run-length encoding the one follows the other."""
+    mask = np.zeros((6, 5), np.uint8)
+    mask[4:, 1] = mask[:1, 2] = 1
+    mask[5, 3] = 2
+    record = predicted("a.jpg", mask)
+    assert record["rle"]["counts"] == {"1": ":3a0", "2": "g016"}  # as pycocotools encodes it
+    assert [blob["area"] for blob in record["blobs"]] == pytest.approx([2 / 30, 1 / 30, 1 / 30],
+                                                                      abs=1e-5)
+    stored = [decode_rle(rle) for rle in blob_masks(record, 0)]
+    assert [np.argwhere(blob).tolist() for blob in stored] == [
+        [[4, 1], [5, 1]], [[0, 2]], [[5, 3]]]  # the higher one of two alike comes first
+
+
+def test_faint_parts_are_told_the_surest_first_where_no_blob_lies():
+    foreground = np.zeros((40, 60), np.float32)
+    foreground[2:12, 2:12] = 0.3  # no pixel is predicted
+    foreground[20:30, 2:22] = 0.4  # smaller than the smallest blob
+    foreground[20:30, 40:50] = 0.9  # a blob
+    foreground[2:12, 40:50] = 0.05  # too faint
+    mask = with_box(20, 40, 10, 10) + with_box(24, 5, 2, 2, species=2)
+    record = predicted("a.jpg", mask, foreground, smallest_blob=0.01)
+    (blob,), (small, none) = record["blobs"], record["faint"]
+    assert blob["peak"] == record["confidence"] == pytest.approx(0.9, abs=1e-5)
+    assert (small["peak"], none["peak"]) == (pytest.approx(0.4), pytest.approx(0.3))
+    assert (small["class"], none["class"]) == (1, 1)
+    x, y, width, height = none["box"]  # smoothing by 5 x 5 widens it by a pixel on each side
+    assert (x * 60, y * 40, width * 60, height * 40) == pytest.approx((1, 1, 12, 12), abs=0.01)
+    assert not is_empty(record)
+    assert is_empty({**record, "blobs": []})  # what is faint does not count
+    (other,) = predicted("a.jpg", mask, foreground, faint=0.35, smallest_blob=0.01)["faint"]
+    assert other["peak"] == small["peak"]
+    many = np.zeros((40, 60), np.float32)
+    many[2::8, 2::6] = np.linspace(5, 25, 50, dtype=np.float32).reshape(5, 10) / 5
+    record = predicted("a.jpg", 0 * mask, many)
+    assert len(record["faint"]) == 10 and record["faint"][0]["peak"] == record["confidence"]
+
+
+def test_blobs_that_touch_at_a_corner_are_one_and_the_majority_names_it():
+    mask = with_box(10, 10, 4, 4, species=2) + with_box(14, 14, 5, 5, species=3)
+    (blob,) = predicted("a.jpg", mask)["blobs"]
+    assert blob["class"] == 3 and blob["area"] == pytest.approx(41 / 2400, abs=1e-5)
+    assert not blob["touches_edge"]
+    assert presence(predicted("a.jpg", mask), 4) == [True, False, False, True]
+
+
+def test_specks_below_the_smallest_blob_are_no_animal():
+    mask = with_box(10, 10, 3, 4) + with_box(30, 50, 2, 5, species=2)  # 12 and 10 of 2400 pixels
+    both, one, none = (predicted("a.jpg", mask, smallest_blob=share)
+                       for share in (10 / 2400, 11 / 2400, 13 / 2400))
+    assert presence(both, 4) == [True, True, True, False]
+    assert presence(one, 4) == [True, True, False, False]
+    assert presence(none, 4) == [True, False, False, False]
+    assert [is_empty(record) for record in (both, one, none)] == [False, False, True]
+    assert none["pixels"][1] == 12 and (mask_of(none) == mask).all()  # the mask stays
+
+
+def test_a_failure_is_neither_empty_nor_not():
+    record = failure_record("a.jpg", "truncated", location="site", split="test")
+    assert not is_empty(record) and not any(presence(record, 4)[1:])
+    assert record["failure"] == "truncated" and record["split"] == "test"
+    assert record.keys() - {"split"} == predicted("a.jpg", random_mask(0)).keys()
+
+
+def test_confidence_is_that_of_the_surest_neighbourhood_not_of_one_pixel():
+    foreground = np.zeros((20, 30), np.float32)
+    foreground[10, 10] = 1
+    mask = np.zeros((40, 60), np.uint8)
+    assert predicted("a.jpg", mask, foreground)["confidence"] == pytest.approx(1 / 25, abs=1e-5)
+    foreground[8:13, 8:13] = 0.9
+    assert predicted("a.jpg", mask, foreground)["confidence"] == pytest.approx(0.9, abs=1e-5)
+    foreground[:3, :3] = 1  # at the corner the picture goes on as it ends
+    assert predicted("a.jpg", mask, foreground)["confidence"] == pytest.approx(1, abs=1e-5)
+
+
+def test_further_facts_go_in_as_they_are():
+    record = predicted("a.jpg", random_mask(1), truth="a.png", confusion=[[1, 2], [3, 4]])
+    assert record["truth"] == "a.png" and record["confusion"] == [[1, 2], [3, 4]]
