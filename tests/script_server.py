@@ -5,14 +5,32 @@ script: a process of its own, with its own arguments, environment, folder, outpu
 line that is a number asks for the exit code of that process.
 """
 
+import atexit
+import gc
 import json
 import os
 import runpy
 import sys
 from importlib import import_module
 
-for name in ("torch._dynamo", "torchvision.models", "scipy.ndimage", "matplotlib.pyplot"):
+code = None  # with which a script has ended
+
+
+@atexit.register  # first, and so called last
+def leave() -> None:
+    """A script that is done does not tear down PyTorch, module by module: that takes a second."""
+    if code is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+for name in ("torch._dynamo", "torchvision.models", "scipy.ndimage", "scipy.sparse.csgraph",
+             "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.JpegImagePlugin",
+             "PIL.PngImagePlugin", "yaml"):
     import_module(name)
+gc.collect()
+gc.freeze()  # else a script's collector touches, and so copies, all that it has from here
 
 for line in sys.stdin:
     job = json.loads(line)
@@ -38,4 +56,12 @@ os.environ.update(job["environment"])
 sys.argv = job["command"]
 sys.path[0] = os.path.dirname(sys.argv[0])
 sys.path[1:1] = filter(None, job["environment"].get("PYTHONPATH", "").split(os.pathsep))
-runpy.run_path(sys.argv[0], run_name="__main__")
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    raise
+except Exception:
+    code = 1
+    raise
+code = 0
