@@ -184,14 +184,17 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises InputError for: no such file, no YAML, unknown keys (with the nearest name), values of
     another type or out of range. Paths in `data_root` get `~` and `$VAR` expanded.
     """
-    path = Path(path)
+    return parse_config(read_text(Path(path)), str(path), overrides)
+
+
+def read_text(path: Path) -> str:
+    """The text of a YAML file. Raises InputError if it cannot be read or is not UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text") from None
-    return parse_config(text, str(path), overrides)
 
 
 def parse_config(text: str, source: str, overrides: Sequence[str] = (), stored: bool = False,
@@ -249,6 +252,9 @@ def check_config(config: Config) -> Config:
     if -1 < config.empty_fraction < 0:
         raise InputError(f"empty_fraction: {config.empty_fraction} is no share; give 0 .. 0.99, or "
                          "-1 for empty photos as they come")
+    if config.difficulty == "loss":  # as it was once written
+        raise InputError("difficulty: what an earlier run is bad at needs that run: write "
+                         "difficulty: RUN; or difficulty: photo")
     where, most = cache_of(config.cache)
     if where not in ("ram", "disk", "none") or not 0.01 <= most <= 1e6:
         raise InputError(f"cache: {config.cache!r} should be ram or disk and a number of "

@@ -5,14 +5,12 @@ torch is imported inside the functions, so that a script's --help does not wait 
 
 import errno
 import os
-import platform
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from zlib import crc32
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +23,6 @@ CONNECTION_LOST = ("Connection closed by peer", "Connection reset by peer", "Bro
                    "remote process exited")  # what torch.distributed says
 UNREADABLE = (errno.ENAMETOOLONG, errno.EIO)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
-FAR = 2**30  # a place in a file that is locked, behind all that is written there
 
 
 class Precision(NamedTuple):
@@ -79,72 +76,6 @@ def exit_on_bad_input() -> Iterator[None]:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-
-
-@contextmanager
-def enough_memory(cure: str) -> Iterator[None]:
-    """Turn torch's running out of memory, of a GPU or of the computer, into an InputError that
-    tells the cure: which knob to set; likewise readers of photos that die or come to a halt."""
-    try:
-        yield
-    except RuntimeError as error:
-        import torch
-
-        message = str(error)
-        if message.startswith("DataLoader worker"):
-            reason = message.split(") ", 1)[-1].split(". ")[0].rstrip(".")
-            raise InputError(f"a process that reads photos {reason}, perhaps for lack of memory; "
-                             "try a smaller num_workers or cache_gb") from None
-        if message.startswith("DataLoader timed out"):
-            seconds = float(message.split()[4])
-            raise InputError(f"no photo came for {seconds:g} seconds (read_timeout); does the "
-                             "drive that they lie on still answer? What is done is kept: the same "
-                             "command goes on (train.py: with --resume)") from None
-        if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in message
-                or "not enough memory" in message):
-            raise
-        raise InputError(f"out of memory; {cure}") from None
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Let no other process write to a folder meanwhile: a second one is refused with an InputError.
-
-    The lock goes with the process, however that ends. File systems that know none give none.
-    """
-    path = RUNS / ".locks" / f"{folder.name}-{crc32(str(folder.resolve()).encode()):08x}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
-        try:
-            _lock(file)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                file.seek(0)
-                raise InputError(f"{folder}: {file.read() or 'another process'} is writing there; "
-                                 "wait for it, or choose another name") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}")
-        file.flush()
-        yield
-
-
-def _lock(file) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        file.seek(FAR)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:  # a lock that the processes which read photos do not inherit
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, FAR)
-
-
-def next_predict_batch_size(config) -> str:
-    """What to try when a prediction needs too much memory; `config`: a Config."""
-    if config.predict_batch_size > 1 and not config.tile:
-        return f"try predict_batch_size: {config.predict_batch_size // 2}"
-    return f"try tile: {max(64, config.tile // 2) if config.tile else 512}"
 
 
 def find_config(path: str) -> Path:
@@ -229,26 +160,6 @@ def seed_everything(seed: int, deterministic: bool = False) -> None:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
         torch.use_deterministic_algorithms(True)
-
-
-def peak_memory(device: "torch.device") -> int | None:
-    """The most memory in bytes that was in use so far: of tensors on a GPU, else of the process.
-
-    None where it is not known, as on Windows without a GPU.
-    """
-    if device.type == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux, where getrusage also counts the process that started this one
-        return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts in bytes, others in KiB
 
 
 def to_numpy(tensor: "torch.Tensor") -> "np.ndarray":

@@ -44,7 +44,7 @@ from typing import NamedTuple
 from benchmark_results import Results, describe_machine, markdown_table, row
 
 from camera_trapinator import InputError
-from camera_trapinator.utils import ROOT, exit_on_bad_input
+from camera_trapinator.utils import ROOT, exit_on_bad_input, same_checkout
 
 # ----------------------------------------------------------------------------------- accuracy
 
@@ -348,5 +348,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    same_checkout(__file__)
     with exit_on_bad_input():
         main()

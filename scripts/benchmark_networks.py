@@ -38,6 +38,7 @@ from camera_trapinator.data.workers import choose_workers, time_to_read
 from camera_trapinator.dataset import CameraTrapDataset, PredictionDataset
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.model import SegmentationModel, UNet, build_model
+from camera_trapinator.networks.memory import peak_memory
 from camera_trapinator.networks.weights import fold_norm
 from camera_trapinator.outputs.writers import Wanted, write_pictures, write_tables
 from camera_trapinator.training.checkpoint import load_checkpoint, save_checkpoint
@@ -48,13 +49,7 @@ from camera_trapinator.training.run import Run
 from camera_trapinator.training.sampler import CurriculumSampler
 from camera_trapinator.training.trial import Batches
 from camera_trapinator.transforms import train_transform
-from camera_trapinator.utils import (
-    Precision,
-    choose_device,
-    choose_precision,
-    peak_memory,
-    seed_everything,
-)
+from camera_trapinator.utils import Precision, choose_device, choose_precision, seed_everything
 
 CROP, BATCH = (192, 320), 4  # height and width, and number, of the photos of a training step
 GPU_CROP, GPU_BATCH = (512, 512), 16  # the same on a GPU

@@ -49,6 +49,7 @@ from camera_trapinator.utils import (
     choose_device,
     choose_precision,
     exit_on_bad_input,
+    same_checkout,
     seed_everything,
 )
 
@@ -342,5 +343,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    same_checkout(__file__)
     with exit_on_bad_input():
         main()

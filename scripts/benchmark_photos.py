@@ -32,9 +32,10 @@ from camera_trapinator.data.cache import open_cache
 from camera_trapinator.data.manifest import Manifest, read_manifest
 from camera_trapinator.data.photos import read_photo
 from camera_trapinator.dataset import CameraTrapDataset
+from camera_trapinator.networks.memory import peak_memory
 from camera_trapinator.training.preparation import with_knobs
 from camera_trapinator.transforms import train_transform
-from camera_trapinator.utils import ROOT, peak_memory
+from camera_trapinator.utils import ROOT
 
 SIDE = 640  # long side, in pixels, at which photos are read here
 SIZES = {"12 megapixels": (4032, 3024), "20 megapixels": (5184, 3888)}

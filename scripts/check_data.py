@@ -14,6 +14,8 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from camera_trapinator.utils import same_checkout
+
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
@@ -25,6 +27,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    same_checkout(__file__)
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
 import numpy as np
@@ -44,7 +47,6 @@ from camera_trapinator.data.masks import read_mask, read_target, resize_mask
 from camera_trapinator.data.memory import checks_of
 from camera_trapinator.data.photos import read_photo
 from camera_trapinator.data.splits import (
-    KNOBS,
     find_leaks,
     make_splits,
     near_duplicates,
@@ -54,6 +56,7 @@ from camera_trapinator.data.strips import describe_strips, strips_for, write_str
 from camera_trapinator.labels.roboflow import COPY
 from camera_trapinator.outputs.drawing import colour_bar, colour_ends, draw_map, draw_overlay
 from camera_trapinator.outputs.sheets import write_sheet
+from camera_trapinator.training.preparation import split_knobs
 from camera_trapinator.utils import (
     ROOT,
     RUNS,
@@ -99,8 +102,7 @@ def main(arguments: argparse.Namespace) -> None:
     try:
         given = (read_splits(here_or_below_root(config.splits_file), manifest)
                  if config.splits_file else None)
-        splits = make_splits(manifest, shares > 0, by=config.split_by, given=given,
-                             **{name: getattr(config, name) for name in KNOBS})
+        splits = make_splits(manifest, shares > 0, given=given, **split_knobs(config))
     except InputError as error:
         errors.append(str(error))
     duplicates = near_duplicates([fact.fingerprint for fact in facts], splits,

@@ -17,6 +17,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from camera_trapinator.utils import same_checkout
+
 AXES = {"epoch": "epoch", "seconds": "seconds of training and validation", "photos": "photos seen"}
 
 
@@ -33,13 +35,14 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    same_checkout(__file__)
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
 import numpy as np
 
 from camera_trapinator import InputError
-from camera_trapinator.config import Config, load_config
-from camera_trapinator.model import build_model
+from camera_trapinator.config import Config, parse_config, read_text
+from camera_trapinator.model import load_model
 from camera_trapinator.outputs.curves import COMPARED, Curve, read_log, write_comparison
 from camera_trapinator.outputs.tables import write_table
 from camera_trapinator.training.checkpoint import load_checkpoint
@@ -105,9 +108,10 @@ def find_run(name: str) -> Path:
 
 def read_run(folder: Path, name: str, by: str) -> Run:
     """A run from its folder. Raises InputError for what is missing or damaged."""
-    log = read_log(folder / "log.csv", ["epoch", "seconds", "images_per_second",
+    log = read_log(folder / "log.csv", ["epoch", "seconds", "photos", "images_per_second",
                                         *(column for _, _, column in COMPARED)])
-    config = load_config(folder / "config.yaml")
+    path = folder / "config.yaml"
+    config = parse_config(read_text(path), str(path), stored=True)
     best = best_epoch(log, config)
     unseen = test_scores(folder / "test" / "report.json")
     scores = {
@@ -120,7 +124,9 @@ def read_run(folder: Path, name: str, by: str) -> Run:
     }
     x = {"epoch": log["epoch"], "seconds": log["seconds"].cumsum()}.get(by)
     if x is None:
-        x = log["epoch"] * photos_per_epoch(folder, config)
+        x = log["photos"].cumsum()
+        if np.isnan(x).any():  # older runs do not tell
+            x = log["epoch"] * photos_per_epoch(folder, config)
     curve = Curve(x, {column: log[column] for _, _, column in COMPARED}, {})
     return Run(name, config, curve, {key: np.nan if value is None else float(value)
                                      for key, value in scores.items()})
@@ -149,14 +155,12 @@ def test_scores(path: Path) -> dict:
 def count_parameters(path: Path) -> int | None:
     if not path.exists():
         return None
-    net = build_model(**load_checkpoint(path)["model_arguments"])
+    net = load_model(load_checkpoint(path))
     return sum(parameter.numel() for parameter in net.parameters())
 
 
 def photos_per_epoch(folder: Path, config: Config) -> int:
     """Whole batches only, as the sampler makes them."""
-    if config.overfit_one_batch:
-        raise InputError(f"{folder}: this run has seen one batch only; compare it by epoch")
     try:
         with open(folder / "splits.csv", newline="", encoding="utf-8") as file:
             photos = sum(row["split"] == "train" for row in csv.DictReader(file))

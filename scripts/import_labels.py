@@ -15,6 +15,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from camera_trapinator.utils import same_checkout
+
 SPLITS = ("train", "val", "test", "test_seen")  # those of the manifest
 
 
@@ -86,6 +88,7 @@ def add_tool(tools, name: str, meaning: str,
 
 
 if __name__ == "__main__":
+    same_checkout(__file__)
     arguments = parse_arguments()  # before numpy, Pillow and scipy, which take a second to import
 
 from camera_trapinator import InputError

@@ -21,6 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from camera_trapinator.utils import same_checkout
+
 
 def fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
@@ -78,6 +80,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    same_checkout(__file__)
     arguments = parse_arguments()  # before numpy and Pillow, which take a while to import
 
 from camera_trapinator import InputError

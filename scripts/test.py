@@ -17,6 +17,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from camera_trapinator.utils import exit_on_bad_input, same_checkout
+
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
@@ -34,11 +36,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    same_checkout(__file__)
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
 import torch
 
 from camera_trapinator.config import Config, parse_config
+from camera_trapinator.data.lock import only_one
 from camera_trapinator.data.strips import strips_for, write_strips
 from camera_trapinator.dataset import PredictionDataset
 from camera_trapinator.model import load_model
@@ -51,13 +55,7 @@ from camera_trapinator.outputs.prediction import Knobs, forget_records, join_par
 from camera_trapinator.outputs.writers import Wanted, write_pictures, write_tables
 from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.training.processes import Processes, join_processes, part_processes
-from camera_trapinator.utils import (
-    ROOT,
-    choose_device,
-    exit_on_bad_input,
-    only_one,
-    seed_everything,
-)
+from camera_trapinator.utils import ROOT, choose_device, seed_everything
 
 
 @dataclass
@@ -88,7 +86,7 @@ class Job:
 def main(arguments: argparse.Namespace) -> None:
     weights = find_weights(arguments.weights, arguments.run)
     checkpoint = load_checkpoint(weights)
-    config = parse_config(checkpoint["config"], str(weights), arguments.overrides)
+    config = parse_config(checkpoint["config"], str(weights), arguments.overrides, stored=True)
     if not arguments.images:  # scores are taken at the photos' own size
         config = replace(config, mask_size="photo")
     out = results_folder(weights, arguments.images, arguments.out)

@@ -47,6 +47,7 @@ from camera_trapinator.data.loading import PhotoLoader, group_by_shape
 from camera_trapinator.data.strips import describe_strips
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
+from camera_trapinator.networks.memory import enough_memory
 from camera_trapinator.networks.prediction import likeliest
 from camera_trapinator.outputs.blobs import smoothed
 from camera_trapinator.training.curriculum import find_difficulty, show_difficulty
@@ -70,7 +71,6 @@ from camera_trapinator.utils import (
     choose_device,
     choose_precision,
     describe_device,
-    enough_memory,
     find_config,
     seed_everything,
 )

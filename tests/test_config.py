@@ -1,13 +1,14 @@
 """The configs: typed, checked, and helpful about mistakes."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from camera_trapinator import InputError
-from camera_trapinator.config import Config, config_text, load_config, parse_config
+from camera_trapinator.config import SUCCESSORS, Config, config_text, load_config, parse_config
 from camera_trapinator.utils import ROOT
 
 
@@ -23,9 +24,38 @@ def test_every_config_loads(path):
     load_config(path)
 
 
-def test_every_knob_has_a_meaning():
-    for field in dataclasses.fields(Config):
-        assert len(field.metadata["meaning"]) > 8, field.name
+def test_unet_yaml_says_of_every_knob_what_it_is_and_when_to_touch_it():
+    everyday, expert = (ROOT / "configs/unet.yaml").read_text(encoding="utf-8").split(
+        "# ======== EXPERT ========")
+    for part, most in ((everyday, 40), (expert, 99)):
+        entries = re.split(r"^(?=\w+:)", part, flags=re.MULTILINE)[1:]
+        assert len(entries) <= most
+        for entry in entries:
+            assert re.search(r"#.{8,}-> .{5,}", entry, flags=re.DOTALL), entry
+
+
+def test_a_key_that_is_gone_tells_its_successor():
+    for key in SUCCESSORS:
+        with pytest.raises(InputError, match=f"^command line: the key {key} is gone: "):
+            parse_config("", "x.yaml", [f"{key}=1"])
+
+
+def test_the_config_of_an_older_run_is_read_as_one_of_today():
+    old = ("folds: 5\nfold: 2\ninit_from: first\nweights: imagenet\ndifficulty: loss\n"
+           "difficulty_run: second\ncache: disk\ncache_gb: 50.0\nmomentum: 0.9\n"
+           "dry_run: false\noverfit_one_batch: false\ntemperature: 2.0\nfreeze_norm: false\n")
+    config = parse_config(old, "x.yaml", stored=True)
+    assert (config.fold, config.weights, config.difficulty, config.cache) == (
+        "3/5", "first", "second", "disk 50.0")
+    plain = ("folds: 0\nfold: 0\ninit_from: ''\ndifficulty: photo\ndifficulty_run: ''\n"
+             "cache: ram\ncache_gb: 8.0\n")
+    config = parse_config(plain, "x.yaml", stored=True)
+    assert config == parse_config("cache: ram 8.0", "x.yaml")
+
+
+def test_a_key_given_twice_is_an_error():
+    with pytest.raises(InputError, match="x.yaml, line 3: .*the key epochs is given twice"):
+        parse_config("epochs: 3\nwidth: 8\nepochs: 4\n", "x.yaml")
 
 
 def test_values_take_the_type_of_their_knob():
@@ -58,10 +88,9 @@ def test_dice_refuses_class_weights():
 
 
 def test_a_curriculum_by_loss_needs_an_earlier_run():
-    knobs = ["start_fraction=0.5", "difficulty=loss"]
-    with pytest.raises(InputError, match="difficulty_run: difficulty: loss needs an earlier run"):
-        parse_config("", "x", knobs)
-    assert parse_config("", "x", [*knobs, "difficulty_run=first"]).difficulty_run == "first"
+    with pytest.raises(InputError, match="difficulty: .* needs that run: write difficulty: RUN"):
+        parse_config("", "x", ["start_fraction=0.5", "difficulty=loss"])
+    assert parse_config("", "x", ["difficulty=first"]).difficulty == "first"
 
 
 def test_config_text_reads_back_to_the_same_config():
@@ -74,7 +103,7 @@ def test_config_text_reads_back_to_the_same_config():
     ("epochs=many", "epochs: 'many' should be a whole number"),
     ("epochs=1.5", "epochs: '1.5' should be a whole number"),
     ("epochs=0", "epochs: 0 is outside 1 .. 100000"),
-    ("momentum=nan", "momentum: 'nan' should be a number"),
+    ("blur=nan", "blur: 'nan' should be a number"),
     ("compile=maybe", "compile: 'maybe' should be true or false"),
     ("loss=dise", "did you mean dice?"),
     ("crop_size=96", "crop_size: 96 should be 2 values"),
@@ -109,8 +138,10 @@ def test_missing_or_binary_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("override", "part"), [
-    (["fold=2"], "fold: 2 of 0 folds"), (["folds=3", "fold=3"], "count from 0 to 2"),
-    (["folds=1"], "at least 2"), (["folds=3", "test_from=2024-01-01"], "exclude test_from"),
+    (["fold=2"], "fold: '2' should be i/n"), (["fold=4/3"], "should be i/n"),
+    (["fold=0/3"], "should be i/n"), (["fold=1/1"], "of two at least"),
+    (["fold=1/3", "test_from=2024-01-01"], "and so does test_from"),
+    (["cache=ram many"], "cache: 'ram many' should be"), (["cache=tape"], "should be ram or disk"),
     (["test_from=2024-1-1"], "no day of the form"), (["test_from=20240101"], "no day of the form"),
 ])
 def test_folds_and_seasons_must_make_sense(override, part):

@@ -10,14 +10,8 @@ from sklearn import metrics as sklearn
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from camera_trapinator import IGNORE
-from camera_trapinator.metrics import (
-    ConfusionMatrix,
-    RegressionErrors,
-    build_report,
-    find_animals,
-    recall_thresholds,
-    summary,
-)
+from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
+from camera_trapinator.outputs.scores import build_report, find_animals, summary
 
 
 def random_maps(classes=5, size=(40, 50), seed=0):

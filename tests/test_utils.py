@@ -12,14 +12,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from camera_trapinator import InputError
+from camera_trapinator.networks.memory import enough_memory, peak_memory
 from camera_trapinator.utils import (
     ROOT,
     choose_device,
     choose_precision,
-    enough_memory,
     exit_on_bad_input,
     find_config,
-    peak_memory,
     seed_everything,
 )
 

@@ -14,9 +14,6 @@ import numpy as np
 from .. import InputError
 from .manifest import SPLITS, Manifest, write_rows
 
-# The arguments of make_splits that are knobs of the config under the same names.
-KNOBS = ("val_fraction", "test_fraction", "test_seen_fraction", "seed", "folds", "fold",
-         "test_from")
 TRIALS = 1000  # random splits to choose the most balanced one from
 
 
@@ -47,7 +44,7 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
     random = np.random.default_rng([seed, 1])
     if any(given):
         if folds or test_from:
-            raise InputError(f"{'folds' if folds else 'test_from'}: the photos have their splits "
+            raise InputError(f"{'fold' if folds else 'test_from'}: the photos have their splits "
                              "already; leave the split column (or splits_file) empty")
         for index in labelled:
             if not given[index]:
@@ -232,8 +229,8 @@ def _in_fold(manifest: Manifest, labelled: np.ndarray, presence: np.ndarray, by:
     units = _units(manifest, labelled, by)
     found = int(units.max()) + 1
     if found < folds:
-        raise InputError(f"folds: {found} {by}{'s' * (found != 1)} cannot be cut into {folds} "
-                         "parts; lower folds, or set another split_by")
+        raise InputError(f"fold: {found} {by}{'s' * (found != 1)} cannot be cut into {folds} "
+                         "parts; ask for fewer, or set another split_by")
     parts = {f"fold {number}": 1 / folds for number in range(1, folds)}
     names = _most_balanced(units, presence[labelled], parts, random)
     return names == (f"fold {fold}" if fold else "train")  # the rest is called train there

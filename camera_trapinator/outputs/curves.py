@@ -30,9 +30,9 @@ VALUE_PANELS = [  # of a regression
     ("R² on validation photos", None, [("r2", "R²")]),
     PANELS[2],
 ]
-# Columns of log.csv that are drawn in no panel; one that is neither here nor in a panel is drawn in
-# a further one.
-NOT_DRAWN = ("epoch", "bias", "images_per_second", "seconds", "pool", "distinct", "difficulty")
+# Columns of log.csv that tell of the epoch itself; one that is neither here nor in a panel is drawn
+# in a further one.
+NO_SCORES = ("epoch", "images_per_second", "photos", "seconds", "pool", "distinct", "difficulty")
 
 
 def write_curves(log_path: str | Path, out_path: str | Path) -> None:
@@ -80,7 +80,7 @@ def _columns_of(panels: Sequence[tuple]) -> list[str]:
 def _further_panels(columns: dict[str, np.ndarray]) -> list[tuple]:
     """Panels of the columns that nobody has told of here: one of all that lie within 0 and 1, as
     scores do, and one of each other column."""
-    known = {*NOT_DRAWN, *_columns_of(PANELS), *_columns_of(VALUE_PANELS)}
+    known = {*NO_SCORES, "bias", *_columns_of(PANELS), *_columns_of(VALUE_PANELS)}
     found = {name: values[np.isfinite(values)] for name, values in columns.items()
              if name not in known}
     scores = [name for name, values in found.items()

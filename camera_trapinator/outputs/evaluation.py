@@ -16,9 +16,10 @@ from ..data.checks import check_maps, check_photos, known_fingerprints
 from ..data.manifest import Manifest, read_classes, read_manifest
 from ..data.memory import checks_of
 from ..data.splits import find_leaks, near_duplicates, read_splits
-from ..metrics import ConfusionMatrix, RegressionErrors, build_report, build_value_report
+from ..metrics import ConfusionMatrix, RegressionErrors
 from .maps import write_worst_maps
 from .records import classes_of, presence, read_records
+from .scores import build_report, build_value_report
 from .sheets import write_worst_sheet
 from .tables import write_table
 

@@ -13,10 +13,12 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ..data.loading import PhotoLoader, group_by_shape
+from ..data.lock import only_one
 from ..data.manifest import Row
 from ..data.strips import describe_strips
 from ..data.workers import plan_workers, time_to_predict, time_to_read
-from ..utils import Precision, choose_precision, enough_memory, next_predict_batch_size, only_one
+from ..networks.memory import enough_memory, next_predict_batch_size
+from ..utils import Precision, choose_precision
 from .blobs import failure_record, photo_record
 from .console import print_prediction_start
 from .drawing import AHEAD, in_threads

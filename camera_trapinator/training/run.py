@@ -15,14 +15,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import InputError, written_whole
-from ..config import Config, config_text, parse_config
+from ..config import Config, config_text, parse_config, read_text
+from ..data.lock import only_one
 from ..data.splits import write_splits
 from ..data.strips import write_strips
+from ..networks.memory import enough_memory, next_predict_batch_size
 from ..networks.prediction import Prediction
 from ..outputs.curves import write_curves
 from ..outputs.model_card import write_model_card
 from ..outputs.sheets import write_batch_sheet
-from ..utils import RUNS, enough_memory, next_predict_batch_size, only_one
+from ..utils import RUNS
 from .checkpoint import git_state, load_checkpoint, save_checkpoint, write_log
 from .learner import Learner, Step, leaves_out
 from .preparation import Data
@@ -71,7 +73,7 @@ def find_state(folder: Path, config: Config, resume: bool) -> dict | None:
     if not there:
         return None
     path = folder / "config.yaml"
-    started = parse_config(path.read_text(encoding="utf-8"), str(path), stored=True)
+    started = parse_config(read_text(path), str(path), stored=True)
     for name in vars(config):
         old, new = getattr(started, name), getattr(config, name)
         if name not in MACHINE and old != new:
@@ -187,7 +189,8 @@ class Run:
                   "their loss was no finite number")
         self._row = {"epoch": epoch + 1, "lr": self.optimizer.param_groups[0]["lr"],
                      "train_loss": done["loss"] / max(1, total - done["bad_steps"])}
-        self._speed = total * sampler.batch_size / done["seconds"]
+        self._photos = total * sampler.batch_size
+        self._speed = self._photos / done["seconds"]
         self._start, self._statistics = start, sampler.statistics()
 
     def note(self, step: Step) -> None:
@@ -227,7 +230,7 @@ class Run:
         line."""
         self.progress.thresholds = thresholds
         self.history.append({
-            **self._row, **scores, "images_per_second": self._speed,
+            **self._row, **scores, "images_per_second": self._speed, "photos": self._photos,
             "seconds": time.perf_counter() - self._start, **self._statistics})
         self.progress.within_epoch = {}
         self.save()

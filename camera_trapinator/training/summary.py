@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import Config
 from ..data.workers import plan_workers, time_to_predict, time_to_read
+from ..outputs.curves import NO_SCORES
 from ..utils import Precision
 
 
@@ -109,8 +110,6 @@ def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, st
 
 SCORE_NAMES = {"mean_iou": "mean IoU", "foreground_iou": "foreground IoU", "mae": "MAE",
                "rmse": "RMSE", "r2": "R2"}
-NO_SCORES = ("epoch", "lr", "train_loss", "val_loss", "images_per_second", "seconds", "pool",
-             "distinct", "difficulty")  # columns of log.csv
 
 
 def describe_scores(row: dict) -> list[str]:
@@ -118,7 +117,8 @@ def describe_scores(row: dict) -> list[str]:
     was there to be scored."""
     return [f"{SCORE_NAMES.get(name, name.replace('_', ' '))} " + (
         "n/a" if score is None else f"{score:.4g}" if name in ("mae", "rmse", "bias")
-        else f"{score:.3f}") for name, score in row.items() if name not in NO_SCORES]
+        else f"{score:.3f}") for name, score in row.items()
+        if name not in (*NO_SCORES, "lr", "train_loss", "val_loss")]
 
 
 def duration(seconds: float) -> str:

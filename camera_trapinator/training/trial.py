@@ -13,8 +13,8 @@ from ..data.loading import Example, PhotoLoader
 from ..data.workers import time_to_read
 from ..dataset import CameraTrapDataset, PredictionDataset
 from ..model import load_model
+from ..networks.memory import peak_memory
 from ..transforms import zoom_and_crop
-from ..utils import peak_memory
 from .checkpoint import load_checkpoint
 from .run import Run
 from .sampler import CurriculumSampler

@@ -368,7 +368,7 @@ def test_kept_splits_are_obeyed_and_exclude_others(tmp_path):
     write_splits(tmp_path / "splits.csv", manifest, first)
     given = read_splits(tmp_path / "splits.csv", manifest)
     assert make_splits(manifest, presence, by="location", seed=2, given=given, **WANTED) == first
-    with pytest.raises(InputError, match="^folds: the photos have their splits"):
+    with pytest.raises(InputError, match="^fold: the photos have their splits"):
         make_splits(manifest, presence, by="location", given=given, folds=3, **WANTED)
     with pytest.raises(InputError, match="none of its photos"):
         read_splits(tmp_path / "splits.csv", Manifest([Row("other.jpg")]))

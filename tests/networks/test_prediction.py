@@ -67,7 +67,7 @@ import sys
 import torch
 from camera_trapinator.model import UNet
 from camera_trapinator.outputs.blobs import photo_record
-from camera_trapinator.utils import peak_memory
+from camera_trapinator.networks.memory import peak_memory
 
 
 class Red(UNet):

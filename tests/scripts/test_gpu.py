@@ -17,10 +17,11 @@ from camera_trapinator import InputError
 from camera_trapinator.config import Config
 from camera_trapinator.loss import build_criterion
 from camera_trapinator.model import UNet
+from camera_trapinator.networks.memory import enough_memory
 from camera_trapinator.training.processes import Processes
 from camera_trapinator.training.sampler import CurriculumSampler
 from camera_trapinator.training.stop import STOPPED, Stop
-from camera_trapinator.utils import ROOT, choose_device, choose_precision, enough_memory
+from camera_trapinator.utils import ROOT, choose_device, choose_precision
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
 EXACT = ["deterministic=true", "num_workers=2", "ema=0.9", "start_fraction=0.4",

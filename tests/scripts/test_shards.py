@@ -162,7 +162,7 @@ def test_a_shard_that_is_none_is_refused(trained, card, shard):
 
 
 def test_shards_are_not_joined_while_one_is_at_work(trained, card, tmp_path):
-    from camera_trapinator.utils import only_one
+    from camera_trapinator.data.lock import only_one
 
     command = ["test.py", "--run", "shapes", "--images", card, "--out", tmp_path, "outputs=csv"]
     assert run_script(*command, "--shard=1/2", runs=trained).returncode == 0

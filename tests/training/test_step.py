@@ -8,8 +8,9 @@ from camera_trapinator import IGNORE, InputError
 from camera_trapinator.config import Config
 from camera_trapinator.loss import Criterion
 from camera_trapinator.model import UNet, build_model
+from camera_trapinator.networks.memory import enough_memory, next_predict_batch_size
 from camera_trapinator.training.learner import compiled, next_batch_size
-from camera_trapinator.utils import Precision, enough_memory, next_predict_batch_size
+from camera_trapinator.utils import Precision
 
 
 class Bad(Criterion):
