@@ -23,7 +23,7 @@ def enough_memory(cure: str) -> Iterator[None]:
         if message.startswith("DataLoader worker"):
             reason = message.split(") ", 1)[-1].split(". ")[0].rstrip(".")
             raise InputError(f"a process that reads photos {reason}, perhaps for lack of memory; "
-                             "try a smaller num_workers or cache_gb") from None
+                             "try a smaller num_workers or cache") from None
         if message.startswith("DataLoader timed out"):
             seconds = float(message.split()[4])
             raise InputError(f"no photo came for {seconds:g} seconds (read_timeout); does the "
