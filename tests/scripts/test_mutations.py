@@ -1,6 +1,6 @@
 """Whatever is broken, in whatever way: the right result, or one clear line.
 
-    MUTATIONS=1000 pytest tests/test_mutations.py    # more of them than in the daily tests
+    MUTATIONS=1000 pytest tests/scripts/test_mutations.py    # more of them than in the daily tests
 """
 
 import csv
