@@ -50,7 +50,7 @@ def test_crops_are_exact_and_margins_ignored(crop_size, zoom):
             assert (cropped[:, margin] == FILL).all()
 
 
-@pytest.mark.parametrize("zoom", [0.5, 1.0, 1.37])
+@pytest.mark.parametrize("zoom", [0.5, 1.0, pytest.param(1.37, marks=pytest.mark.long)])
 def test_crops_are_laid_where_an_animal_is_as_often_as_asked(zoom):
     """One animal of 2 x 3 pixels in a photo of 200 x 300: a crop anywhere hardly ever holds it."""
     image = torch.zeros(3, 200, 300, dtype=torch.uint8)

@@ -149,14 +149,16 @@ def test_photos_from_the_cache_are_the_same(where, data_root, tmp_path):
 READ_PHOTO = dataset.read_photo
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize("where", WHERE)
-def test_workers_share_one_cache(where, method, data_root, tmp_path):
+@pytest.mark.parametrize(("where", "method", "workers"), [
+    ("ram", "fork", 2), ("disk", "fork", 2), ("ram", "spawn", 1),
+    *(pytest.param(where, "spawn", 2, marks=pytest.mark.long) for where in WHERE)])
+def test_workers_share_one_cache(where, method, workers, data_root, tmp_path):
     manifest = read_manifest(data_root / "manifest.csv")
     store = opened(where, tmp_path)
 
     def images(dataset) -> torch.Tensor:
-        loader = DataLoader(dataset, batch_size=4, num_workers=2, multiprocessing_context=method)
+        loader = DataLoader(dataset, batch_size=4, num_workers=workers,
+                            multiprocessing_context=method)
         return torch.cat([images for images, _, _ in loader])
 
     first = images(CameraTrapDataset(manifest, data_root, SIDE, cache=store))
@@ -223,15 +225,17 @@ def test_places_that_are_not_used_take_no_room(tmp_path):
     assert status.st_blocks * 512 < 1e6
 
 
-def test_a_run_is_the_same_with_any_cache_and_number_of_workers(data_root, tmp_path):
-    weights = []
-    for name, knobs in {
-        "none": ["cache=none", "num_workers=0"], "ram": ["cache=ram", "num_workers=2"],
+WAYS = {"none": ["cache=none", "num_workers=0"], "ram": ["cache=ram", "num_workers=2"],
         "disk": ["cache=disk", "num_workers=0"], "disk_again": ["cache=disk", "num_workers=2"],
-        "auto": ["cache=disk", "num_workers=auto"],
-    }.items():
+        "auto": ["cache=disk", "num_workers=auto"]}
+
+
+@pytest.mark.parametrize("names", [["none", "auto"], pytest.param([*WAYS], marks=pytest.mark.long)])
+def test_a_run_is_the_same_with_any_cache_and_number_of_workers(data_root, tmp_path, names):
+    weights = []
+    for name in names:
         result = run_script("train.py", "--config", ROOT / "configs/unet.yaml", "--run", name,
-                            f"data_root={data_root}", *QUICK, *knobs, runs=tmp_path)
+                            f"data_root={data_root}", *QUICK, *WAYS[name], runs=tmp_path)
         assert result.returncode == 0, result.stderr
         assert ("workers " in result.stdout) == (name == "auto")
         weights.append(load_checkpoint(tmp_path / name / "last.pt")["model"])

@@ -40,7 +40,8 @@ def shares_of(splits):
 # --------------------------------------------------------------------------------- properties
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", [0, 1, *(pytest.param(block, marks=pytest.mark.long)
+                                           for block in range(2, 10))])
 def test_properties_of_random_splits(block):
     for seed in range(20 * block, 20 * block + 20):
         random = np.random.default_rng(seed)

@@ -1,7 +1,5 @@
 """Info strips: found, remembered, hidden from the network, and never predicted."""
 
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -94,13 +92,15 @@ def test_photos_that_disagree_have_no_strip(tmp_path):
     assert find_strip([]) == (0, 0)
 
 
-def test_the_demo_cameras_strips_are_found(tmp_path):
-    subprocess.run([sys.executable, str(ROOT / "scripts" / "make_demo_data.py"), "--out",
-                    str(tmp_path / "demo"), "--photos", "36", "--new-photos", "0"],
-                   check=True, capture_output=True)
+@pytest.mark.parametrize("locations", [3, pytest.param(12, marks=pytest.mark.long)])
+def test_the_demo_cameras_strips_are_found(tmp_path, locations):
+    result = run_script("make_demo_data.py", "--out", tmp_path / "demo", "--photos", 3 * locations,
+                        "--locations", locations, "--new-photos", 0, "--workers", 1,
+                        *["--size", "640x480"] * (locations == 3))
+    assert result.returncode == 0, result.stderr
     manifest = read_manifest(tmp_path / "demo" / "manifest.csv")
     found = find_strips(list(manifest), tmp_path / "demo")
-    assert len({place for place, *_ in found}) == 12
+    assert len({place for place, *_ in found}) == locations
     # The generator's cameras by turns: black at the bottom, white at the bottom, black on top.
     for (place, _, height), strip in found.items():
         tall = max(6, round(height * 0.042)) / height

@@ -12,7 +12,9 @@ from camera_trapinator.model import build_model
 from camera_trapinator.networks.encoders import ENCODERS, conv_norm
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.long if name in ("resnet34", "resnet50") else ())
+    for name in ENCODERS])
 def test_every_encoder_gives_logits_for_any_size_and_learns(name):
     net = build(name)
     features = net.encoder(torch.zeros(2, 3, 64, 96))
@@ -74,8 +76,9 @@ def test_flips_are_the_mean_of_both_ways():
     assert not torch.allclose(both, one, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenet_v3_large",
-                                  "convnext_tiny"])
+@pytest.mark.parametrize("name", [
+    "efficientnet_lite0", "resnet18", "mobilenet_v3_large",
+    pytest.param("convnext_tiny", marks=pytest.mark.long)])
 def test_held_levels_stay_as_they_are_and_the_rest_learns(name):
     torch.manual_seed(0)
     net = build(name)

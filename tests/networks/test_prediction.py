@@ -87,6 +87,7 @@ print(peak_memory(torch.device("cpu")))
 """
 
 
+@pytest.mark.long
 def test_a_photo_of_24_megapixels_needs_less_than_one_and_a_half_gigabytes(tmp_path):
     path = tmp_path / "large.jpg"
     Image.fromarray(random_photo(4000, 6000)).save(path)

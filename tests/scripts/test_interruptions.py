@@ -28,7 +28,8 @@ def unbroken(data_root, tmp_path_factory):
     return runs, time.monotonic() - before
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, marks=pytest.mark.long),
+                                    signal.SIGTERM])
 def test_a_run_that_is_killed_at_random_instants_ends_with_the_same_bits(data_root, unbroken,
                                                                          number):
     runs, seconds = unbroken

@@ -1,6 +1,6 @@
 """Whatever is broken, in whatever way: the right result, or one clear line.
 
-    MUTATIONS=1000 pytest tests/test_mutations.py    # more of them than in the daily tests
+    MUTATIONS=1000 pytest tests/scripts/test_mutations.py    # more of them than in the daily tests
 """
 
 import csv
@@ -234,7 +234,7 @@ def test_mutated_configs_and_tables_give_the_right_result_or_one_line(what, data
         result = run_script(
             "train.py", "--config", tmp_path / "mutated.yaml" if what == "config" else CONFIG,
             "--run", f"run{number}", f"data_root={root}", *QUICK, "epochs=1", "device=cpu",
-            "compile=false", "encoder=none", "cache_gb=1", runs=tmp_path / "runs")
+            "compile=false", "encoder=none", "cache=ram 1", runs=tmp_path / "runs")
         check_outcome(result, (what, number))
         outcomes.add(result.returncode)
     assert 2 in outcomes

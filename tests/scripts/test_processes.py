@@ -66,8 +66,9 @@ def uneven(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("number", "knobs"), [
-    (2, []), (4, []), (2, ["micro_batch_size=1", "optimizer=adamw", "ema=0.5",
-                           "learning_rate=0.002", "gradient_clip=0"])])
+    pytest.param(2, [], marks=pytest.mark.long), (4, []),
+    (2, ["micro_batch_size=1", "optimizer=adamw", "ema=0.5", "learning_rate=0.002",
+         "gradient_clip=0"])])
 def test_several_processes_learn_the_same_as_one(uneven, tmp_path, number, knobs):
     one, many = (learn(processes, uneven, tmp_path, f"of{processes}", *knobs)
                  for processes in (1, number))
@@ -96,6 +97,7 @@ def kill_one(process, log):
     os.kill(workers[-1], signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_a_process_that_dies_ends_them_all(uneven, tmp_path):
     process = torchrun(uneven, tmp_path, "run", "epochs=5000")
     kill_one(process, tmp_path / "run" / "log.csv")
@@ -105,14 +107,14 @@ def test_a_process_that_dies_ends_them_all(uneven, tmp_path):
 
 @pytest.fixture(scope="module")
 def whole(uneven, tmp_path_factory):
-    """All of the last checkpoint of two processes that nobody disturbed, after 24 epochs."""
+    """All of the last checkpoint of two processes that nobody disturbed, after 10 epochs."""
     runs = tmp_path_factory.mktemp("whole")
-    learn(2, uneven, runs, "whole", "epochs=24", "norm=batch")
+    learn(2, uneven, runs, "whole", "epochs=10", "norm=batch")
     return all_of(runs / "whole" / "last.pt")
 
 
 def test_torchrun_starts_processes_again_and_they_go_on_to_the_same_bits(uneven, whole, tmp_path):
-    process = torchrun(uneven, tmp_path, "killed", "epochs=24", "norm=batch", restarts=1)
+    process = torchrun(uneven, tmp_path, "killed", "epochs=10", "norm=batch", restarts=1)
     kill_one(process, tmp_path / "killed" / "log.csv")
     text = tmp_path / "killed.txt"
     assert process.wait(150) == 0, text.read_text()
@@ -122,7 +124,7 @@ def test_torchrun_starts_processes_again_and_they_go_on_to_the_same_bits(uneven,
 
 LATE = """
 import os, sys, time
-from camera_trapinator.utils import join_processes, restarts
+from camera_trapinator.training.processes import join_processes, restarts
 import torch
 
 if os.environ["RANK"] == "1":
@@ -142,17 +144,19 @@ def test_processes_started_again_find_each_other_where_they_are_now(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.long
 def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, whole, tmp_path):
-    process = torchrun(uneven, tmp_path, "broken", "epochs=24", "norm=batch")
+    process = torchrun(uneven, tmp_path, "broken", "epochs=10", "norm=batch")
     text = tmp_path / "broken.txt"
     wait_until(process, lambda: "epoch 3/" in text.read_text())
     process.terminate()  # torchrun hands it on to all
     assert process.wait(90) != 0
-    assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 24, text.read_text()
-    learn(2, uneven, tmp_path, "broken", "epochs=24", "norm=batch", "--resume")
+    assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 10, text.read_text()
+    learn(2, uneven, tmp_path, "broken", "epochs=10", "norm=batch", "--resume")
     assert all_of(tmp_path / "broken" / "last.pt") == whole
 
 
+@pytest.mark.long
 def test_a_mistake_is_told_and_no_process_hangs(tmp_path):
     process = torchrun(tmp_path / "nowhere", tmp_path, "run")
     assert process.wait(90) != 0

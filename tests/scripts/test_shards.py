@@ -1,16 +1,18 @@
 """A folder is predicted by several machines, or processes, to the same files as by one.
 
-    COPIES=667 KILLS=20 pytest tests/test_shards.py -k killed     # 20,010 photos
+    COPIES=667 KILLS=20 pytest tests/scripts/test_shards.py -k killed     # 20,010 photos
 """
 
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from zipfile import ZipFile
 
 import pytest
@@ -103,6 +105,19 @@ def test_shards_of_several_machines_join_to_what_one_predicts(trained, card, alo
 
 
 def by_two_processes(runs, *arguments):
+    """What test.py prints in two processes, which know what torchrun would tell them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with NamedTemporaryFile("r") as output, NamedTemporaryFile("r") as errors:
+        processes = [start_script(
+            "test.py", "--run", "shapes", *arguments, stdout=output.name, stderr=errors.name,
+            runs=runs, TORCHELASTIC_RUN_ID="two", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
+            WORLD_SIZE="2", RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(2)]
+        assert not any([process.wait(200) for process in processes]), errors.read()
+        return output.read()
+
+
+def by_torchrun(runs, *arguments):
     """What test.py prints when torchrun starts two of it."""
     result = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone",
@@ -113,8 +128,10 @@ def by_two_processes(runs, *arguments):
     return result.stdout
 
 
-def test_several_processes_predict_what_one_predicts(trained, card, alone, tmp_path):
-    text = by_two_processes(trained, "--images", card, "--out", tmp_path / "out", OUTPUTS)
+@pytest.mark.parametrize("predict", [by_two_processes,
+                                     pytest.param(by_torchrun, marks=pytest.mark.long)])
+def test_several_processes_predict_what_one_predicts(trained, card, alone, tmp_path, predict):
+    text = predict(trained, "--images", card, "--out", tmp_path / "out", OUTPUTS)
     assert text.count("32 photos: ") == 1
     assert files_of(tmp_path / "out") == files_of(alone)
 

@@ -236,8 +236,8 @@ def test_a_pool_without_empty_photos_draws_what_there_is():
     assert times(sampler, 10)[20:].sum() == 20
 
 
-def test_ten_million_photos_are_drawn_lazily():
-    count = 10**7
+@pytest.mark.parametrize("count", [10**5, pytest.param(10**7, marks=pytest.mark.long)])
+def test_ten_million_photos_are_drawn_lazily(count):
     sampler = CurriculumSampler(count, 64, 0, difficulty=np.arange(count) % 1000 / 1000,
                                 start_fraction=0.5, curriculum_epochs=2)
     batches = iter(sampler)
