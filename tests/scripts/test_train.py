@@ -20,8 +20,8 @@ from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.utils import ROOT
 
 CONFIG = "configs/unet.yaml"
-LOG_HEADER = ("epoch,lr,train_loss,val_loss,mean_iou,foreground_iou,images_per_second,seconds,"
-              "pool,distinct,difficulty")
+LOG_HEADER = ("epoch,lr,train_loss,val_loss,mean_iou,foreground_iou,images_per_second,photos,"
+              "seconds,pool,distinct,difficulty")
 
 
 # --------------------------------------------------------------------------------- training
@@ -31,13 +31,48 @@ def test_a_run_holds_everything_that_it_is(trained):
     run = trained / "shapes"
     names = {path.name for path in run.iterdir()} - {"test", "predict"}  # of other tests
     assert {"config.yaml", "git.txt", "splits.csv", "log.csv", "curves.png", "last.pt", "best.pt",
-            "model_card.md"} == names
+            "model_card.md", "batch.jpg"} == names
     assert (run / "log.csv").read_text().splitlines()[0] == LOG_HEADER
     log = read_csv(run / "log.csv")
     assert [row["epoch"] for row in log] == [str(epoch) for epoch in range(1, 16)]
     assert float(log[-1]["train_loss"]) < 0.5 * float(log[0]["train_loss"])
     torch.load(run / "best.pt", weights_only=True)
     assert Image.open(run / "curves.png").size[0] > 300
+    width, height = Image.open(run / "batch.jpg").size  # four crops with their masks
+    assert width > 600 and height > 300
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_does_not_block_its_name(data_root, tmp_path):
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early/config.yaml").write_text("epochs: 77\n")
+    result = run_script("train.py", "--config", CONFIG, "--run", "early", f"data_root={data_root}",
+                        *QUICK, "epochs=1", runs=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "epochs: 1\n" in (tmp_path / "early/config.yaml").read_text()
+
+
+def test_overwrite_leaves_nothing_of_the_earlier_run(data_root, tmp_path):
+    start = ["train.py", "--config", CONFIG, "--run", "again", f"data_root={data_root}", *QUICK]
+    (tmp_path / "again/test").mkdir(parents=True)
+    for name in ("last.pt", "best.pt", "test/report.json"):
+        (tmp_path / "again" / name).write_text("of another run")
+    assert "delete it with --overwrite" in error_line(run_script(*start, runs=tmp_path))
+    result = run_script(*start, "epochs=1", "--overwrite", runs=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert len(read_csv(tmp_path / "again/log.csv")) == 1
+    assert not (tmp_path / "again/test").exists()
+
+
+@pytest.mark.parametrize("script", ["train", "test", "check_data", "import_labels", "compare_runs",
+                                    "make_demo_data", "benchmark"])
+def test_no_script_runs_with_the_package_of_another_checkout(script, tmp_path):
+    shutil.copytree(ROOT / "scripts", tmp_path / "copy/scripts")
+    path = tmp_path / "copy/scripts" / f"{script}.py"
+    result = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})
+    line = error_line(result)
+    assert str(path) in line and f"another checkout, {ROOT}," in line and "pip install -e" in line
+    assert not result.stdout
 
 
 def test_training_keeps_locations_apart(trained):
