@@ -20,17 +20,22 @@ KNOBS = [*QUICK, "epochs=3", "norm=none", "precision=fp32", "loss=cross_entropy_
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
 
 
-def learn(number, data_root, runs, run, *knobs):
-    """The last checkpoint of train.py in so many processes, which know what torchrun would tell
-    them."""
+def begin(number, data_root, runs, run, *knobs):
+    """train.py in so many processes, which know what torchrun would tell them."""
     output, port = runs / f"{run}.txt", free_port()
-    processes = [start_script(
+    return [start_script(
         "train.py", *arguments(data_root, run, *knobs), stdout=output, stderr=output, runs=runs,
         **{} if number == 1 else {
             "TORCHELASTIC_RUN_ID": run, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
             "WORLD_SIZE": str(number), "RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(number)]
-    assert not any([process.wait(150) for process in processes]), output.read_text()
+
+
+def learn(number, data_root, runs, run, *knobs):
+    """The last checkpoint of train.py in so many processes."""
+    processes = begin(number, data_root, runs, run, *knobs)
+    assert not any([process.wait(150) for process in processes]), (
+        runs / f"{run}.txt").read_text()
     return load_checkpoint(runs / run / "last.pt")
 
 
@@ -113,6 +118,7 @@ def whole(uneven, tmp_path_factory):
     return all_of(runs / "whole" / "last.pt")
 
 
+@pytest.mark.long
 def test_torchrun_starts_processes_again_and_they_go_on_to_the_same_bits(uneven, whole, tmp_path):
     process = torchrun(uneven, tmp_path, "killed", "epochs=10", "norm=batch", restarts=1)
     kill_one(process, tmp_path / "killed" / "log.csv")
@@ -144,13 +150,15 @@ def test_processes_started_again_find_each_other_where_they_are_now(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.long
-def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, whole, tmp_path):
-    process = torchrun(uneven, tmp_path, "broken", "epochs=10", "norm=batch")
+@pytest.mark.parametrize("by_torchrun", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_processes_that_are_stopped_go_on_to_the_same_bits(uneven, whole, tmp_path, by_torchrun):
+    arguments = uneven, tmp_path, "broken", "epochs=10", "norm=batch"
+    processes = [torchrun(*arguments)] if by_torchrun else begin(2, *arguments)
     text = tmp_path / "broken.txt"
-    wait_until(process, lambda: "epoch 3/" in text.read_text())
-    process.terminate()  # torchrun hands it on to all
-    assert process.wait(90) != 0
+    wait_until(processes[0], lambda: "epoch 3/" in text.read_text())
+    for process in processes:
+        os.kill(process.pid, signal.SIGTERM)  # torchrun hands it on to all
+    assert all([process.wait(90) for process in processes])
     assert len(load_checkpoint(tmp_path / "broken" / "last.pt")["history"]) < 10, text.read_text()
     learn(2, uneven, tmp_path, "broken", "epochs=10", "norm=batch", "--resume")
     assert all_of(tmp_path / "broken" / "last.pt") == whole

@@ -33,6 +33,7 @@ def cluster(tmp_path):
                 SLURM_GPUS_ON_NODE="1")
 
 
+@pytest.mark.long
 def test_a_training_job_that_must_go_queues_again_and_goes_on(data_root, cluster, tmp_path):
     def job(output, restarts):
         return subprocess.Popen(
