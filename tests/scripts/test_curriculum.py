@@ -84,8 +84,7 @@ def test_a_killed_curriculum_resumes_to_the_same_bits(curriculum, data_root, tmp
 def test_difficulty_may_be_the_loss_of_an_earlier_run(trained, data_root, tmp_path):
     weights = trained / "shapes" / "best.pt"
     result = run_script("train.py", "--config", CONFIG, f"data_root={data_root}", *QUICK,
-                        "epochs=1", "start_fraction=0.5", "difficulty=loss",
-                        f"difficulty_run={weights}", runs=tmp_path)
+                        "epochs=1", "start_fraction=0.5", f"difficulty={weights}", runs=tmp_path)
     assert result.returncode == 0, result.stderr
     rows = read_csv(tmp_path / "unet" / "difficulty.csv")
 
@@ -130,15 +129,15 @@ def test_what_the_manifest_says_wins(own_data, tmp_path):
 
 
 @pytest.mark.parametrize(("knobs", "part"), [
-    (["start_fraction=0.5", "difficulty=loss", "difficulty_run=gone"], "no such checkpoint"),
-    (["start_fraction=0.5", "difficulty=loss", "difficulty_run=OTHER"], "fox, snow hare"),
+    (["start_fraction=0.5", "difficulty=gone"], "no such checkpoint"),
+    (["start_fraction=0.5", "difficulty=OTHER"], "fox, snow hare"),
     (["empty_fraction=0.5"], "empty_fraction: 0.5, but no training photo is empty"),
 ])
 def test_what_cannot_be_is_refused_before_training(knobs, part, trained, own_data, tmp_path):
     if "OTHER" in knobs[-1]:
         (own_data / "classes.csv").write_text(
             "index,name,colour\n0,background,#000000\n1,badger,#ff0000\n2,otter,#00ff00\n")
-        knobs = [*knobs[:2], f"difficulty_run={trained / 'shapes' / 'best.pt'}"]
+        knobs = [knobs[0], f"difficulty={trained / 'shapes' / 'best.pt'}"]
     rows = read_manifest(own_data / "manifest.csv")
     write_manifest(own_data / "manifest.csv", [row for row in rows if row.mask != "background"])
     line = error_line(run_script("train.py", "--config", CONFIG, f"data_root={own_data}", *QUICK,

@@ -184,7 +184,7 @@ def test_shards_are_not_joined_while_one_is_at_work(trained, card, tmp_path):
     command = ["test.py", "--run", "shapes", "--images", card, "--out", tmp_path, "outputs=csv"]
     assert run_script(*command, "--shard=1/2", runs=trained).returncode == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("camera_trapinator.utils.RUNS", trained)
+        patch.setattr("camera_trapinator.data.lock.RUNS", trained)
         with only_one(tmp_path / "predictions-1-of-2.jsonl"):
             line = error_line(run_script(*command, runs=trained))
     assert "predictions-1-of-2.jsonl" in line and f"process {os.getpid()}" in line
