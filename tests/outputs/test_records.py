@@ -131,6 +131,7 @@ def test_a_probability_that_is_no_number_is_a_bug_and_never_written(tmp_path):
     assert list(read_records(tmp_path / "p.jsonl")[1]) == []
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_number_of_photos(tmp_path):
     """2,000 records take no more memory than 200, but for the names' hashes."""
     def peak(count: int) -> int:

@@ -85,6 +85,7 @@ def test_a_row_tells_how_a_model_was_trained_and_how_well_it_draws(split_data, m
     assert f"| {foreground:.3f} | {species:.3f} |" in line and "| none |" in line
 
 
+@pytest.mark.long
 def test_a_further_command_replaces_its_rows_and_keeps_the_others(split_data, tmp_path):
     """It is given minutes, too few for two epochs: one is trained."""
     places = ["ours-unet, seed 0", "ours-lite0, seed 7", "ours-lite0, seed 8"]
@@ -127,7 +128,7 @@ def test_a_peer_that_is_not_installed_is_left_out_and_replaces_nothing(split_dat
 def test_a_model_that_fails_does_not_stop_the_others(split_data, tmp_path):
     result = run_script("benchmark.py", "accuracy", "--data", split_data, "--out", tmp_path,
                         "--models", "ours-lite0-scratch", "ours-unet", "--seeds", 0, "--epochs", 1,
-                        *SMALL, "encoder=none", "weights=/no/such/file", "init_from=nothing.pt")
+                        *SMALL, "encoder=none", "weights=/no/such/file")
     assert result.returncode == 2 and "not measured" in result.stderr
     assert "ours-lite0-scratch failed" in result.stdout and "ours-unet failed" in result.stdout
 
@@ -162,6 +163,7 @@ def test_a_peer_trains_and_draws_a_mask_of_each_test_photo(split_data, tmp_path,
 # ---------------------------------------------------------------------------------- speed
 
 
+@pytest.mark.long
 def test_ours_the_plain_way_and_the_limit_are_measured_on_the_same_photos(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")  # as if benchmark.py were running
     import benchmark
