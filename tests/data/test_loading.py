@@ -27,7 +27,7 @@ import os, signal
 import torch
 from torch.utils.data import TensorDataset
 from camera_trapinator import STOP_SIGNALS
-from camera_trapinator.dataset import PhotoLoader
+from camera_trapinator.data.loading import PhotoLoader
 
 def stop():
     for number in STOP_SIGNALS:
