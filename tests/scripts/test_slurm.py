@@ -38,7 +38,7 @@ def test_a_training_job_that_must_go_queues_again_and_goes_on(data_root, cluster
     def job(output, restarts):
         return subprocess.Popen(
             ["bash", "scripts/slurm_train.sh", "--config", "configs/unet.yaml", "--run", "run",
-             f"data_root={data_root}", *QUICK, "epochs=15"], cwd=ROOT, stdout=output,
+             f"data_root={data_root}", *QUICK, "epochs=30"], cwd=ROOT, stdout=output,
             stderr=subprocess.STDOUT, env=cluster | {"SLURM_RESTART_COUNT": str(restarts)})
 
     text = tmp_path / "run.txt"
@@ -48,12 +48,12 @@ def test_a_training_job_that_must_go_queues_again_and_goes_on(data_root, cluster
         process.send_signal(signal.SIGUSR1)
         assert process.wait(90) != 0
         assert (tmp_path / "calls").read_text().splitlines()[-1] == "requeue 7"
-        assert "epoch 15/15" not in text.read_text()
+        assert "epoch 30/30" not in text.read_text()
         assert job(output, 1).wait(150) == 0, text.read_text()
     assert (tmp_path / "calls").read_text().count("requeue") == 1
     # Each epoch was trained once; Slurm appends to the output, as here the file does.
     epochs = [line.split()[1] for line in text.read_text().splitlines() if "train loss" in line]
-    assert epochs == [f"{epoch}/15" for epoch in range(1, 16)]
+    assert epochs == [f"{epoch}/30" for epoch in range(1, 31)]
 
 
 def test_a_training_job_that_fails_does_not_queue_again(cluster, tmp_path):
