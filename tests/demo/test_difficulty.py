@@ -1,6 +1,8 @@
 """How hard the generated photos are: colour alone, or motion alone, finds no animals."""
 
 import filecmp
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,16 +20,19 @@ class Photos(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory) -> list[Path]:
-    """Photos of six locations, once with the seed 0, once with 1; read them only."""
-    return [make(tmp_path_factory.mktemp("hard"), "--photos", 180, "--locations", 6, "--size",
-                 "320x240", "--new-photos", 0, "--seed", seed, "--workers", 2) for seed in (0, 1)]
+def root_of(tmp_path_factory) -> Callable[[int], Path]:
+    """Photos of six locations, made with a seed, once for each; read them only."""
+    @cache
+    def root_of(seed: int) -> Path:
+        return make(tmp_path_factory.mktemp("hard"), "--photos", 180, "--locations", 6, "--size",
+                    "320x240", "--new-photos", 0, "--seed", seed, "--workers", 2)
+    return root_of
 
 
-@pytest.fixture(scope="module", params=[0, 1])
-def photos(request, roots) -> Photos:
+@pytest.fixture(scope="module", params=[0, pytest.param(1, marks=pytest.mark.long)])
+def photos(request, root_of) -> Photos:
     """Photos of six locations, four to learn from, two to test on."""
-    root, size = roots[request.param], (160, 120)
+    root, size = root_of(request.param), (160, 120)
     rows = read_rows(root)
     images = np.stack([upright(root / row["image"]).resize(size, Image.Resampling.BOX)
                        for row in rows])
@@ -41,7 +46,9 @@ def photos(request, roots) -> Photos:
     return Photos(images, masks, camera, ~np.isin(locations, np.unique(locations)[-2:]))
 
 
-def test_another_seed_draws_other_photos(roots):
+@pytest.mark.long
+def test_another_seed_draws_other_photos(root_of):
+    roots = [root_of(seed) for seed in (0, 1)]
     names = [row["image"] for row in read_rows(roots[0])]
     assert [row["image"] for row in read_rows(roots[1])] == names
     assert filecmp.cmpfiles(*roots, names, shallow=False)[0] == []

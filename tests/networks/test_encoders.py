@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from small_networks import build, random_images
 
+from camera_trapinator import InputError
 from camera_trapinator.model import build_model
 from camera_trapinator.networks.encoders import ENCODERS, conv_norm
 
@@ -101,3 +102,23 @@ def test_held_levels_stay_as_they_are_and_the_rest_learns(name):
         for level, (mine, kept) in enumerate(zip(now, expected, strict=True)):
             assert torch.equal(mine, kept) == (level < levels), level
         assert bool(changed) == (levels < 99)
+
+
+@pytest.mark.parametrize("encoder", ["efficientnet_lite0", "resnet18", "convnext_tiny"])
+def test_further_channels_begin_without_a_say_and_then_learn(encoder):
+    """Pretrained weights know three channels: at first the fourth makes no difference."""
+    rgb = build_model(encoder, num_classes=3, working_scale=64, width=4)
+    wide = build_model(encoder, num_classes=3, working_scale=64, width=4, channels=4)
+    wide.load_encoder(rgb.encoder.state_dict())
+    images = torch.randint(0, 256, (2, 4, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = rgb.eval().encoder(rgb.prepare(images[:, :3]))
+        got = wide.eval().encoder(wide.prepare(images))
+    for one, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    wide.train()(images).sum().backward()
+    first = next(layer for layer in wide.encoder.modules() if isinstance(layer, torch.nn.Conv2d))
+    assert first.weight.grad[:, 3].any() and not first.weight[:, 3].any()
+    for net, wrong in ((rgb, images), (wide, images[:, :3])):
+        with pytest.raises(InputError, match="CHANNELS of .*loading.py.*built"):
+            net(wrong)
