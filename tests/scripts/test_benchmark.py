@@ -125,6 +125,7 @@ def test_a_peer_that_is_not_installed_is_left_out_and_replaces_nothing(split_dat
     assert set(read(tmp_path).values()) == {0.5}
 
 
+@pytest.mark.long
 def test_a_model_that_fails_does_not_stop_the_others(split_data, tmp_path):
     result = run_script("benchmark.py", "accuracy", "--data", split_data, "--out", tmp_path,
                         "--models", "ours-lite0-scratch", "ours-unet", "--seeds", 0, "--epochs", 1,
