@@ -150,7 +150,8 @@ READ_PHOTO = dataset.read_photo
 
 
 @pytest.mark.parametrize(("where", "method", "workers"), [
-    ("ram", "fork", 2), ("disk", "fork", 2), ("ram", "spawn", 1),
+    ("ram", "fork", 2), ("disk", "fork", 2),
+    pytest.param("ram", "spawn", 1, marks=pytest.mark.long),
     *(pytest.param(where, "spawn", 2, marks=pytest.mark.long) for where in WHERE)])
 def test_workers_share_one_cache(where, method, workers, data_root, tmp_path):
     manifest = read_manifest(data_root / "manifest.csv")

@@ -92,7 +92,8 @@ def test_photos_that_disagree_have_no_strip(tmp_path):
     assert find_strip([]) == (0, 0)
 
 
-@pytest.mark.parametrize("locations", [3, pytest.param(12, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("locations", [3, 12])
 def test_the_demo_cameras_strips_are_found(tmp_path, locations):
     result = run_script("make_demo_data.py", "--out", tmp_path / "demo", "--photos", 3 * locations,
                         "--locations", locations, "--new-photos", 0, "--workers", 1,
