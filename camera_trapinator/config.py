@@ -42,6 +42,8 @@ SUCCESSORS = {
     "overfit_one_batch": "give the flag --overfit-one-batch of scripts/train.py",
 }
 
+FIXED = {"momentum": "0.9", "temperature": "2.0", "freeze_norm": "false"}  # what they are today
+
 
 def knob(default, low: float | None = None, high: float | None = None,
          choices: Sequence[str] = ()):
@@ -306,12 +308,21 @@ def config_text(config: Config) -> str:
     return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
+def no_longer_so(text: str, source: str) -> list[str]:
+    """The lines of an older run's config that no knob of today can repeat: that run cannot go on
+    to the same bits."""
+    texts = _parse_lines(text, source)
+    return [f"{key}: {texts[key]}" for key, fixed in FIXED.items()
+            if str(texts.get(key, fixed)) != fixed]
+
+
 def _of_today(texts: dict) -> dict:
     """The lines of an older version's config, as this one writes them."""
     old = {key: str(texts[key]) for key in SUCCESSORS if key in texts}
     texts = {key: text for key, text in texts.items() if key not in SUCCESSORS}
     if old.get("folds", "0") != "0":
-        texts["fold"] = f"{int(old.get('fold', texts.get('fold', 0))) + 1}/{old['folds']}"
+        fold = str(texts.get("fold", "0"))
+        texts["fold"] = f"{int(fold) + 1}/{old['folds']}" if fold.isdecimal() else fold
     elif "folds" in old:
         texts.pop("fold", None)
     if old.get("init_from"):
@@ -338,12 +349,13 @@ class _Texts(yaml.BaseLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key.value, str):  # which no knob's name is: told by BaseLoader
+                continue
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value} is given twice; leave one of them out",
                     key.start_mark)
-            if isinstance(key.value, str):
-                seen.add(key.value)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 

@@ -15,10 +15,10 @@ from torch.utils.data import Dataset
 
 from . import IGNORE, InputError
 from .data.cache import Cache
-from .data.checks import file_stamp
 from .data.loading import CHANNELS, Example, network_input
 from .data.manifest import BACKGROUND, Manifest, Row
 from .data.masks import read_target, resize_mask
+from .data.memory import file_stamp
 from .data.photos import Photo, is_infrared, read_photo
 from .data.strips import NO_STRIPS, Strips, fill_rows, strip_rows
 from .transforms import FILL, eval_transform

@@ -73,6 +73,7 @@ from camera_trapinator.utils import (
     describe_device,
     find_config,
     seed_everything,
+    to_numpy,
 )
 
 
@@ -221,7 +222,7 @@ def validate(run: Run, learner: Learner, loader, criterion, config: Config,
     # Exact sums over all processes, whose photos are all different.
     total, weight = processes.sum(losses)
     matrix.counts = processes.sum(matrix.counts)
-    errors.sums = processes.sum(torch.from_numpy(errors.sums)).numpy()
+    errors.sums = to_numpy(processes.sum(torch.from_numpy(errors.sums)))
     scores = {"val_loss": float((total / weight.clamp(min=1e-6)).sum())}
     if net.regression:
         scores |= errors.scores()

@@ -8,7 +8,15 @@ import pytest
 import yaml
 
 from camera_trapinator import InputError
-from camera_trapinator.config import SUCCESSORS, Config, config_text, load_config, parse_config
+from camera_trapinator.config import (
+    SUCCESSORS,
+    Config,
+    config_text,
+    load_config,
+    no_longer_so,
+    parse_config,
+)
+from camera_trapinator.training.run import find_state
 from camera_trapinator.utils import ROOT
 
 
@@ -51,6 +59,27 @@ def test_the_config_of_an_older_run_is_read_as_one_of_today():
              "cache: ram\ncache_gb: 8.0\n")
     config = parse_config(plain, "x.yaml", stored=True)
     assert config == parse_config("cache: ram 8.0", "x.yaml")
+
+
+def test_an_older_run_that_cannot_go_on_to_the_same_bits_does_not(tmp_path):
+    (tmp_path / "last.pt").touch()
+    for line in ("momentum: 0.8", "temperature: 3.0", "freeze_norm: true"):
+        (tmp_path / "config.yaml").write_text(line)
+        with pytest.raises(InputError, match=f"started with {line}, a knob that is gone"):
+            find_state(tmp_path, parse_config("", "x"), resume=True)
+        assert parse_config(line, "x", stored=True) == parse_config("", "x")  # it still predicts
+    assert no_longer_so("momentum: 0.9\ntemperature: 2.0\nfreeze_norm: false\n", "x") == []
+
+
+def test_a_key_that_is_no_text_is_one_line():
+    for text in ("? [a, b]\n: 1\n", "? {a: b}\n: 1\n"):
+        with pytest.raises(InputError, match="^x.yaml"):
+            parse_config(text, "x.yaml")
+
+
+def test_a_damaged_fold_of_an_older_run_is_one_line():
+    with pytest.raises(InputError, match="fold: 'second' should be i/n"):
+        parse_config("folds: 5\nfold: second\n", "x.yaml", stored=True)
 
 
 def test_a_key_given_twice_is_an_error():

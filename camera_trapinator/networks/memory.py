@@ -17,8 +17,6 @@ def enough_memory(cure: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        import torch
-
         message = str(error)
         if message.startswith("DataLoader worker"):
             reason = message.split(") ", 1)[-1].split(". ")[0].rstrip(".")
@@ -35,21 +33,20 @@ def enough_memory(cure: str) -> Iterator[None]:
         raise InputError(f"out of memory; {cure}") from None
 
 
-def next_predict_batch_size(config) -> str:
-    """What to try when a prediction needs too much memory; `config`: a Config."""
-    if config.predict_batch_size > 1 and not config.tile:
-        return f"try predict_batch_size: {config.predict_batch_size // 2}"
-    return f"try tile: {max(64, config.tile // 2) if config.tile else 512}"
+def next_predict_batch_size(knobs) -> str:
+    """What to try when a prediction needs too much memory; `knobs`: with predict_batch_size and
+    tile."""
+    if knobs.predict_batch_size > 1 and not knobs.tile:
+        return f"try predict_batch_size: {knobs.predict_batch_size // 2}"
+    return f"try tile: {max(64, knobs.tile // 2) if knobs.tile else 512}"
 
 
-def peak_memory(device: "torch.device") -> int | None:
+def peak_memory(device: torch.device) -> int | None:
     """The most memory in bytes that was in use so far: of tensors on a GPU, else of the process.
 
     None where it is not known, as on Windows without a GPU.
     """
     if device.type == "cuda":
-        import torch
-
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
     if status.exists():  # Linux, where getrusage also counts the process that started this one

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import InputError, written_whole
-from ..config import Config, config_text, parse_config, read_text
+from ..config import Config, config_text, no_longer_so, parse_config, read_text
 from ..data.lock import only_one
 from ..data.splits import write_splits
 from ..data.strips import write_strips
@@ -73,7 +73,11 @@ def find_state(folder: Path, config: Config, resume: bool) -> dict | None:
     if not there:
         return None
     path = folder / "config.yaml"
-    started = parse_config(read_text(path), str(path), stored=True)
+    text = read_text(path)
+    if gone := no_longer_so(text, str(path)):
+        raise InputError(f"{path}: the run was started with {gone[0]}, a knob that is gone; end it "
+                         "with the version that began it, or start another with --run NAME")
+    started = parse_config(text, str(path), stored=True)
     for name in vars(config):
         old, new = getattr(started, name), getattr(config, name)
         if name not in MACHINE and old != new:

@@ -27,8 +27,10 @@ def start_net(config: Config, data: Data, dataset: CameraTrapDataset) -> Segment
 def first_weights(net: SegmentationModel, config: Config, data: Data) -> None:
     """Give a new network what the knob `weights` says: those of another run, pretrained ones, or
     chance."""
+    encoder_weights = config.weights
     if config.weights not in ("imagenet", "none"):
         path = weights_file(config.weights)
+        encoder_weights = str(path)
         if not path.is_file():
             raise InputError(f"weights: {config.weights} is neither imagenet nor none, no file, "
                              f"and no run of {RUNS}")
@@ -41,7 +43,7 @@ def first_weights(net: SegmentationModel, config: Config, data: Data) -> None:
             adopt(net, data.names, other["model"], [name for name, _ in other["classes"]])
             return
     if config.encoder != "none" and config.weights != "none":
-        net.load_encoder(pretrained_weights(config.encoder, config.weights))
+        net.load_encoder(pretrained_weights(config.encoder, encoder_weights))
     if config.task == "classification":
         net.expect(data.shares[data.train_rows].sum(axis=0))
 
