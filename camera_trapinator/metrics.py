@@ -176,8 +176,28 @@ def recall_thresholds(confidences: Sequence[float]) -> dict[str, float] | None:
     """The highest confidences from which on 95 and 99 % of the photos with an animal are found.
 
     `confidences`: those of all such photos. None where there is none; "0.95" and "0.99" are keys.
+    Rounded down to five digits, as many as records have: none of them is rounded out of its share.
     """
     if not len(confidences):
         return None
     ordered = sorted(map(float, confidences), reverse=True)
-    return {name: ordered[math.ceil(float(name) * len(ordered)) - 1] for name in RECALLS}
+    return {name: math.floor(ordered[math.ceil(float(name) * len(ordered)) - 1] * 1e5) / 1e5
+            for name in RECALLS}
+
+
+def best_epoch(history: Sequence[dict], best_by: str) -> int:
+    """The place of the epoch that best.pt holds: of the lowest RMSE, or else of the highest score
+    `best_by`; of the lowest validation loss where that is undefined, for want of animals in the
+    validation photos. Of epochs that are alike, the first.
+
+    `history`: the row of log.csv of each epoch, at least one.
+    """
+    if "rmse" in history[-1]:
+        scores = [(row["rmse"], -1) for row in history]
+    else:
+        scores = [(row.get(best_by), 1) for row in history]
+        if all(score is None for score, _ in scores):
+            scores = [(row["val_loss"], -1) for row in history]
+    merits = [-math.inf if score is None or math.isnan(score) else sign * score
+              for score, sign in scores]
+    return merits.index(max(merits))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ RUNS = Path(os.environ.get("CAMERA_TRAPINATOR_RUNS", ROOT / "cnn_states")).resol
 CONNECTION_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe",
                    "remote process exited")  # what torch.distributed says
 UNREADABLE = (errno.ENAMETOOLONG, errno.EIO)
+LONGEST_NAME = 255  # bytes, on all common file systems
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -49,6 +51,9 @@ def same_checkout(script: str) -> None:
 def exit_on_bad_input() -> Iterator[None]:
     """Turn an InputError, a disk that takes no more, or a file that it cannot give, into one line
     on stderr and exit code 2; Ctrl-C into exit code 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names need not be Unicode
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except InputError as error:
@@ -182,6 +187,16 @@ class InputError(ValueError):
     """
 
 
+def fitting_name(name: str, ending: str) -> str:
+    """`name` and `ending`; what is longer than a file's name may be is cut short, with a checksum
+    in place of the rest."""
+    if len(os.fsencode(name + ending)) <= LONGEST_NAME:
+        return name + ending
+    check = f"~{crc32(os.fsencode(name)):08x}"
+    start = os.fsencode(name)[:LONGEST_NAME - len(check) - len(os.fsencode(ending))]
+    return f"{start.decode(errors='ignore')}{check}{ending}"
+
+
 @contextmanager
 def written_whole(path: str | Path, by_many: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, moved there when the block ends without an error.
@@ -190,7 +205,8 @@ def written_whole(path: str | Path, by_many: bool = False) -> Iterator[Path]:
     processes may write the file at once; the last one wins. Raises OSError, with the path.
     """
     path = Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp" if by_many else f"{path.name}.tmp")
+    temporary = path.with_name(
+        fitting_name(path.name, f".{os.getpid()}.tmp" if by_many else ".tmp"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)  # left by a kill, or a link to somewhere else

@@ -46,24 +46,13 @@ from camera_trapinator.data.manifest import BACKGROUND, Class, Manifest, read_cl
 from camera_trapinator.data.masks import read_mask, read_target, resize_mask
 from camera_trapinator.data.memory import checks_of
 from camera_trapinator.data.photos import read_photo
-from camera_trapinator.data.splits import (
-    find_leaks,
-    make_splits,
-    near_duplicates,
-    read_splits,
-)
+from camera_trapinator.data.splits import find_leaks, near_duplicates
 from camera_trapinator.data.strips import describe_strips, strips_for, write_strips
 from camera_trapinator.labels.roboflow import COPY
 from camera_trapinator.outputs.drawing import colour_bar, colour_ends, draw_map, draw_overlay
 from camera_trapinator.outputs.sheets import write_sheet
-from camera_trapinator.training.preparation import split_knobs
-from camera_trapinator.utils import (
-    ROOT,
-    RUNS,
-    exit_on_bad_input,
-    find_config,
-    here_or_below_root,
-)
+from camera_trapinator.training.preparation import divide, find_split_faults
+from camera_trapinator.utils import ROOT, RUNS, exit_on_bad_input, find_config
 
 PEOPLE = ("person", "people", "human", "man", "woman", "child", "homo sapiens")
 
@@ -100,9 +89,7 @@ def main(arguments: argparse.Namespace) -> None:
     # What is wrong with how they are shared out.
     splits = [""] * len(manifest)
     try:
-        given = (read_splits(here_or_below_root(config.splits_file), manifest)
-                 if config.splits_file else None)
-        splits = make_splits(manifest, shares > 0, given=given, **split_knobs(config))
+        splits = divide(config, manifest, shares)
     except InputError as error:
         errors.append(str(error))
     duplicates = near_duplicates([fact.fingerprint for fact in facts], splits,
@@ -110,7 +97,10 @@ def main(arguments: argparse.Namespace) -> None:
     leaks = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
     warnings = find_warnings(manifest, classes, shares, splits, facts)
     warnings += torn_copies(manifest, splits)
-    (warnings if config.allow_leakage else errors).extend(leaks)
+    if any(splits):
+        errors += find_split_faults(config, shares, splits, leaks)
+    if config.allow_leakage:
+        warnings += leaks
 
     out = Path(arguments.out or RUNS / "data_check" / Path(arguments.config).stem)
     report = {"photos": len(manifest), "errors": errors, "warnings": warnings,
@@ -165,7 +155,7 @@ def find_warnings(manifest: Manifest, classes: list[Class], shares: np.ndarray,
         if not there.any():
             warnings.append(f"no mask holds the class {name}")
             continue
-        for wanted in ("train", "test"):
+        for wanted in ("train", "val", "test"):
             if wanted in splits and not (there & (split == wanted)).any():
                 warnings.append(f"no {wanted} photo holds the class {name}; it stands at "
                                 f"{len(set(locations[there]))} locations")

@@ -42,6 +42,7 @@ import numpy as np
 
 from camera_trapinator import InputError
 from camera_trapinator.config import Config, parse_config, read_text
+from camera_trapinator.metrics import best_epoch
 from camera_trapinator.model import load_model
 from camera_trapinator.outputs.curves import COMPARED, Curve, read_log, write_comparison
 from camera_trapinator.outputs.tables import write_table
@@ -112,7 +113,7 @@ def read_run(folder: Path, name: str, by: str) -> Run:
                                         *(column for _, _, column in COMPARED)])
     path = folder / "config.yaml"
     config = parse_config(read_text(path), str(path), stored=True)
-    best = best_epoch(log, config)
+    best, parameters = read_best(folder / "best.pt", log, config.best_by)
     unseen = test_scores(folder / "test" / "report.json")
     scores = {
         "epochs_done": len(log["epoch"]), "best_epoch": log["epoch"][best],
@@ -120,7 +121,7 @@ def read_run(folder: Path, name: str, by: str) -> Run:
         "test_mean_iou": unseen.get("mean_iou"),
         "test_foreground_iou": unseen.get("foreground_iou"),
         "photos_per_second": np.median(log["images_per_second"]), "seconds": log["seconds"].sum(),
-        "parameters": count_parameters(folder / "best.pt"),
+        "parameters": parameters,
     }
     x = {"epoch": log["epoch"], "seconds": log["seconds"].cumsum()}.get(by)
     if x is None:
@@ -130,14 +131,6 @@ def read_run(folder: Path, name: str, by: str) -> Run:
     curve = Curve(x, {column: log[column] for _, _, column in COMPARED}, {})
     return Run(name, config, curve, {key: np.nan if value is None else float(value)
                                      for key, value in scores.items()})
-
-
-def best_epoch(log: dict[str, np.ndarray], config: Config) -> int:
-    """The place of the epoch that best.pt is of; without an IoU, the one of the lowest loss."""
-    scores = log.get(config.best_by)
-    if scores is None or np.isnan(scores).all():
-        scores = -log["val_loss"]
-    return int(np.where(np.isnan(scores), -np.inf, scores).argmax())
 
 
 def test_scores(path: Path) -> dict:
@@ -152,11 +145,16 @@ def test_scores(path: Path) -> dict:
                          "scripts/test.py") from None
 
 
-def count_parameters(path: Path) -> int | None:
-    if not path.exists():
-        return None
-    net = load_model(load_checkpoint(path))
-    return sum(parameter.numel() for parameter in net.parameters())
+def read_best(path: Path, log: dict[str, np.ndarray], best_by: str) -> tuple[int, int | None]:
+    """The place of the epoch that best.pt holds, and the number of its parameters; where it is
+    gone, the place by the log."""
+    if path.exists():
+        checkpoint = load_checkpoint(path)
+        parameters = load_model(checkpoint).parameters()
+        return len(checkpoint["history"]) - 1, sum(weight.numel() for weight in parameters)
+    rows = [{name: None if np.isnan(column[row]) else column[row] for name, column in log.items()}
+            for row in range(len(log["epoch"]))]
+    return best_epoch(rows, best_by), None
 
 
 def photos_per_epoch(folder: Path, config: Config) -> int:

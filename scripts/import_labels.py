@@ -71,8 +71,12 @@ def add_tool(tools, name: str, meaning: str,
     if images is not None:
         tool.add_argument("--images", nargs="+", type=Path, required=images, metavar="DIR",
                           help="folder of the photos: one for all inputs, or one for each")
-        tool.add_argument("--split", nargs="+", choices=SPLITS, help="split of each input's "
-                          "photos; of copies in several splits, the test one stays")
+        tool.add_argument("--split", nargs="+", choices=(*SPLITS, "folders", "none"),
+                          help="split of each input's photos, or `folders`: what folders called "
+                          "train, val and test say; of copies in several, the test one stays")
+    tool.add_argument("--visits", choices=("drop", "keep"), default="",
+                      help="folders of visits, such as 2024-05-01: of one camera, or each of its "
+                      "own")
     tool.add_argument("--out", type=Path, required=True, help="data root to write")
     tool.add_argument("--overlap", choices=("later", "smaller", "ignore"), default="later",
                       help="where two classes overlap: later or smaller shape wins, or ignore")
@@ -102,12 +106,14 @@ from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
 from camera_trapinator.labels.shapes import Labels
+from camera_trapinator.labels.sites import settle_sites
 from camera_trapinator.labels.yolo import read_yolo
 from camera_trapinator.utils import exit_on_bad_input
 
 
 def main(arguments: argparse.Namespace) -> None:
     labels = READERS[arguments.tool](arguments)
+    print(f"locations   {settle_sites(labels.photos, arguments.visits, from_folders(arguments))}")
     labels.unpaired += unlisted_photos(arguments.images or arguments.labels, labels.photos,
                                        arguments.out)
     write_data_root(labels, arguments.out, overlap=arguments.overlap,
@@ -175,6 +181,12 @@ def read_all(read: Callable[..., Labels], arguments: argparse.Namespace) -> Labe
     return labels
 
 
+def from_folders(arguments: argparse.Namespace) -> str:
+    """Whether the folders tell the splits: "folders", "none", or "" where nobody has said."""
+    said = arguments.split or [""]
+    return said[0] if said[0] in ("folders", "none") and len(said) == 1 else ""
+
+
 def inputs(arguments: argparse.Namespace) -> list[tuple[Path, Path, str, str]]:
     """Each input with its folder of photos, their place in the data root, its split."""
     # Without --images the photos lie beside their labels.
@@ -184,7 +196,8 @@ def inputs(arguments: argparse.Namespace) -> list[tuple[Path, Path, str, str]]:
     if len(images) != len(paths):
         raise InputError(f"--images: {len(images)} folders for {len(paths)} inputs; give one for "
                          "all, or one for each")
-    splits = arguments.split or [""] * len(paths)
+    splits = ([""] * len(paths) if from_folders(arguments) or not arguments.split
+              else arguments.split)
     if len(splits) != len(paths):
         raise InputError(f"--split: {len(splits)} splits for {len(paths)} inputs; give one for "
                          "each")

@@ -15,6 +15,7 @@ writes the results. Knobs can follow as key=value.
 import argparse
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 from camera_trapinator.utils import exit_on_bad_input, same_checkout
@@ -28,8 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     source.add_argument("--weights", help="checkpoint file, instead of a run")
     parser.add_argument("--images", help="predict the photos below this folder, or one photo")
     parser.add_argument("--out", help="folder of the results")
-    parser.add_argument("--overwrite", action="store_true",
-                        help="predict anew what an earlier command has predicted there")
+    parser.add_argument("--overwrite", action="store_true", help="predict anew what is done there")
     parser.add_argument("--shard", metavar="i/n", help="predict the i-th of n equal parts only")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
     return parser.parse_intermixed_args()
@@ -48,10 +48,11 @@ from camera_trapinator.dataset import PredictionDataset
 from camera_trapinator.model import load_model
 from camera_trapinator.networks.weights import fold_norm
 from camera_trapinator.outputs.console import print_found, print_scores, print_shard
+from camera_trapinator.outputs.earlier import begin_folder, forget_all
 from camera_trapinator.outputs.evaluation import read_truth, write_evaluation
 from camera_trapinator.outputs.model_card import write_model_card
 from camera_trapinator.outputs.places import find_weights, photos_below, results_folder, shard_of
-from camera_trapinator.outputs.prediction import Knobs, forget_records, join_parts, predict_photos
+from camera_trapinator.outputs.prediction import Knobs, join_parts, predict_photos
 from camera_trapinator.outputs.writers import Wanted, write_pictures, write_tables
 from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.training.processes import Processes, join_processes, part_processes
@@ -77,6 +78,11 @@ class Job:
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.checkpoint["classes"]]
+
+    @cached_property
+    def info(self) -> dict:
+        """What the records are made with."""
+        return self.knobs(Knobs).info(self.weights, self.checkpoint, self.device)
 
     def knobs(self, kind: type):
         """An object of a kind whose fields are knobs."""
@@ -106,16 +112,15 @@ def evaluate(job: Job) -> None:
     """Predict the test photos at their own size and compare them with their masks (or maps)."""
     config, run = job.config, job.weights.parent
     data_root, regression = ROOT / config.data_root, config.task == "regression"
-
     # The photos that the training has not seen, and what is in them.
     truth = read_truth(data_root, config.manifest, job.weights, config.split_by,
-                       [] if regression else job.names)
+                       [] if regression else job.names, job.checkpoint)
     with job.processes.first_alone():
         truth.check()
         strips = strips_for(config.strips, truth.tested, data_root, known=run / "strips.csv")
         if job.processes.leads:
             write_strips(job.out / "strips.csv", strips)
-            forget_records(job.records)  # masks may have changed: never resumed
+            forget_all(job.records)  # masks may have changed: never resumed
     dataset = PredictionDataset(truth.manifest, data_root, config.working_scale, truth.rows,
                                 "photo", config.target_scale if regression else None, strips)
 
@@ -131,20 +136,18 @@ def evaluate(job: Job) -> None:
     title = f"{run.name} on its test photos"
     write_tables(job.records, data_root, job.out, wanted, project, title, report)
     if job.out == run / "test":
-        write_model_card(run, job.checkpoint)
+        write_model_card(run, job.checkpoint, config.best_by)
     print_scores(report, job.records, job.out)
 
 
 def predict_folder(job: Job, folder: Path, overwrite: bool = False) -> None:
     """Predict all photos below a folder; one unreadable photo stops nothing. A shard of them is
     only predicted; who joins the shards writes the results."""
-    folder, manifest = photos_below(folder)
+    folder, manifest = photos_below(folder, job.out, job.processes.leads)
+    dataset = PredictionDataset(manifest, folder, job.config.working_scale)
     with job.processes.first_alone():
-        if overwrite and job.processes.leads:
-            forget_records(job.records)
-        strips = strips_for(job.config.strips, manifest, folder, known=job.out / "strips.csv")
-        write_strips(job.out / "strips.csv", strips)
-    dataset = PredictionDataset(manifest, folder, job.config.working_scale, strips=strips)
+        begin_folder(dataset, job.records, job.info, job.config.strips, overwrite=overwrite,
+                     shard=job.shard, leads=job.processes.leads)
     wanted = job.knobs(Wanted)
     project = wanted.project(job.names, manifest.column("location"))
     predict(job, dataset)
@@ -164,8 +167,8 @@ def predict(job: Job, dataset: PredictionDataset, facts=None) -> None:
     fold_norm(net)
     net = net.to(job.device, memory_format=torch.channels_last)
     knobs, share = job.knobs(Knobs), (job.processes.rank + 1, job.processes.size)
-    predict_photos(net, dataset, job.records, knobs.info(job.weights, job.checkpoint), knobs,
-                   job.shard or share, job.processes.leads, facts)
+    predict_photos(net, dataset, job.records, job.info, knobs, job.shard or share,
+                   job.processes.leads, facts)
     if not job.shard:
         join_parts(job.records, job.processes)
         write_pictures(job.records, dataset.data_root, job.out, job.config.outputs, share)

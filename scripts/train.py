@@ -94,8 +94,8 @@ def train(config: Config, run: Run, device: torch.device, trial: Trial) -> None:
     """From the config to a trained network in the run's folder: build the parts, then fit()."""
     # The photos and masks, and who learns from which.
     with run.processes.first_alone():
-        data = read_data(config, run.folder, trial.most(config))
-    precision = choose_precision(device, config.precision)  # the one that the device is fastest in
+        data = read_data(config, run.folder, trial.most(config), run.state)
+    precision = choose_precision(device, run.precision)  # as a rule the fastest of the device
     seed_everything(config.seed, config.deterministic)
     difficulty = find_difficulty(config, data, run, device, precision)
 

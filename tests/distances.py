@@ -15,8 +15,9 @@ def make_distances(root, locations=6, photos=6):
             random = np.random.default_rng([location, number])
             rows_, columns = np.mgrid[:48, :64]
             metres = (2 + 0.1 * rows_ + 0.1 * columns * random.random()).astype(np.float32)
-            y, x, size = random.integers(10, 30), random.integers(10, 40), random.integers(6, 14)
-            metres[y:y + size, x:x + size] = random.uniform(1, 12)
+            for _ in range(4):  # so many that no two photos are alike
+                y, x, size = random.integers(0, 36), random.integers(0, 52), random.integers(6, 14)
+                metres[y:y + size, x:x + size] = random.uniform(1, 12)
             grey = (255 - 18 * metres + random.normal(0, 3, metres.shape)).clip(0, 255)
             image = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
             stored = np.rint(100 * metres).astype(np.uint16)

@@ -10,7 +10,12 @@ from sklearn import metrics as sklearn
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from camera_trapinator import IGNORE
-from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
+from camera_trapinator.metrics import (
+    ConfusionMatrix,
+    RegressionErrors,
+    best_epoch,
+    recall_thresholds,
+)
 from camera_trapinator.outputs.scores import build_report, find_animals, summary
 
 
@@ -302,9 +307,34 @@ def test_the_thresholds_find_so_many_and_no_higher_ones_do(count):
     scores = np.random.default_rng(count).random(count)
     for name, threshold in recall_thresholds(scores.tolist()).items():
         assert (scores >= threshold).mean() >= float(name)
-        higher = scores[scores > threshold]
+        higher = scores[scores > threshold + 1e-5]
         assert not len(higher) or (scores >= higher.min()).mean() < float(name)
     assert recall_thresholds([]) is None
+
+
+def test_no_photo_is_rounded_out_of_the_share_that_a_threshold_finds():
+    """Records have five digits."""
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        scores = 1 - random.random(200) * 1e-4
+        for name, threshold in recall_thresholds(scores.tolist()).items():
+            assert (scores.round(5) >= threshold).mean() >= float(name)
+
+
+@pytest.mark.parametrize(("best_by", "rows", "epoch"), [
+    ("mean_iou", [(0.5, 0.1, 0.9), (0.4, 0.3, 0.8), (0.5, 0.9, 0.1)], 0),  # the first of two alike
+    ("foreground_iou", [(0.5, 0.1, 0.9), (0.4, 0.3, 0.8), (0.5, 0.2, 0.1)], 1),
+    ("mean_iou", [(None, None, 0.9), (None, None, 0.2), (None, None, 0.3)], 1),  # no animal
+    ("mean_iou", [(None, None, float("nan")), (None, None, 0.5)], 1)])
+def test_the_best_epoch(best_by, rows, epoch):
+    history = [dict(zip(("mean_iou", "foreground_iou", "val_loss"), row, strict=True))
+               for row in rows]
+    assert best_epoch(history, best_by) == epoch
+
+
+def test_the_best_epoch_of_a_regression():
+    history = [{"rmse": value, "val_loss": 0.0} for value in (None, 3.0, 2.0, 2.0)]
+    assert best_epoch(history, "mean_iou") == 2
 
 
 def test_the_sizes_of_animals_have_scores_of_their_own(report):

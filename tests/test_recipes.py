@@ -19,7 +19,7 @@ TRAINED = {  # recipe: further knobs
     "Optimizer": ["learning_rate=0.001"], "Learning-rate schedule": [],
     "Augmentation": ["crop_size=48,48"], "Loss": [], "Network": ["network=Plain"], "Metric": [],
     "Input channel": [], "Sampler": []}
-SLOW = ("Learning-rate schedule", "Sampler", "Augmentation")
+SLOW = ("Learning-rate schedule", "Sampler", "Augmentation", "Loss", "Network")
 
 
 def recipes() -> dict[str, str]:

@@ -8,16 +8,18 @@ are there now, and is whole: nothing ever has to be deleted by hand.
 """
 
 import contextlib
+import errno
 import json
 import mmap
 import os
-import shutil
 import sys
 import weakref
 import zlib
 from collections.abc import Sequence
+from itertools import product
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -43,16 +45,23 @@ class Cache:
                  path: str | Path | None = None):
         self.rows, self.slot_bytes = rows[:slots], slot_bytes
         self.path = None if path is None else Path(path)
-        self.memory = self.file = self.map = self.owner = None
+        self.memory = self.file = self.map = self.owner = self.kept = None
         size = len(self.rows) * slot_bytes
-        if size and path is None:
+        if not size:
+            return
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.kept = _held(self.path)
+            if os.fstat(self.kept.fileno()).st_size < size:  # another run may be using it
+                self.kept.truncate(size)
+        elif hasattr(os, "memfd_create"):  # a file without a name: it goes with its last process
+            number = os.memfd_create("camera_trapinator")
+            self.kept = open(number, "r+b", buffering=0)  # noqa: SIM115
+            self.kept.truncate(size)
+            self.path = Path(f"/proc/{os.getpid()}/fd/{number}")
+        else:
             self.memory = SharedMemory(create=True, size=size)
             weakref.finalize(self, _unlink, self.memory, os.getpid())
-        elif size:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "ab") as file:  # another run may be using it
-                if file.tell() < size:
-                    file.truncate(size)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -118,7 +127,36 @@ class Cache:
         return self.map
 
     def __getstate__(self) -> dict:
-        return {**vars(self), "file": None, "map": None, "owner": None}
+        return {**vars(self), "file": None, "map": None, "owner": None, "kept": None}
+
+
+def _held(path: Path) -> BinaryIO:
+    """The file, open and held: `_make_room` of another run does not delete it meanwhile. The lock
+    goes with the program and the processes that it forks."""
+    while True:
+        file = open(path, "a+b", buffering=0)  # noqa: SIM115
+        with contextlib.suppress(ImportError, OSError):  # Windows keeps what is open anyway
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_SH)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # it was deleted just before it was held
+
+
+def _is_held(path: Path) -> bool:
+    """Whether another program has it `_held`."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in (errno.EACCES, errno.EAGAIN)
+    return False
 
 
 def _unlink(memory: SharedMemory, owner: int) -> None:
@@ -153,9 +191,31 @@ def free_memory() -> int:
     if sys.platform == "linux":
         status = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         available = 1024 * int(status["MemAvailable"].split()[0])
-        # In a container the shared memory may be small: docker run --shm-size enlarges it.
-        return min(available // 2, shutil.disk_usage("/dev/shm").free * 9 // 10)
+        return min(available, *left_in_groups()) // 2
     return sys.maxsize  # not known: the limit that the user sets counts
+
+
+def left_in_groups(root: Path = Path("/sys/fs/cgroup"),
+                   own: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """Bytes that are left of the memory of each control group, such as a container or a cluster's
+    job, that this process is in. Source: docs.kernel.org/admin-guide/cgroup-v2.html, memory."""
+    left = [sys.maxsize]
+    kinds = (("memory.max", "memory.current", "inactive_file"),  # version 2 and version 1
+             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"))
+    with contextlib.suppress(OSError):
+        for line in own.read_text().splitlines():
+            _, controllers, inside = line.split(":", 2)
+            folder = root / ("memory" if "memory" in controllers else "")
+            groups = [folder / inside.strip("/")]
+            groups += [parent for parent in groups[0].parents if parent.is_relative_to(folder)]
+            for group, (most, used, cached) in product(groups, kinds):
+                with contextlib.suppress(OSError, ValueError, KeyError):  # "max" is no limit
+                    limit = int((group / most).read_text())
+                    status = dict(line.split() for line in
+                                  (group / "memory.stat").read_text().splitlines())
+                    taken = int((group / used).read_text()) - int(status[cached])
+                    left.append(max(0, limit - taken))
+    return left
 
 
 def _make_room(keep: Path, limit: float) -> None:
@@ -172,5 +232,6 @@ def _make_room(keep: Path, limit: float) -> None:
     for _, taken, path in found:
         if total > limit:
             with contextlib.suppress(OSError):  # Windows keeps what another run has open
-                path.unlink()
-                total -= taken
+                if not _is_held(path):
+                    path.unlink()
+                    total -= taken

@@ -1,7 +1,8 @@
 """Checks before a training: what is wrong with photos, masks and maps, found once, remembered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from .manifest import BACKGROUND, Manifest, Row
 from .masks import open_map, read_mask, values_of_map
 from .memory import Memory, file_stamp
 from .photos import fingerprint, has_position, is_infrared, photo_size, read_photo, same_aspect
+
+AT_ONCE = 10_000  # files that wait for the threads at most
+NO_VALUES: dict[int, float] = {}  # one for all rows without a mask: there may be millions
 
 
 def check_photos(manifest: Manifest, data_root: str | Path, num_classes: int,
@@ -46,12 +50,22 @@ def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, mem
         raise InputError(f"data_root: {data_root} is no folder; make the demo photos with "
                          "scripts/make_demo_data.py, or set data_root to where your data are")
     known = Memory(memory)
-    with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
-        checked = list(pool.map(lambda row: _check_row(row, data_root, num_classes, known),
-                                manifest))
+    shares, faults, values = np.zeros((len(manifest), num_classes), np.float32), [], []
+    for checked in in_threads(lambda row: _check_row(row, data_root, num_classes, known), manifest):
+        shares[len(faults)], fault, found = checked
+        faults.append(fault)
+        values.append(found)
     known.write()
-    shares, faults, values = zip(*checked, strict=True)
-    return np.stack(shares), list(faults), list(values)
+    return shares, faults, values
+
+
+def in_threads(look: Callable, items: Iterable) -> Iterator:
+    """What `look` finds of each item, in their order, by threads: Pillow decodes, and files are
+    opened, without holding Python's lock. Ten million items are not taken all at once."""
+    items = iter(items)
+    with ThreadPoolExecutor() as pool:
+        while some := list(islice(items, AT_ONCE)):
+            yield from pool.map(look, some)
 
 
 def _check_row(row: Row, data_root: Path, num_classes: int, known: Memory,
@@ -62,7 +76,7 @@ def _check_row(row: Row, data_root: Path, num_classes: int, known: Memory,
         key = file_stamp(data_root / row.image, "photo")
         if row.mask in ("", BACKGROUND):
             shares[0] = row.mask == BACKGROUND
-            return shares, "", {}
+            return shares, "", NO_VALUES
         key += file_stamp(data_root / row.mask, "mask")
         values = dict(known.recall(
             key, lambda: _mask_shares(data_root / row.image, data_root / row.mask)))
@@ -74,7 +88,7 @@ def _check_row(row: Row, data_root: Path, num_classes: int, known: Memory,
                 shares[value] = share
         return shares, "", values
     except InputError as error:
-        return shares, str(error), {}
+        return shares, str(error), NO_VALUES
 
 
 def _mask_shares(image: Path, path: Path) -> tuple[tuple[int, float], ...]:
@@ -147,8 +161,7 @@ def find_map_faults(manifest: Manifest, data_root: str | Path, memory: str | Pat
         except InputError as error:
             return MapFacts(0.0), str(error)
 
-    with ThreadPoolExecutor() as pool:
-        checked = list(pool.map(check, manifest))
+    checked = list(in_threads(check, manifest))
     known.write()
     return [facts for facts, _ in checked], [fault for _, fault in checked]
 
@@ -210,8 +223,7 @@ def examine_photos(manifest: Manifest, data_root: Path, memory: Path,
         except InputError as error:
             return PhotoFacts(str(error), None, False, False)
 
-    with ThreadPoolExecutor() as pool:
-        examined = list(progress(pool.map(examine, manifest.column("image"))))
+    examined = list(progress(in_threads(examine, manifest.column("image"))))
     known.write()
     return examined
 

@@ -26,6 +26,7 @@ class Example(NamedTuple):
     infrared: bool
     failure: str | None  # why the photo could not be read
     strip: tuple[int, int] = (0, 0)  # rows of the image at the top and bottom that are info strip
+    made_of: list | None = None  # what a prediction holds for, see `PredictionDataset.made_of`
 
 
 CHANNELS = 3  # of what `network_input` gives: red, green, blue, and what you add

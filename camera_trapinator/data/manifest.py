@@ -9,14 +9,14 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import accumulate, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import InputError, written_whole
+from .locations import location_of, refuse_two_spellings, settle
 
 COLUMNS = ("image", "mask", "location", "datetime", "sequence", "split", "difficulty",
            "focus")
@@ -31,12 +31,6 @@ TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 # Rows that are read together: one by one takes three times as long, and so do thousands, for then
 # Python's garbage collection looks through all objects again and again.
 AT_ONCE = 300
-
-# Folders that a camera makes by itself on its card; the location is the folder above them.
-# Source: MegaDetector ct_utils.image_file_to_camera_folder, and the DCF standard (DCIM/100CANON).
-CAMERA_FOLDER = re.compile(
-    r"DCIM|\d{3}(RECNX|EK\d{3}|_BTCF|MEDIA|DSCIM|CANON|NIKON|OLYMP|MSDCF|_PANA|PENTX|GOPRO|_FUJI)",
-    re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -71,7 +65,8 @@ class TextColumn(Sequence):
         self.extend(texts)
 
     def extend(self, texts: Iterable[str]) -> None:
-        encoded = [text.encode() for text in texts]
+        # File names need not be Unicode: "surrogatepass" brings any text back as it was.
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         self._bytes += b"".join(encoded)
         ends = accumulate(map(len, encoded), initial=self._ends.pop())
         self._ends.extend(ends)
@@ -80,7 +75,8 @@ class TextColumn(Sequence):
         return len(self._ends) - 1
 
     def __getitem__(self, index: int) -> str:
-        return self._bytes[self._ends[index]:self._ends[index + 1]].decode()
+        text = self._bytes[self._ends[index]:self._ends[index + 1]]
+        return text.decode("utf-8", "surrogatepass")
 
 
 class Manifest(Sequence):
@@ -114,16 +110,18 @@ class Manifest(Sequence):
 def read_manifest(path: str | Path) -> Manifest:
     """Read and check manifest.csv; opens no photo.
 
-    Where the location column is absent or empty, the location is the photo's folder
-    (`location_of`). Raises InputError with line and value for: no such file, no `image` column,
-    an empty, absolute or doubled image path, a path that leaves the data root, an unknown split,
-    a datetime, difficulty or focus of another form.
+    Where the location column is absent or empty, the location is what the photo's folder tells
+    (`location_of` and `settle`). Raises InputError with line and value for: no such file, no
+    `image` column, an empty, absolute or doubled image path, a path that leaves the data root, an
+    unknown split, a datetime, difficulty or focus of another form; for a location that is spelled
+    in two ways, and where folders do not tell the location.
     """
     path = Path(path)
     rows = read_cells(path, "image")
     _, header = next(rows)  # columns of the user's own are welcome
     columns = {name: TextColumn() for name in COLUMNS if name in header or name == "location"}
     hashes = array("q")  # of the image paths: all paths in a set would cost gigabytes
+    given, assumed = set(), set()  # locations
     while some := list(islice(rows, AT_ONCE)):
         lines, cells = zip(*some, strict=True)
         texts = dict.fromkeys(COLUMNS, [""] * len(some))
@@ -132,14 +130,24 @@ def read_manifest(path: str | Path) -> Manifest:
         if not _all_fine(texts):
             for line, row in zip(lines, zip(*texts.values(), strict=True), strict=True):
                 _check_row(Row(*row), f"{path}, line {line}")
-        texts["location"] = [place or location_of(image) for place, image in zip(
-            texts["location"], texts["image"], strict=True)]
+        given.update(texts["location"])
+        if "" in texts["location"]:
+            texts["location"] = [place or location_of(image) for place, image in zip(
+                texts["location"], texts["image"], strict=True)]
+            assumed.update(texts["location"])
         hashes.extend(map(hash, texts["image"]))
         for name, column in columns.items():
             column.extend(texts[name])
     if not hashes:
         raise InputError(f"{path}: the manifest lists no photo")
     _refuse_doubles(path, np.array(hashes))
+    try:
+        sites = settle(assumed - given, cure="Fill in the column location")
+        refuse_two_spellings({*given, *sites.values()} - {""})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if any(place != site for place, site in sites.items()):
+        columns["location"] = TextColumn(sites.get(place, place) for place in columns["location"])
     return Manifest(columns={name: column for name, column in columns.items() if column._bytes})
 
 
@@ -247,24 +255,7 @@ def write_classes(path: str | Path, classes: Sequence[Class]) -> None:
                  for index, (name, colour) in enumerate(classes)))
 
 
-# --------------------------------------------------------------------- locations, sequences
-
-
-def location_of(image: str) -> str:
-    """The camera site of a photo by its path: its folder, less the camera's own folders.
-
-    `ridge/cam3/DCIM/100RECNX/IMG_0001.JPG` -> `ridge/cam3`. A photo in the data root itself, or
-    in nothing but camera folders, has the location ".".
-    """
-    return _location_of_folder(image.rpartition("/")[0])
-
-
-@lru_cache(maxsize=1000)  # photos of one folder follow each other
-def _location_of_folder(folder: str) -> str:
-    folders = list(PurePosixPath(folder).parts)
-    while folders and CAMERA_FOLDER.fullmatch(folders[-1]):
-        folders.pop()
-    return "/".join(folders) or "."
+# ------------------------------------------------------------------------------ sequences
 
 
 def assign_sequences(locations: Sequence[str], datetimes: Sequence[str],
@@ -307,6 +298,9 @@ def read_cells(path: Path, *needed: str) -> Iterator[tuple[int, list[str]]]:
         with open(path, newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]  # `image, mask` happens
+            if twice := [name for name in set(header) if name and header.count(name) > 1]:
+                raise InputError(f"{path}: the column {min(twice)!r} stands in the header twice; "
+                                 "delete one of them")
             for name in needed:
                 if name not in header:
                     hint = "; save it with commas, not semicolons" if ";" in "".join(header) else ""

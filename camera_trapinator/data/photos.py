@@ -9,6 +9,7 @@ import re
 import struct
 import warnings
 from datetime import datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,19 @@ from PIL import Image
 from .. import InputError
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+# What lies beside photos and is none that can be read here; it is told, with what to do about it.
+OTHER_SUFFIXES = {
+    **dict.fromkeys((".mp4", ".avi", ".mov", ".m4v", ".mts", ".mpg", ".mpeg", ".wmv", ".mkv",
+                     ".3gp", ".asf"), "videos: cut frames out of them"),
+    **dict.fromkeys((".heic", ".heif", ".avif", ".webp", ".bmp", ".gif", ".jp2", ".jfif", ".dng",
+                     ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
+                    "pictures of another kind: convert them to JPEG"),
+}
+# What systems keep deleted files and thumbnails in: Linux, Windows, macOS, Synology, QNAP.
+SYSTEM_FOLDER = re.compile(
+    r"\..*|\$RECYCLE\.BIN|RECYCLER|System Volume Information|lost\+found|__MACOSX|@eaDir|"
+    r"#recycle|@Recycle|@Recently-Snapshot", re.IGNORECASE)
+RESULTS = "predictions*.jsonl"  # a folder with this is one of results, with pictures of photos
 # What Pillow raises on damaged files, by its own tests and by files met in the wild.
 UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError,
               OverflowError, MemoryError, struct.error, Image.DecompressionBombError)
@@ -67,18 +81,55 @@ def same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
 # ------------------------------------------------------------------------------------------ photos
 
 
-def find_photos(folder: str | Path) -> list[str]:
-    """The photos below a folder, in any case of .jpg .jpeg .png .tif .tiff.
+class PhotoFolder(NamedTuple):
+    """What lies below a folder."""
 
-    Returns sorted paths relative to the folder, with forward slashes. Links to folders are not
-    followed; macOS's `._` shadows are no photos. A folder with the name of a photo is taken for a
-    damaged one, so that it is told, and searched as well.
+    photos: list[str]  # sorted paths relative to the folder, with forward slashes
+    passed_over: dict[str, list[str]]  # paths by what they are and what to do about it
+
+
+def look_below(folder: str | Path, results: Path | None = None) -> PhotoFolder:
+    """The photos below a folder, in any case of .jpg .jpeg .png .tif .tiff, and what is none.
+
+    Not looked into are links to folders, the folders of the system (trash, thumbnails), those that
+    nobody may read, and those of results: `results`, and others in which predictions lie. macOS's
+    `._` shadows are no photos. A folder with the name of a photo is taken for a damaged one, so
+    that it is told, and searched as well.
     """
-    found = []
-    for parent, folders, names in os.walk(folder):
-        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in folders + names
-                  if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("._")]
-    return sorted(found)
+    root, photos, passed_over = Path(folder), [], {}
+
+    def pass_over(what: str, path: Path) -> None:
+        passed_over.setdefault(what, []).append(path.relative_to(root).as_posix())
+
+    def unreadable(error: OSError) -> None:
+        pass_over("folders that cannot be read", Path(error.filename))
+
+    for parent, folders, names in os.walk(root, onerror=unreadable):
+        here = Path(parent)
+        if here != root and (any(fnmatch(name, RESULTS) for name in names)
+                             or results and here.resolve() == results.resolve()):
+            pass_over("folders of results", here)
+            folders.clear()
+            continue
+        for name in folders + names:
+            ending = os.path.splitext(name)[1].lower()
+            if ending in PHOTO_SUFFIXES and not name.startswith("._"):
+                photos.append((here / name).relative_to(root).as_posix())
+            elif ending in OTHER_SUFFIXES and not name.startswith("._"):
+                pass_over(OTHER_SUFFIXES[ending], here / name)
+        for name in list(folders):
+            if SYSTEM_FOLDER.fullmatch(name):
+                pass_over("folders of the system (trash, thumbnails)", here / name)
+                folders.remove(name)
+            elif (here / name).is_symlink():
+                pass_over("links to folders: predict what they lead to by itself", here / name)
+                folders.remove(name)
+    return PhotoFolder(sorted(photos), passed_over)
+
+
+def find_photos(folder: str | Path) -> list[str]:
+    """The photos below a folder, see `look_below`: sorted paths relative to it, forward slashes."""
+    return look_below(folder).photos
 
 
 def read_photo(path: str | Path, working_scale: int = 0) -> Photo:

@@ -4,7 +4,6 @@ Photos of one camera share their background. A network that has seen it scores f
 than at the next site, so the sites themselves are split, and with them all bursts of photos.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from .. import InputError
-from .manifest import SPLITS, Manifest, write_rows
+from .manifest import SPLITS, Manifest, assign_sequences, read_rows, write_rows
 
+MOST_COMPARED = 1000  # photos that share a row of their fingerprints, see `near_duplicates`
 TRIALS = 1000  # random splits to choose the most balanced one from
 
 
@@ -64,6 +64,10 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
     wanted = {name: fraction for name, fraction in wanted.items() if fraction}
 
     training = np.flatnonzero(splits == "train")
+    if by == "sequence" and (wanted or folds) and not any(sequence_keys(manifest, labelled)):
+        raise InputError("split_by: sequence: neither the column sequence nor the column datetime "
+                         "of the manifest tells which photos belong together; fill one in, or set "
+                         "split_by: location, or photo")
     if wanted and len(training):
         units = _units(manifest, training, by)
         _check_enough(units, wanted, by)
@@ -120,14 +124,20 @@ def _count_before(keys: Sequence) -> list[int]:
 
 
 def leaks(manifest: Manifest, splits: Sequence[str], column: str) -> list[str]:
-    """The locations, or sequences, that stand in training and in another split.
+    """The locations, or sequences (of one location, see `sequence_keys`), that stand in training
+    and in another split.
 
     `column`: location or sequence. test_seen shares the training locations on purpose.
     """
+    used = [index for index, split in enumerate(splits) if split]
+    if column == "sequence":
+        values = sequence_keys(manifest, used)
+    else:
+        values = [manifest.column("location")[index] for index in used]
     found: dict[str, set[str]] = {}
-    for value, split in zip(manifest.column(column), splits, strict=True):
-        if value and split and not (column == "location" and split == "test_seen"):
-            found.setdefault(value, set()).add(split)
+    for value, index in zip(values, used, strict=True):
+        if value and not (column == "location" and splits[index] == "test_seen"):
+            found.setdefault(value, set()).add(splits[index])
     return sorted(value for value, names in found.items() if "train" in names and len(names) > 1)
 
 
@@ -157,56 +167,69 @@ def find_leaks(manifest: Manifest, splits: Sequence[str], by: str, by_date: bool
 
 def near_duplicates(fingerprints: Sequence[int | None], splits: Sequence[str],
                     locations: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of photos in two splits whose fingerprints differ in 15 bits of 256 or fewer.
+    """Photos with a partner in another split whose fingerprint differs in 15 bits of 256 or fewer:
+    a pair, in ascending order, for each photo that has one.
 
-    Frames of one fixed camera look alike, so pairs of one location do not count, unless there is
-    only one location. Two fingerprints that near have at least one of their 16 rows of 16 bits
-    in common, so only photos with a common row are compared.
+    Frames of one fixed camera look alike, so partners of one location do not count, unless there
+    is only one location. Two fingerprints that near have at least one of their 16 rows of 16 bits
+    in common, so only photos with a common row are compared; where thousands share a row, each
+    with a thousand of them, spread over all.
     """
-    used = [index for index, (bits, split) in enumerate(zip(fingerprints, splits, strict=True))
-            if bits is not None and split]
-    if not used:
+    used = np.array([index for index, (bits, split) in enumerate(
+        zip(fingerprints, splits, strict=True)) if bits is not None and split], int)
+    if not len(used):
         return []
-    rows = np.array([list(fingerprints[index].to_bytes(32, "big")) for index in used], np.uint8)
-    rows = rows.view(">u2").astype(np.uint16)  # (N, 16)
+    whole = np.array([list(fingerprints[index].to_bytes(32, "big")) for index in used], np.uint8)
+    rows, words = whole.view(">u2").astype(np.uint16), whole.view(np.uint64)  # (N, 16), (N, 4)
     split = np.unique([splits[index] for index in used], return_inverse=True)[1]
     place = np.unique([locations[index] for index in used], return_inverse=True)[1]
     if place.max() == 0:
         place = np.arange(len(used))
-    pairs = set()
+    partner = np.full(len(used), -1)
     for column in range(16):
         order = np.argsort(rows[:, column], kind="stable")
         ends = np.flatnonzero(np.diff(rows[order, column])) + 1
         for group in np.split(order, ends):
             if len(group) < 2 or rows[group[0], column] in (0, 0xFFFF):  # plain sky, in any photo
                 continue
-            for number, first in enumerate(group[:-1]):
-                others = group[number + 1:]
-                others = others[(split[others] != split[first]) & (place[others] != place[first])]
-                bits = np.bitwise_count(rows[others] ^ rows[first]).sum(axis=1)
-                pairs.update(tuple(sorted((used[first], used[other])))
-                             for other in others[bits <= 15])
-    return sorted(pairs)
+            others = group[np.linspace(0, len(group) - 1, min(len(group), MOST_COMPARED)).astype(
+                int)]
+            open_ones = group[partner[group] < 0]
+            for some in np.split(open_ones, range(MOST_COMPARED, len(open_ones), MOST_COMPARED)):
+                near = ((split[some, None] != split[others]) & (place[some, None] != place[others]))
+                near &= np.bitwise_count(words[some, None] ^ words[others]).sum(axis=2) <= 15
+                found = near.any(axis=1)
+                partner[some[found]] = others[near[found].argmax(axis=1)]
+    first = np.flatnonzero(partner >= 0)
+    pairs = np.sort(np.stack([used[first], used[partner[first]]], axis=1), axis=1)
+    return list(map(tuple, np.unique(pairs, axis=0).tolist()))
 
 
-def write_splits(path: str | Path, manifest: Manifest, splits: Sequence[str]) -> None:
-    """Write splits.csv (image, location, sequence, split), unlabelled photos left out."""
-    write_rows(path, ["image", "location", "sequence", "split"],
-               ([row.image, row.location, row.sequence, split]
-                for row, split in zip(manifest, splits, strict=True) if split))
+def write_splits(path: str | Path, manifest: Manifest, splits: Sequence[str],
+                 made_of: Sequence[str]) -> None:
+    """Write splits.csv (image, location, sequence, split, made_of), photos without a split left
+    out. `made_of`: a checksum of what is learned of each photo."""
+    write_rows(path, ["image", "location", "sequence", "split", "made_of"],
+               ([row.image, row.location, row.sequence, split, checksum]
+                for row, split, checksum in zip(manifest, splits, made_of, strict=True) if split))
 
 
 def read_splits(path: str | Path, manifest: Manifest) -> list[str]:
-    """The splits that `write_splits` wrote, in the manifest's order ("" for photos not in it)."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            known = {row["image"]: row["split"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as splits.csv ({error})") from None
-    for image, split in known.items():
+    """The split of each photo of the manifest, by a CSV with the columns image and split, such as
+    `write_splits` makes; "" for photos that are not in it.
+
+    Raises InputError for a file that is none, for an unknown split, for a photo that stands there
+    twice, and where no photo is in the manifest.
+    """
+    known: dict[str, str] = {}
+    for line, row in read_rows(Path(path), "image", "split"):
+        image, split = row["image"].strip(), row["split"].strip()
         if split not in ("", *SPLITS):
-            raise InputError(f"{path}: {image} has the split {split!r}, which is none of "
-                             f"{', '.join(SPLITS)}")
+            raise InputError(f"{path}, line {line}: {image} has the split {split!r}, which is none "
+                             f"of {', '.join(SPLITS)}")
+        if known.setdefault(image, split) != split:
+            raise InputError(f"{path}, line {line}: {image} stands there twice, as {split!r} and "
+                             f"as {known[image]!r}; delete one of the lines")
     splits = [known.get(image, "") for image in manifest.column("image")]
     if not any(splits):
         raise InputError(f"{path}: none of its photos stands in the manifest")
@@ -217,10 +240,25 @@ def _units(manifest: Manifest, indices: np.ndarray, by: str) -> np.ndarray:
     """The number, from 0, of the unit that each photo belongs to and that must stay whole."""
     if by == "photo":
         return np.arange(len(indices))
-    column = manifest.column(by)
-    # A photo without a sequence is one of its own.
-    keys = [column[index] or f"photo {index}" for index in indices]
+    if by == "location":
+        keys = [manifest.column("location")[index] for index in indices]
+    else:
+        # A photo without a sequence is one of its own.
+        keys = [key or f"photo {index}" for key, index in zip(
+            sequence_keys(manifest, indices), indices, strict=True)]
     return np.unique(keys, return_inverse=True)[1]
+
+
+def sequence_keys(manifest: Manifest, indices: Sequence[int]) -> list[str]:
+    """A name for the sequence of each photo, unlike those of other locations: of the manifest's
+    column, or, where that is empty, of what the times tell (see `assign_sequences`); "" where
+    neither is known."""
+    columns = [manifest.column(name) for name in ("location", "sequence", "datetime")]
+    rows = [[column[index] for column in columns] for index in indices]
+    assigned = assign_sequences([place for place, *_ in rows], [
+        "" if sequence else time for _, sequence, time in rows])
+    return [f"{sequence} of {place}" if sequence else told and f"{told} by its times"
+            for (place, sequence, _), told in zip(rows, assigned, strict=True)]
 
 
 def _in_fold(manifest: Manifest, labelled: np.ndarray, presence: np.ndarray, by: str, folds: int,
@@ -256,11 +294,14 @@ def _taken_from(manifest: Manifest, labelled: np.ndarray, day: str) -> np.ndarra
 def _check_enough(units: np.ndarray, wanted: dict[str, float], by: str) -> None:
     found, needed = int(units.max()) + 1, len(wanted) + 1
     if found < needed:
-        offer = {"location": "split_by: sequence or split_by: photo (the scores then hold for the "
-                             "locations trained on, not for new ones)",
-                 "sequence": "split_by: photo", "photo": "more photos"}[by]
+        missing = needed - found
+        offer = {"location": ", set split_by: sequence or split_by: photo (the scores then hold "
+                             "for the locations trained on, not for new ones)",
+                 "sequence": ", set split_by: photo", "photo": ""}[by]
+        photos = f"{missing} more photos" if by == "photo" else f"photos of {missing} more {by}s"
         raise InputError(f"{found} {by}{'s' * (found != 1)} cannot be split into train, "
-                         f"{' and '.join(sorted(wanted, reverse=True))}; set {offer}")
+                         f"{' and '.join(sorted(wanted, reverse=True))}: {needed} are needed. "
+                         f"Label {photos}{offer}, or do without with {min(wanted)}_fraction: 0")
 
 
 def _most_balanced(units: np.ndarray, presence: np.ndarray, wanted: dict[str, float],
@@ -327,7 +368,7 @@ def _exchange(numbers: np.ndarray, totals: np.ndarray, shares: np.ndarray, fract
         changed[here] -= moved
         changed[there] += moved
         changed[np.abs(changed) < 1e-9] = 0  # of the sums' rounding
-        if (new := _cost(changed, fractions)) < cost:
+        if changed[:, 0].all() and (new := _cost(changed, fractions)) < cost:  # none gets empty
             cost, shares = new, changed
             numbers[first] = there
             if not alone:

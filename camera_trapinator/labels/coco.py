@@ -37,9 +37,10 @@ def read_coco(path: Path, images: Path, place: str, *, split: str = "",
         if not os.path.isfile(photo.source):
             missing.append(file)
         photo.width, photo.height = (pixels_along(item, key, where) for key in ("width", "height"))
-        photo.location = str(item.get("location") or "")
-        photo.datetime = parse_datetime(str(item.get("datetime") or ""))
-        photo.sequence = str(item.get("seq_id") or "")
+        photo.location, time, photo.sequence = (
+            "" if item.get(key) is None else str(item[key]).strip()  # 0 is a name, too
+            for key in ("location", "datetime", "seq_id"))
+        photo.datetime = parse_datetime(time)
     unpaired = check_missing(path, missing, images, skip_missing)
     segmented = 0
     for item in annotations:

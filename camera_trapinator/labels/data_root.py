@@ -14,13 +14,13 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import InputError
+from ..data.locations import location_of
 from ..data.manifest import (
     BACKGROUND,
     SPLITS,
     Class,
     Row,
     assign_sequences,
-    location_of,
     write_classes,
     write_manifest,
 )

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from .. import written_whole
 from ..data.masks import resize_mask
-from ..data.rle import encode_rle, encode_runs, filled
+from ..data.rle import decode_runs, encode_rle, encode_runs, filled
 from .blobs import parts_of
 from .drawing import AHEAD, in_threads
 from .records import read_records, runs_of_record
@@ -70,7 +72,7 @@ def _results(numbered: tuple[int, dict], smallest_blob: float) -> list[dict]:
         "image_id": image, "category_id": blob["class"], "segmentation": rle,
         "bbox": [round(share * side, 2) for share, side in zip(blob["box"], sides, strict=True)],
         "score": blob["peak"],
-        "area": round(blob["area"] * record["width"] * record["height"]),
+        "area": int(np.diff(decode_runs(rle)[:2], axis=0).sum()),  # ends less starts, in pixels
     } for blob, rle in zip(record["blobs"], blob_masks(record, smallest_blob), strict=True)]
 
 

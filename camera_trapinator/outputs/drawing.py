@@ -15,6 +15,7 @@ from scipy import ndimage
 from .. import InputError, written_whole
 from ..data.masks import palette, resize_mask
 from ..data.photos import read_photo
+from ..utils import fitting_name
 from .records import Classes
 
 AHEAD = 8  # photos that threads work on at most, before it is their turn
@@ -23,10 +24,12 @@ AHEAD = 8  # photos that threads work on at most, before it is their turn
 def output_path(folder: str | Path, file: str, ending: str) -> Path:
     """Where the output of a photo goes: the same tree, the whole name and an ending.
 
-    So `a.jpg` and `a.png` do not meet. Raises InputError for a path that would leave the folder,
+    So `a.jpg` and `a.png` do not meet. A name that is too long with its ending is cut short, see
+    `fitting_name`. Raises InputError for a path that would leave the folder,
     by `..`, from the root, or through a symbolic link.
     """
-    path = Path(folder) / (file + ending)
+    path = Path(folder) / file
+    path = path.with_name(fitting_name(path.name, ending))
     if not path.resolve().is_relative_to(Path(folder).resolve()):
         raise InputError(f"{file}: this path leads out of {folder}; photos must lie below the "
                          "folder that is predicted")

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import InputError, written_whole
 from ..data.checks import check_maps, check_photos, known_fingerprints
+from ..data.learned import Learned, content_hashes
 from ..data.manifest import Manifest, read_classes, read_manifest
 from ..data.memory import checks_of
 from ..data.splits import find_leaks, near_duplicates, read_splits
@@ -35,6 +36,7 @@ class Truth:
     splits: Sequence[str]  # of each photo
     split_by: str  # what stands in one split only: location, sequence or photo
     num_classes: int  # 0 for a regression
+    learned: Learned  # what the network has learned from, in earlier runs too
 
     @cached_property
     def rows(self) -> list[int]:
@@ -53,16 +55,24 @@ class Truth:
 
     @cached_property
     def trained(self) -> set[str]:
-        """The locations that were trained on."""
+        """The locations that were trained on, in this run."""
         return {row.location for row, split in zip(self.manifest, self.splits, strict=True)
                 if split == "train"}
+
+    @cached_property
+    def seen(self) -> dict[int, bool]:
+        """Of each row of the test whether the network has learned from its location, or from the
+        very photo under another name, in this run or in those that it began with."""
+        hashes = content_hashes(self.tested.column("image"), self.data_root)
+        return {index: self.seen_only or row.location in self.trained
+                or self.learned.knows(row.location, photo)
+                for index, row, photo in zip(self.rows, self.tested, hashes, strict=True)}
 
     def facts(self, prediction, mask: np.ndarray | None) -> dict:
         """What the evaluation adds to the record of a Prediction; `mask` is None for a failure."""
         index = prediction.photo.index
         row = self.manifest[index]
-        extra = {"truth": row.mask, "split": self.splits[index],
-                 "seen": self.seen_only or row.location in self.trained}
+        extra = {"truth": row.mask, "split": self.splits[index], "seen": self.seen[index]}
         if mask is not None and not self.num_classes:
             errors = RegressionErrors()
             errors.update(prediction.photo.target, prediction.values())
@@ -86,6 +96,15 @@ class Truth:
         one into another. `by_date`: see `find_leaks`."""
         note = ("seen locations only: the split kept no location apart, so nothing is known of new "
                 "ones" if self.seen_only else "")
+        earlier = [row.location for row, split in zip(self.manifest, self.splits, strict=True)
+                   if split == "test" and row.location in self.learned.locations - self.trained]
+        if earlier and not self.seen_only:
+            note = (f"{len(set(earlier))} test locations, such as {min(earlier)}, count as seen: a "
+                    "run that this one began with has learned from them")
+        if self.learned.unknown:
+            names = ", ".join(sorted(self.learned.unknown))
+            note = "; ".join(filter(None, [note, f"what {names} learned from is not known: it may "
+                                                 "have seen the test locations"]))
         fingerprints = known_fingerprints(self.manifest, self.data_root,
                                           checks_of(self.data_root, "photos"))
         duplicates = near_duplicates(fingerprints, self.splits, self.manifest.column("location"))
@@ -96,19 +115,22 @@ class Truth:
 
 
 def read_truth(data_root: Path, manifest: str, weights: Path, split_by: str,
-               names: Sequence[str]) -> Truth:
+               names: Sequence[str], checkpoint: dict) -> Truth:
     """What is known of the photos of a data root, those included that `weights` is tested on.
 
-    `manifest`: name of the table; `split_by`: see `Truth`; `names`: of the classes that `weights`
-    was trained on, beside which its splits.csv lies; none for a regression. Raises InputError if
-    the data root has other classes, or if there is no test photo.
+    `manifest`: name of the table; `split_by`: see `Truth`; `names`: of the classes that `weights`,
+    whose content is the `checkpoint`, was trained on, and beside which its splits.csv lies; none
+    for a regression. Raises InputError if the data root has other classes, or if there is no test
+    photo.
     """
     table, classes = read_manifest(data_root / manifest), data_root / "classes.csv"
     if names and [name for name, _ in read_classes(classes)] != list(names):
         raise InputError(f"{classes}: the classes are not those that {weights} was trained on "
                          f"({', '.join(names)})")
     path = weights.parent / "splits.csv"
-    truth = Truth(data_root, table, read_splits(path, table), split_by, len(names))
+    # Checkpoints of older versions tell nothing; what they were trained on, the splits do.
+    learned = Learned.of("", checkpoint) if "learned_from" in checkpoint else Learned()
+    truth = Truth(data_root, table, read_splits(path, table), split_by, len(names), learned)
     if not truth.rows:
         raise InputError(f"{path}: no photo of the manifest is a test photo; set test_fraction, or "
                          "predict a folder with --images")

@@ -6,25 +6,26 @@ Model Reporting, doi 10.1145/3287560.3287596.
 
 import csv
 import json
-import math
 from collections import Counter
 from pathlib import Path
 
 from .. import written_whole
+from ..metrics import best_epoch
 
 CITE = """Please cite Camera Trapinator (`CITATION.cff`) and Ronneberger, Fischer and Brox 2015,
 U-Net: Convolutional Networks for Biomedical Image Segmentation,
 doi 10.1007/978-3-319-24574-4_28."""
 
 
-def write_model_card(run: Path, checkpoint: dict) -> None:
+def write_model_card(run: Path, checkpoint: dict, best_by: str) -> None:
     """Write `run`/model_card.md, with the scores on the test photos if test/report.json is there.
 
     `checkpoint`: the content of last.pt or best.pt, of which `classes`, `history` and
-    `model_arguments` are used.
+    `model_arguments` are used; `best_by`: the score by which best.pt was chosen.
     """
     regression = len(checkpoint["classes"]) == 1
     classes, history = [name for name, _ in checkpoint["classes"]], checkpoint["history"]
+    best = history[best_epoch(history, best_by)]
     facts = {name.replace("_", " "): value
              for name, value in checkpoint["model_arguments"].items()}
     with open(run / "splits.csv", newline="", encoding="utf-8") as file:
@@ -41,7 +42,7 @@ def write_model_card(run: Path, checkpoint: dict) -> None:
         "## Training data", _data(rows),
         "Licence and access: *fill in where the photos come from, who may use them, and what they "
         "ask for.*",
-        "## Scores", (_value_scores if regression else _scores)(report, history),
+        "## Scores", (_value_scores if regression else _scores)(report, best),
         "## Limits", _value_limits(report, rows, checkpoint["values"]) if regression
         else _limits(report, rows),
         "## Licence and citation",
@@ -62,8 +63,7 @@ def _data(rows: list[dict]) -> str:
     return "\n".join(lines) + "\n\nWhich photo stands where: `splits.csv`."
 
 
-def _scores(report: dict | None, history: list[dict]) -> str:
-    best = max(history, key=lambda row: row["mean_iou"] or 0.0)
+def _scores(report: dict | None, best: dict) -> str:
     validation = (f"Validation, at network size: mean IoU {_number(best['mean_iou'])}, foreground "
                   f"IoU {_number(best['foreground_iou'])} in epoch {best['epoch']}.")
     if report is None:
@@ -86,9 +86,8 @@ def _scores(report: dict | None, history: list[dict]) -> str:
     return f"{validation}\n\n" + "\n".join(lines) + note
 
 
-def _value_scores(report: dict | None, history: list[dict]) -> str:
+def _value_scores(report: dict | None, best: dict) -> str:
     """The scores of a regression."""
-    best = min(history, key=lambda row: math.inf if row["rmse"] is None else row["rmse"])
     validation = (f"Validation, at network size: RMSE {_number(best['rmse'])}, MAE "
                   f"{_number(best['mae'])}, R² {_number(best['r2'])} in epoch {best['epoch']}.")
     if report is None:

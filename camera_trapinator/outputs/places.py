@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 from .. import InputError
-from ..data.manifest import Manifest, Row, location_of
-from ..data.photos import PHOTO_SUFFIXES, find_photos
+from ..data.locations import location_of
+from ..data.manifest import Manifest, Row
+from ..data.photos import PHOTO_SUFFIXES, PhotoFolder, look_below
 from ..utils import RUNS
 
 
@@ -30,15 +31,16 @@ def find_weights(weights: str | None, run: str | None) -> Path:
 
 
 def results_folder(weights: Path, images: str | None, out: str | None) -> Path:
-    """Where the results go: to `out`, or to test/ or predict/<folder of the images>/ beside the
-    checkpoint."""
-    if out:
-        return Path(out)
+    """Where the results go: to `out`, or to test/ or predict/<name of the images>/ beside the
+    checkpoint. Raises InputError for the folder of the photos itself."""
     if not images:
-        return weights.parent / "test"
-    folder = Path(images)
-    folder = folder.parent if folder.is_file() else folder
-    return weights.parent / "predict" / folder.resolve().name
+        return Path(out) if out else weights.parent / "test"
+    folder = Path(images).resolve()
+    results = Path(out) if out else weights.parent / "predict" / folder.name
+    if results.resolve() == folder:
+        raise InputError(f"--out {results}: this is the folder of the photos; its pictures would "
+                         "be taken for photos the next time. Name another one, also below it")
+    return results
 
 
 def shard_of(shard: str | None, images: str | None, overwrite: bool) -> tuple[int, int] | None:
@@ -58,21 +60,27 @@ def shard_of(shard: str | None, images: str | None, overwrite: bool) -> tuple[in
     return int(number), int(total)
 
 
-def photos_below(folder: Path) -> tuple[Path, Manifest]:
-    """The folder and a manifest of the photos below it; or of one photo, if it is one.
+def photos_below(folder: Path, out: Path, shown: bool = True) -> tuple[Path, Manifest]:
+    """The folder and a manifest of the photos below it, or of one photo, if it is one; without
+    what is below `out`, where the results go. `shown`: what is passed over is told.
 
     The location of a photo is its folder. Raises InputError for a folder that is not there, or has
     no photo in it.
     """
     if folder.is_file():
-        folder, files = folder.parent, [folder.name]
+        folder, found = folder.parent, PhotoFolder([folder.name], {})
     elif folder.is_dir():
-        files = find_photos(folder)
+        found = look_below(folder, out)
     else:
         raise InputError(f"{folder}: no such folder")
-    if not files:
-        raise InputError(f"{folder}: no photo in it ({' '.join(PHOTO_SUFFIXES)})")
+    beside = [f"{len(paths)} {what} (such as {paths[0]})"
+              for what, paths in found.passed_over.items()]
+    if not found.photos:
+        raise InputError("; ".join([f"{folder}: no photo in it ({' '.join(PHOTO_SUFFIXES)})",
+                                    *beside]))
+    for line in beside if shown else ():
+        print(f"passed over {line}")
     name = folder.resolve().name
-    places = [location_of(file) for file in files]  # "." = in the folder itself
+    places = [location_of(file) for file in found.photos]  # "." = in the folder itself
     return folder, Manifest(Row(file, location=name if place == "." else place)
-                            for file, place in zip(files, places, strict=True))
+                            for file, place in zip(found.photos, places, strict=True))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
@@ -25,6 +26,8 @@ from .drawing import AHEAD, in_threads
 from .maps import map_record
 from .records import RecordFile, join_records, record_files, shard_path
 
+# Knobs that a record depends on; photos, weights and precision apart.
+SHAPING = ("working_scale", "strips", "tile", "flips", "mask_size", "smallest_blob", "faint")
 TRIAL = 8  # photos that tell how long reading takes
 TELL_EACH = 60  # seconds between two lines on the progress, where there is no terminal
 
@@ -36,6 +39,7 @@ class Knobs:
     task: str
     quantity: str
     target_scale: float
+    working_scale: int
     strips: str
     precision: str
     num_workers: str
@@ -52,19 +56,19 @@ class Knobs:
     def regression(self) -> bool:
         return self.task == "regression"
 
-    def info(self, weights: Path, checkpoint: dict) -> dict:
-        """What the records are made with, for their first line; see `RecordFile`."""
+    def info(self, weights: Path, checkpoint: dict, device: torch.device) -> dict:
+        """What the records are made with on a device, for their first line; see `RecordFile`.
+        Every knob that has a say in what a record holds is in it."""
+        precision = choose_precision(device, self.precision)  # what "auto" comes to
         info = {
-            "model": weights.parent.name, "weights": sha256(weights), "mask_size": self.mask_size,
-            "smallest_blob": self.smallest_blob, "faint": self.faint,
+            "model": weights.parent.name, "weights": sha256(weights),
+            **{name: getattr(self, name) for name in SHAPING}, "precision": precision.name,
             "thresholds": checkpoint.get("thresholds"),  # no older checkpoint has them
             "classes": [{"name": name, "colour": colour} for name, colour in checkpoint["classes"]],
         }
         if self.regression:
             info |= {"quantity": self.quantity, "target_scale": self.target_scale,
                      "values": checkpoint["values"]}
-        if self.strips != "none":
-            info["strips"] = self.strips
         return info
 
 
@@ -119,7 +123,7 @@ def describe_photo(prediction, row: Row, knobs: Knobs, num_classes: int,
                    ) -> tuple[dict, np.ndarray | None]:
     """The record of a Prediction, and its mask (or map); None if the photo could not be read."""
     photo = prediction.photo
-    known = {"location": row.location, "datetime": photo.datetime}
+    known = {"location": row.location, "datetime": photo.datetime, "made_of": photo.made_of}
     if photo.failure is not None:
         return failure_record(row.image, photo.failure, **known), None
     known |= {"infrared": photo.infrared, "width": photo.width, "height": photo.height}
@@ -161,12 +165,6 @@ def with_progress(items: Iterator, total: int, shown: bool) -> Iterator:
                 print(f"{done} of {total} photos, {done / (now - started):.1f} photos/s, {left} "
                       "left", flush=True)
                 told = now
-
-
-def forget_records(records_path: Path) -> None:
-    """Delete the records of an earlier prediction."""
-    for path in record_files(records_path):
-        path.unlink()
 
 
 def join_parts(records_path: Path, processes) -> None:

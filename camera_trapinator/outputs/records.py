@@ -9,6 +9,7 @@ A record has the keys
 
     file        path below the folder of photos, forward slashes
     location, datetime
+    made_of     what it holds for, see `PredictionDataset.made_of`
     width, height   of the upright photo, in pixels
     infrared    whether it is a night picture
     confidence  how sure the model is that something is there, 0..1: the largest foreground
@@ -42,7 +43,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice, pairwise
 from pathlib import Path
@@ -52,7 +53,7 @@ import numpy as np
 from .. import InputError, written_whole
 from ..data.rle import NO_RUNS, Runs, decode_runs, filled
 
-FORMAT = "camera_trapinator predictions 2"
+FORMAT = "camera_trapinator predictions 3"
 Classes = Sequence[tuple[str, tuple[int, int, int]]]  # name and colour (RGB) of each class
 
 
@@ -104,7 +105,7 @@ class RecordFile:
     """
 
     def __init__(self, path: str | Path, info: dict, shard: tuple[int, int] = (1, 1)):
-        info = {"format": FORMAT, **json.loads(_as_line(info))}  # lists for tuples, as in the file
+        info = _first_line(info)
         self._done, end = set(), 0
         own = shard_path(path, shard)
         own.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,8 @@ class RecordFile:
                 end = end_of_part
         path = own
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
-        self._file.truncate(end)
+        if own.stat().st_size > end:  # else its time of change would say that it has changed
+            self._file.truncate(end)
         if not end:
             self._write(info)
 
@@ -125,7 +127,7 @@ class RecordFile:
             if not end:
                 _check_same(path, record, info)
             else:
-                self._done.add(_hash(record["file"]))
+                self._done.add(hash_of(record["file"]))
             end = end_of_line
         if not end and not _as_line(info).startswith(path.read_bytes()):
             raise InputError(f"{path}: no file of prediction records; delete it, or give another "
@@ -133,11 +135,11 @@ class RecordFile:
         return end
 
     def __contains__(self, file: str) -> bool:
-        return _hash(file) in self._done
+        return hash_of(file) in self._done
 
     def append(self, record: dict) -> None:
         """Add a line and hand it to the operating system: a kill loses no finished line."""
-        self._done.add(_hash(record["file"]))
+        self._done.add(hash_of(record["file"]))
         self._write(record)
 
     def _write(self, content: dict) -> None:
@@ -170,6 +172,33 @@ def record_files(path: str | Path) -> list[Path]:
     path = Path(path)
     shards = sorted(path.parent.glob(f"{path.stem}-*-of-*{path.suffix}"))
     return [path, *shards] if path.exists() else shards
+
+
+def check_made_with(path: str | Path, info: dict) -> None:
+    """Raises InputError, with what differs, if records of this prediction were made with another
+    `info`, see `RecordFile`."""
+    for part in record_files(path):
+        for known, _ in _read_lines(part):
+            _check_same(part, known, _first_line(info))
+            break
+
+
+def _first_line(info: dict) -> dict:
+    return {"format": FORMAT, **json.loads(_as_line(info))}  # lists for tuples, as in the file
+
+
+def records_in(part: Path) -> Iterator[dict]:
+    """The records of one file, as far as they can be read: it may be damaged, or foreign."""
+    with open(part, "rb") as file:
+        yield from (record for record in map(_parse, file) if record and "file" in record)
+
+
+def drop_records(part: Path, files: Collection[str]) -> None:
+    """Delete the records of these photos from one file."""
+    with written_whole(part) as temporary, open(temporary, "wb") as file:
+        for record, _ in _read_lines(part):
+            if record.get("file") not in files:
+                file.write(_as_line(record))
 
 
 def join_records(path: str | Path) -> None:
@@ -224,7 +253,7 @@ def read_records(path: str | Path, share: tuple[int, int] = (1, 1)) -> tuple[dic
 def _first_of_each(lines: Iterator[tuple[dict, int]]) -> Iterator[dict]:
     done = set()
     for record, _ in lines:
-        key = _hash(record["file"])
+        key = hash_of(record["file"])
         if key not in done:
             done.add(key)
             yield record
@@ -276,7 +305,7 @@ def _check_same(path: Path, known: dict, info: dict, keys: Sequence[str] = ()) -
                              "delete the file (--overwrite)")
 
 
-def _hash(file: str) -> int:
+def hash_of(file: str) -> int:
     """8 bytes that stand for a path, the same in every run: 10^6 paths would take much more."""
     digest = hashlib.blake2b(file.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")

@@ -8,6 +8,7 @@ from ..data.manifest import assign_sequences
 from ..utils import here_or_below_root
 from .camtrap_dp import Project, read_project, write_camtrap_dp
 from .coco import write_coco
+from .earlier import remove_outdated
 from .maps import write_map_overlays, write_maps, write_values_csv
 from .masks import write_masks, write_masks_zip
 from .megadetector import write_megadetector
@@ -64,6 +65,7 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
 
     `project`: see `Wanted.project`; `title`: of report.html; `report`: scores of an evaluation.
     """
+    remove_outdated(records_path)
     info, records = read_records(records_path)
     places, times = zip(*[(record["location"], record["datetime"]) for record in records],
                         strict=True)

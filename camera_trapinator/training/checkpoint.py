@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile
 
 import torch
@@ -21,9 +22,30 @@ from ..utils import ROOT, RUNS, here_or_below_root
 def save_checkpoint(path: str | Path, content: dict) -> None:
     """Write a checkpoint whole or not at all. Raises OSError, with the path, if it cannot."""
     with written_whole(path) as temporary, open(temporary, "wb") as file:
-        torch.save(content, file)
+        writer = _Writer(file)
+        try:
+            torch.save(content, writer)
+        except RuntimeError as error:  # torch's own words do not say that the disk is full
+            raise writer.error or error from None
         file.flush()
         os.fsync(file.fileno())
+
+
+class _Writer:
+    """Hands on to a file what is written, and keeps the error that this may be."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.error = file, None
+
+    def write(self, content) -> int:
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict:

@@ -16,20 +16,30 @@ from ..data.cache import Cache, cache_path, open_cache
 from ..data.checks import (
     check_maps,
     check_photos,
+    examine_photos,
     find_faults,
     find_map_faults,
-    known_fingerprints,
     pool_maps,
     without_broken,
 )
 from ..data.manifest import FOCUS, Manifest, read_classes, read_manifest
 from ..data.memory import checks_of
-from ..data.splits import find_leaks, limit_splits, make_splits, near_duplicates, read_splits
+from ..data.splits import (
+    find_leaks,
+    limit_splits,
+    make_splits,
+    near_duplicates,
+    read_splits,
+    sequence_keys,
+)
 from ..data.strips import Strips, strips_for
 from ..dataset import CameraTrapDataset, PredictionDataset
 from ..utils import ROOT, here_or_below_root
 from .processes import Processes
+from .resumed import rows_made_of, rows_of_run
 from .sampler import CurriculumSampler, balanced_weights
+
+READING = partial(tqdm, desc="reading", unit="photo", leave=False, dynamic_ncols=True, disable=None)
 
 
 @dataclass
@@ -45,6 +55,7 @@ class Data:
     val_rows: np.ndarray
     leakage: list[str]
     strips: Strips  # where the cameras' info strips lie, which the network shall not see
+    made_of: list[str]  # of each photo, see `rows_made_of`
     values: dict | None = None  # of a regression: mean and spread of the training targets
 
     @property
@@ -57,10 +68,12 @@ class Data:
         return self.values["spread"] if self.values else 1.0
 
 
-def read_data(config: Config, folder: Path, most: dict[str, int] | None = None) -> Data:
+def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
+              state: dict | None = None) -> Data:
     """Check photos and masks, and divide them, for the run in `folder`. `most`: of a prototype, so
-    many photos of each split; without any for validation it is judged by what it learns from.
-    Raises InputError where training is in vain."""
+    many photos of each split; without any for validation it is judged by what it learns from. A
+    run that goes on from a checkpoint (`state`) has its photos, splits and classes. Raises
+    InputError where training is in vain, or would go on as another run."""
     root = ROOT / config.data_root
     if not root.is_dir():
         raise InputError(f"data_root: {root} is no folder; set data_root to where your data are, "
@@ -73,29 +86,55 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None) 
         maps = check_maps(manifest, root, checks_of(root, "maps"))
         shares = np.array([[facts.share] for facts in maps])
     else:
-        classes = read_classes(root / "classes.csv")
+        classes, maps = read_classes(root / "classes.csv"), []
         shares = check_photos(manifest, root, len(classes), checks_of(root))
-    given = (read_splits(here_or_below_root(config.splits_file), manifest) if config.splits_file
-             else None)
-    splits = make_splits(manifest, shares > 0, given=given, **split_knobs(config))
-    if most := most or (config.limit and {"train": config.limit, "val": config.limit}):
-        splits = limit_splits(splits, most, manifest.column("location"), shares, config.seed)
+    if state is not None:
+        check_classes(root, [name for name, _ in classes], state)
+    made_of = rows_made_of(manifest, root, shares)
+    most = most or (config.limit and {"train": config.limit, "val": config.limit})
+    if state is not None:
+        rows, splits = rows_of_run(folder / "splits.csv", manifest, made_of)
+        manifest = Manifest(manifest[row] for row in rows)
+        shares, made_of = shares[rows], [made_of[row] for row in rows]
+        maps = maps and [maps[row] for row in rows]
+    else:
+        splits = divide(config, manifest, shares, most)
     train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
     if most and not most["val"]:
         val_rows = train_rows
-    # Fingerprints are there if scripts/check_data.py has read the photos.
-    fingerprints = known_fingerprints(manifest, root, checks_of(root, "photos"))
-    duplicates = near_duplicates(fingerprints, splits, manifest.column("location"))
+    duplicates = find_duplicates(manifest, root, splits)
     leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
     # A resumed run keeps the strips that it was started with.
     labelled = {row.location for row in manifest if row.mask}
     strips = strips_for(config.strips, [row for row in manifest if row.location in labelled], root,
                         known=folder / "strips.csv")
-    data = Data(root, manifest, classes, shares, splits, train_rows, val_rows, leakage, strips)
-    check_splits(config, data)
+    data = Data(root, manifest, classes, shares, splits, train_rows, val_rows, leakage, strips,
+                made_of)
+    if faults := find_split_faults(config, shares, splits, leakage, val_rows is train_rows):
+        raise InputError("; ".join(faults))
     if config.task == "regression":
         data.values = pool_maps([maps[row] for row in train_rows], config.target_scale)
     return data
+
+
+def divide(config: Config, manifest: Manifest, shares: np.ndarray,
+           most: dict[str, int] | None = None) -> list[str]:
+    """The split of each photo of a new run."""
+    given = (read_splits(here_or_below_root(config.splits_file), manifest) if config.splits_file
+             else None)
+    splits = make_splits(manifest, shares > 0, given=given, **split_knobs(config))
+    if most:
+        splits = limit_splits(splits, most, manifest.column("location"), shares, config.seed)
+    return splits
+
+
+def check_classes(root: Path, names: list[str], state: dict) -> None:
+    """Refuse to go on from a checkpoint with other classes, or the same in another order."""
+    known = [name for name, _ in state["classes"]]
+    if names != known:
+        raise InputError(f"{root / 'classes.csv'}: the classes are {', '.join(names)}, but the run "
+                         f"began with {', '.join(known)}; bring these back, or start another run "
+                         "with --run NAME")
 
 
 def split_knobs(config: Config) -> dict:
@@ -113,26 +152,45 @@ def leave_out_broken(config: Config, manifest: Manifest, root: Path) -> Manifest
     else:
         classes = read_classes(root / "classes.csv")
         _, faults, _ = find_faults(manifest, root, len(classes), checks_of(root))
-    bar = partial(tqdm, desc="reading", unit="photo", leave=False, dynamic_ncols=True, disable=None)
-    manifest, reasons = without_broken(manifest, root, faults, checks_of(root, "photos"), bar)
+    manifest, reasons = without_broken(manifest, root, faults, checks_of(root, "photos"), READING)
     for reason in reasons:
         print(f"left out    {reason}")
     return manifest
 
 
-def check_splits(config: Config, data: Data) -> None:
-    """Stop where training is in vain: nothing to learn from, or nothing to judge it by honestly."""
-    if not len(data.val_rows):
-        raise InputError("no photo is left for validation; raise val_fraction, or give some photos "
-                         "the split val")
-    if config.task == "classification" and not data.shares[data.train_rows, 1:].any():
-        raise InputError(f"{data.root / config.manifest}: no training mask holds any class but the "
-                         "background. Are the masks 0 and 255? 255 means ignore: write 1 for the "
-                         "animal, or import them with scripts/import_labels.py")
-    if data.leakage and not config.allow_leakage:
-        raise InputError(f"{'; '.join(data.leakage)}: scores there would be too good. Correct the "
-                         "splits, say with split_by what may be shared, or set allow_leakage: "
-                         "true, and every report will tell")
+def find_duplicates(manifest: Manifest, root: Path, splits: list[str]) -> list[tuple[int, int]]:
+    """Near-duplicates in two splits, see `near_duplicates`. Each photo that has a split is read
+    for it, once. Raises InputError for those that cannot be."""
+    used = [row for row, split in enumerate(splits) if split]
+    facts = examine_photos(Manifest(manifest[row] for row in used), root,
+                           checks_of(root, "photos"), READING)
+    failures = [fact.failure for fact in facts if fact.failure]
+    if failures:
+        more = f" (and {len(failures) - 1} more photos)" if len(failures) > 1 else ""
+        raise InputError(f"{failures[0]}{more}; repair it, or leave such photos out with "
+                         "broken_photos: skip")
+    places = manifest.column("location")
+    pairs = near_duplicates([fact.fingerprint for fact in facts], [splits[row] for row in used],
+                            [places[row] for row in used])
+    return [(used[first], used[second]) for first, second in pairs]
+
+
+def find_split_faults(config: Config, shares: np.ndarray, splits: list[str], leakage: list[str],
+                      prototype: bool = False) -> list[str]:
+    """Why training is in vain: nothing to learn from, or nothing to judge it by honestly."""
+    faults, split = [], np.array(splits)
+    if "val" not in splits and not prototype:
+        faults.append("no photo is left for validation; raise val_fraction, or give some photos "
+                      "the split val")
+    if config.task == "classification" and not shares[split == "train", 1:].any():
+        faults.append(f"{ROOT / config.data_root / config.manifest}: no training mask holds any "
+                      "class but the background. Are the masks 0 and 255? 255 means ignore: write "
+                      "1 for the animal, or import them with scripts/import_labels.py")
+    if leakage and not config.allow_leakage:
+        faults.append(f"{'; '.join(leakage)}: scores there would be too good. Correct the "
+                      "splits, say with split_by what may be shared, or set allow_leakage: "
+                      "true, and every report will tell")
+    return faults
 
 
 def with_knobs(transform: Callable, config: Config) -> Callable:
@@ -216,6 +274,12 @@ def describe_splits(config: Config, data: Data) -> str:
     line = ", ".join(parts)
     if config.split_by != "location":
         line += f"; split by {config.split_by}: the scores hold for seen locations only"
+    if config.split_by == "sequence":
+        alone = sequence_keys(data.manifest, np.flatnonzero(data.shares.any(axis=1))).count("")
+        line += f"; {alone} photos tell neither sequence nor time, each is its own" * bool(alone)
+    if config.task == "classification" and not data.shares[data.val_rows, 1:].any():
+        line += ("\nwarning     no validation photo shows an animal: best.pt will be of the epoch "
+                 "with the lowest validation loss")
     for leak in data.leakage:
         line += f"\nwarning     {leak}: scores there are too good"
     return line

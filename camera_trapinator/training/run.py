@@ -1,7 +1,6 @@
 """A run: its folder, how far it has come, and what it writes, so that it can be stopped at any time
 and goes on to the same bits."""
 
-import math
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -16,9 +15,11 @@ from tqdm import tqdm
 
 from .. import InputError, written_whole
 from ..config import Config, config_text, no_longer_so, parse_config, read_text
+from ..data.learned import Learned, learned_of
 from ..data.lock import only_one
 from ..data.splits import write_splits
 from ..data.strips import write_strips
+from ..metrics import best_epoch
 from ..networks.memory import enough_memory, next_predict_batch_size
 from ..networks.prediction import Prediction
 from ..outputs.curves import write_curves
@@ -29,6 +30,7 @@ from .checkpoint import git_state, load_checkpoint, save_checkpoint, write_log
 from .learner import Learner, Step, leaves_out
 from .preparation import Data
 from .processes import Processes, restarts
+from .start import learned_before, warn_of_seen
 from .stop import Stop, Stopped
 from .summary import describe_scores
 
@@ -81,8 +83,10 @@ def find_state(folder: Path, config: Config, resume: bool) -> dict | None:
     for name in vars(config):
         old, new = getattr(started, name), getattr(config, name)
         if name not in MACHINE and old != new:
+            further = (f" weights={folder.name}, which learns further from where this one is"
+                       if name == "epochs" else "")
             raise InputError(f"{name}: the run was started with {old}, now it is {new}; resume "
-                             "with the same config, or start another run with --run NAME")
+                             f"with the same config, or start another run with --run NAME{further}")
     return load_checkpoint(folder / "last.pt")
 
 
@@ -123,6 +127,11 @@ class Run:
         return len(self.progress.history)
 
     @property
+    def precision(self) -> str:
+        """The knob; of a run that goes on the precision in which it began, on any device."""
+        return (self.state or {}).get("precision", self.config.precision)
+
+    @property
     def history(self) -> list[dict]:
         """The row of log.csv of each whole epoch."""
         return self.progress.history
@@ -144,10 +153,15 @@ class Run:
                   "not)")
         if not self.writes:
             return
+        self.learned = (Learned.of("", self.state) if "learned_from" in (self.state or {})
+                        else learned_before(self.config))  # of a new run, or an older one
+        if self.config.split_by == "location":
+            warn_of_seen(data, self.learned)
+        self.learned |= learned_of(data.manifest, data.root, data.train_rows)
         for name, text in (("config.yaml", config_text(self.config)), ("git.txt", git_state())):
             with written_whole(self.folder / name) as path:
                 path.write_text(text, encoding="utf-8")
-        write_splits(self.folder / "splits.csv", data.manifest, data.splits)
+        write_splits(self.folder / "splits.csv", data.manifest, data.splits, data.made_of)
         write_strips(self.folder / "strips.csv", data.strips)
         if self.history:  # a kill may have come between last.pt and these
             self._publish(self.state)
@@ -254,15 +268,14 @@ class Run:
             "model_arguments": learner.net.arguments, "model": learner.averaged.state_dict(),
             "training": learner.net.state_dict() if self.config.ema else None,
             "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
-            **asdict(self.progress), "config": config_text(self.config),
+            "precision": learner.precision.name, **asdict(self.progress),
+            "config": config_text(self.config),
             "classes": [[name, list(colour)] for name, colour in data.classes],
-            "values": data.values,
+            "values": data.values, "learned_from": self.learned.as_plain(),
         }
         whole_epoch = not self.progress.within_epoch
-        if whole_epoch:
-            scores = [merit(row, self.config) for row in self.history]
-            if scores[-1] > max(scores[:-1], default=-math.inf):
-                save_checkpoint(self.folder / "best.pt", content)
+        if whole_epoch and self.best() is self.history[-1]:
+            save_checkpoint(self.folder / "best.pt", content)
         save_checkpoint(self.folder / "last.pt", content)
         if whole_epoch:
             now = time.monotonic()
@@ -273,14 +286,14 @@ class Run:
 
     def best(self) -> dict:
         """The row of log.csv of the epoch that best.pt holds."""
-        return max(self.history, key=lambda row: merit(row, self.config))
+        return self.history[best_epoch(self.history, self.config.best_by)]
 
     def _publish(self, content: dict, curves: bool = True) -> None:
         """Write for people what a checkpoint tells: log.csv, curves.png, the model's card."""
         write_log(self.folder / "log.csv", content["history"])
         if curves:
             write_curves(self.folder / "log.csv", self.folder / "curves.png")
-        write_model_card(self.folder, content)
+        write_model_card(self.folder, content, self.config.best_by)
 
     def _title(self, epoch: int) -> str:
         """What stands before the bar: the epoch, and the scores of the one before."""
@@ -307,9 +320,3 @@ class Run:
             "fp32, or leave out a few such steps of an epoch with skip_bad_steps: "
             f"{bad_steps} and --resume")
 
-
-def merit(row: dict, config: Config) -> float:
-    """What of an epoch's scores chooses best.pt: the larger the better."""
-    if config.task == "regression":
-        return -1e300 if row["rmse"] is None else -row["rmse"]
-    return row[config.best_by] or 0.0

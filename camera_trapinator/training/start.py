@@ -1,10 +1,13 @@
 """What a network begins as: which one, with which weights, beside which teacher."""
 
+from contextlib import suppress
+
 import torch
 from torch import nn
 
 from .. import InputError
 from ..config import Config
+from ..data.learned import Learned
 from ..dataset import CameraTrapDataset
 from ..model import SegmentationModel, build_model, load_model
 from ..networks.weights import adopt, pretrained_weights
@@ -59,6 +62,29 @@ def find_teacher(config: Config, classes: list[str], device: torch.device) -> nn
                          f"photos' are {', '.join(classes)}. They must be the same, in one order")
     teacher = load_model(checkpoint)
     return teacher.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def learned_before(config: Config) -> Learned:
+    """What the runs have learned from that a new run begins with: `weights` and `teacher`."""
+    learned = Learned()
+    for name in {config.weights, config.teacher} - {"imagenet", "none", ""}:
+        with suppress(InputError):  # weights of an encoder alone, which tell nothing
+            learned |= Learned.of(name, load_checkpoint(weights_file(name)))
+    return learned
+
+
+def warn_of_seen(data: Data, before: Learned) -> None:
+    """Say so where a run begins with others that have learned from what it is judged by."""
+    for split in ("val", "test"):
+        places = {row.location for row, name in zip(data.manifest, data.splits, strict=True)
+                  if name == split}
+        if seen := sorted(places & before.locations):
+            print(f"warning     the run begins with weights, or a teacher, that have learned from "
+                  f"{len(seen)} of the {len(places)} {split} locations, such as {seen[0]}: scores "
+                  "there are those of seen locations")
+    for name in sorted(before.unknown):
+        print(f"warning     {name} does not tell what it has learned from: it may know the test "
+              "locations")
 
 
 def describe_model(net: nn.Module, config: Config) -> str:

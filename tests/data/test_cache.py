@@ -2,7 +2,10 @@
 change of a file, and whatever was left half written."""
 
 import errno
+import gc
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -246,16 +249,82 @@ def test_a_run_is_the_same_with_any_cache_and_number_of_workers(data_root, tmp_p
     assert len(files) == 1 and files[0].stat().st_blocks > 0
 
 
-def test_memory_is_given_back(data_root, tmp_path):
-    if not Path("/dev/shm").is_dir():
-        pytest.skip("only Linux shows shared memory as files")
+HOLD = """
+import sys, time
+import numpy as np
+from pathlib import Path
+from camera_trapinator.data.cache import open_cache
+where, folder = sys.argv[1:]
+store = open_cache(where, np.arange(30), 64, 1e8, path=Path(folder) / "photos.bin")
+store.put(3, "a", [np.full(9000, 7, np.uint8)], [])
+print("ready", flush=True)
+sys.stdin.readline()
+print(int(store.get(3, "a")[0][0].sum()), flush=True)
+"""
+
+
+def holder(where, folder):
+    """Another program that has a cache open."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, where, str(folder)], text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_no_run_deletes_the_cache_that_another_one_uses(tmp_path):
+    process = holder("disk", tmp_path)
+    for rows in (range(2), range(3)):
+        open_cache("disk", np.array(rows), SIDE, 1, path=tmp_path / "mine.bin")
+    assert (tmp_path / "photos.bin").exists()
+    assert process.communicate("\n")[0] == "63000\n"
+    open_cache("disk", np.arange(2), SIDE, 1, path=tmp_path / "mine.bin")
+    assert not (tmp_path / "photos.bin").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="only Linux shows shared memory as files")
+def test_a_run_that_is_killed_leaves_no_memory_behind(tmp_path):
     before = set(os.listdir("/dev/shm"))
+    process = holder("ram", tmp_path)
+    process.kill()
+    process.wait()
+    assert not set(os.listdir("/dev/shm")) - before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux's")
+def test_the_memory_of_a_container_is_the_limit(tmp_path):
+    """Of a job in version 2, below a slice that has less, and of version 1."""
+    for group, most, used, cached in (("jobs", 900, 500, 100), ("jobs/one", "max", 300, 50)):
+        folder = tmp_path / "two" / group
+        folder.mkdir(parents=True)
+        (folder / "memory.max").write_text(f"{most}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(f"anon 1\ninactive_file {cached}\n")
+    folder = tmp_path / "one/memory/docker/x"
+    folder.mkdir(parents=True)
+    (folder / "memory.limit_in_bytes").write_text("700\n")
+    (folder / "memory.usage_in_bytes").write_text("650\n")
+    (folder / "memory.stat").write_text("total_inactive_file 30\n")
+    (tmp_path / "v2").write_text("0::/jobs/one\n")
+    (tmp_path / "v1").write_text("9:cpu,cpuacct:/docker/x\n8:memory:/docker/x\n")
+    assert min(cache.left_in_groups(tmp_path / "two", tmp_path / "v2")) == 500
+    assert min(cache.left_in_groups(tmp_path / "one", tmp_path / "v1")) == 80
+    assert cache.left_in_groups(tmp_path / "none", tmp_path / "nothing") == [sys.maxsize]
+
+
+def test_memory_is_shared_with_workers_and_given_back(data_root, tmp_path):
     store = opened("ram", tmp_path)
-    name, = set(os.listdir("/dev/shm")) - before
-    loader = DataLoader(PredictionDataset(read_manifest(data_root / "manifest.csv"), data_root,
-                                          SIDE, cache=store),
-                        batch_size=4, num_workers=2, collate_fn=group_by_shape)
-    assert len(list(loader)) > 0  # workers that end do not take it along
-    assert name in os.listdir("/dev/shm")
-    del store, loader
-    assert name not in os.listdir("/dev/shm")
+    dataset = PredictionDataset(read_manifest(data_root / "manifest.csv"), data_root, SIDE,
+                                cache=store)
+    loader = DataLoader(dataset, batch_size=4, num_workers=2, collate_fn=group_by_shape)
+    assert len(list(loader)) > 0
+    # What workers put there, the main process finds, after their end, too.
+    assert all(store.get(row, dataset._key(dataset.manifest[row])) for row in range(30))
+    if sys.platform == "linux":
+        def taken():
+            return sum("memfd:camera_trapinator" in os.readlink(f"/proc/self/fd/{number}")
+                       for number in os.listdir("/proc/self/fd")
+                       if os.path.islink(f"/proc/self/fd/{number}"))
+        before = taken()
+        del store, loader, dataset
+        gc.collect()
+        assert taken() < before

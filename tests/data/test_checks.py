@@ -1,6 +1,9 @@
 """Photos and masks are checked before training; what was found is remembered."""
 
 import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +174,23 @@ def test_a_damaged_memory_is_tolerated(own_folder, damage):
     memory.write_bytes(whole[:-20] if damage == b"cut" else damage)
     assert np.array_equal(check_photos(Manifest(rows), root, 3, memory), first)
     assert memory.read_bytes() == whole  # and mended
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux tells it")
+def test_millions_of_rows_are_checked_in_little_memory(tmp_path):
+    """Less than 300 bytes a row: ten million fit into 3 GB."""
+    script = textwrap.dedent("""
+        import resource, sys
+        from camera_trapinator.data.checks import find_faults
+        from camera_trapinator.data.manifest import Manifest, TextColumn
+        root, rows = sys.argv[1], int(sys.argv[2])
+        open(f"{root}/a.jpg", "w").close()
+        columns = {"image": TextColumn(["a.jpg"] * rows), "mask": TextColumn(["background"] * rows)}
+        find_faults(Manifest(columns=columns), root, 3, f"{root}/memory.jsonl")
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        """)
+    few, many = (int(subprocess.run(
+        [sys.executable, "-c", script, tmp_path, str(rows)], capture_output=True, text=True,
+        check=True, timeout=300).stdout) for rows in (20_000, 320_000))
+    assert (many - few) * 1024 < 300 * 300_000

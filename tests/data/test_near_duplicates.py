@@ -34,3 +34,42 @@ def test_the_two_copies_of_wild7_are_found():
     assert len(found) == 2
     for first, second in found:
         assert files[first].read_bytes() == files[second].read_bytes()
+
+
+def test_many_photos_that_are_alike_cost_no_more_than_many_others(monkeypatch):
+    """Plain night photos share the rows of their fingerprints, all with all; each is compared with
+    a thousand others at most, and found near."""
+    random = np.random.default_rng(0)
+    base = random.integers(0, 2, 256)
+    bits, count = [], 4000
+    for _ in range(count):
+        changed = base.copy()
+        changed[random.integers(0, 256, 5)] ^= 1
+        bits.append(int.from_bytes(np.packbits(changed).tobytes(), "big"))
+    compared, bitwise_count = [], np.bitwise_count
+    monkeypatch.setattr(np, "bitwise_count", lambda words: (
+        compared.append(words.shape[0] * words.shape[1]), bitwise_count(words))[1])
+    found = near_duplicates(bits, ["train", "test"] * (count // 2),
+                            [f"site{number % 7}" for number in range(count)])
+    assert {index for pair in found for index in pair} == set(range(count))
+    assert len(found) <= count and sum(compared) <= 3 * count * 1000
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_partner_is_found_if_there_is_one(seed):
+    """Against all pairs, one by one."""
+    random = np.random.default_rng(seed)
+    bits = [int.from_bytes(random.bytes(32), "big") for _ in range(40)]
+    for _ in range(80):  # copies in which some bits have changed
+        copy = bits[random.integers(len(bits))]
+        for place in random.integers(0, 256, random.integers(0, 25)):
+            copy ^= 1 << int(place)
+        bits.append(copy)
+    splits = random.choice(["train", "val", ""], len(bits)).tolist()
+    places = random.choice(["a", "b", "c"], len(bits)).tolist()
+    expected = {one for one in range(len(bits)) for other in range(len(bits))
+                if splits[one] and splits[other] and splits[one] != splits[other]
+                and places[one] != places[other] and (bits[one] ^ bits[other]).bit_count() <= 15}
+    found = near_duplicates(bits, splits, places)
+    assert {index for pair in found for index in pair} == expected
+    assert all((bits[one] ^ bits[other]).bit_count() <= 15 for one, other in found)

@@ -246,7 +246,7 @@ def test_a_given_split_without_train_photos_is_refused(test_seen_fraction):
     (1, "location", "^1 location cannot .* split_by: sequence or split_by: photo"),
     (2, "location", "^2 locations cannot .* split_by: sequence or split_by: photo"),
     (1, "sequence", "^1 sequence cannot .* split_by: photo"),
-    (1, "photo", "^2 photos cannot .* more photos"),
+    (1, "photo", "^2 photos cannot .* 3 are needed. Label 1 more photos"),
 ])
 def test_too_few_units_are_refused_with_an_offer(locations, by, offer):
     manifest = Manifest([Row(f"{site}/{number}.jpg", "mask", f"site{site}", sequence=f"{site}#1")
@@ -278,7 +278,7 @@ def test_leaks():
                          for n, (location, sequence) in enumerate(rows)])
     splits = ["train", "val", "train", "test_seen", "test", "val", "train"]
     assert leaks(manifest, splits, "location") == ["a"]  # test_seen may, val and test may
-    assert leaks(manifest, splits, "sequence") == ["3"]
+    assert leaks(manifest, splits, "sequence") == ["3 of b"]
     assert leaks(manifest, ["train", "", "val", "val", "", "", ""], "location") == []
 
 
@@ -286,7 +286,7 @@ def test_splits_round_trip(tmp_path):
     manifest = Manifest([Row("a,b/1.jpg", "", "s\u00fcd"), Row("c/2.jpg"), Row("c/3.jpg"),
                          Row("\u718a/4.jpg", sequence="x#1")])
     splits = ["train", "", "test_seen", "val"]
-    write_splits(tmp_path / "splits.csv", manifest, splits)
+    write_splits(tmp_path / "splits.csv", manifest, splits, ["x"] * len(splits))
     assert read_splits(tmp_path / "splits.csv", manifest) == splits
     assert [file.name for file in tmp_path.iterdir()] == ["splits.csv"]
     longer = Manifest([Row("new.jpg"), *reversed(list(manifest))])
@@ -297,8 +297,50 @@ def test_splits_round_trip(tmp_path):
 def test_unusable_splits_are_refused(tmp_path, content):
     if content:
         (tmp_path / "splits.csv").write_text(content)
-    with pytest.raises(InputError, match="splits.csv: cannot be read"):
+    with pytest.raises(InputError, match=r"splits.csv: no (such file|column 'image')"):
         read_splits(tmp_path / "splits.csv", Manifest([Row("a.jpg")]))
+
+
+def test_no_part_is_empty_however_few_the_locations_and_rare_the_species(monkeypatch):
+    """Projects of three to five cameras, with species that only one or two of them see."""
+    monkeypatch.setattr("camera_trapinator.data.splits.TRIALS", 50)
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        places = random.integers(0, random.integers(3, 6), 30)
+        places[:3] = 0, 1, 2
+        manifest = Manifest([Row(f"{place}/{number}.jpg", "mask", f"site{place}")
+                             for number, place in enumerate(places)])
+        presence = np.ones((30, 6), bool)
+        for species in range(1, 6):
+            presence[:, species] = (random.random(30) < 0.5) & np.isin(
+                places, random.integers(0, 3, random.integers(1, 3)))
+        splits = make_splits(manifest, presence, by="location", val_fraction=0.15,
+                             test_fraction=0.15, seed=seed)
+        assert set(splits) == {"train", "val", "test"}, seed
+        folds = [make_splits(manifest, presence, by="location", val_fraction=0.15,
+                             test_fraction=0.0, seed=seed, folds=3, fold=fold) for fold in range(3)]
+        assert all("test" in found and "train" in found for found in folds)
+
+
+def test_bursts_are_known_by_their_times_and_by_their_location():
+    """Without a column of sequences the times tell; numbered from 1 at each site they are two."""
+    rows = [Row(f"{site}/{number}.jpg", "mask", f"site{site}",
+                f"2024-05-01 10:{number // 3 * 5:02}:{number % 3:02}")
+            for site in range(4) for number in range(15)]
+    presence = np.ones((60, 2), bool)
+    bursts = [f"{site}.{number // 3}" for site in range(4) for number in range(15)]
+    splits = make_splits(Manifest(rows), presence, by="sequence", **WANTED)
+    found = {}
+    for burst, split in zip(bursts, splits, strict=True):
+        found.setdefault(burst, set()).add(split)
+    assert all(len(names) == 1 for names in found.values()) and len(set(splits)) == 3
+    numbered = Manifest([row._replace(sequence=burst.split(".")[1], datetime="")
+                         for row, burst in zip(rows, bursts, strict=True)])
+    splits = ["train" if row.location < "site2" else "test" for row in numbered]
+    assert leaks(numbered, splits, "sequence") == []
+    silent = Manifest([row._replace(datetime="") for row in rows])
+    with pytest.raises(InputError, match="neither the column sequence nor the column datetime"):
+        make_splits(silent, presence, by="sequence", **WANTED)
 
 
 # ------------------------------------------------------------- folds, last season, kept splits
@@ -366,7 +408,7 @@ def test_the_last_season_is_the_test():
 def test_kept_splits_are_obeyed_and_exclude_others(tmp_path):
     manifest, presence = make_manifest(np.random.default_rng(0), 9, 12)
     first = make_splits(manifest, presence, by="location", seed=1, **WANTED)
-    write_splits(tmp_path / "splits.csv", manifest, first)
+    write_splits(tmp_path / "splits.csv", manifest, first, ["x"] * len(first))
     given = read_splits(tmp_path / "splits.csv", manifest)
     assert make_splits(manifest, presence, by="location", seed=2, given=given, **WANTED) == first
     with pytest.raises(InputError, match="^fold: the photos have their splits"):
@@ -383,7 +425,7 @@ def test_what_counts_as_a_leak_follows_from_what_was_asked_for():
                          enumerate([("a", "1"), ("a", "2"), ("b", "3"), ("b", "3"), ("c", "4")])])
     splits = ["train", "test", "train", "val", "val"]
     location, sequence = ("2 locations in train and in another split, such as a",
-                          "1 sequence in train and in another split, such as 3")
+                          "1 sequence in train and in another split, such as 3 of b")
     assert find_leaks(manifest, splits, "location", False) == [location, sequence]
     assert find_leaks(manifest, splits, "location", True) == [
         "1 location in train and in another split, such as b", sequence]

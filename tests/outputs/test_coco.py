@@ -1,8 +1,16 @@
 """COCO files: as pycocotools reads them, and as the records say."""
 
+import json
+
 import numpy as np
 import pytest
-from prediction_records import FULL_INFO, varied_records, write_records
+from prediction_records import (
+    FULL_INFO,
+    predicted,
+    random_mask,
+    varied_records,
+    write_records,
+)
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -31,13 +39,23 @@ def test_coco_files_load_and_the_masks_are_those_of_the_records(tmp_path):
         union = np.zeros((record["height"], record["width"]), bool)
         for item in annotations:
             mask = coco.annToMask(item)
-            assert item["area"] == pytest.approx(mask.sum(), abs=1) and item["iscrowd"] == 0
+            assert item["area"] == mask.sum() and item["iscrowd"] == 0
             assert item["bbox"] == pytest.approx(coco_mask.toBbox(item["segmentation"]), abs=0.02)
             assert not (union & (mask > 0)).any()
             union |= mask > 0
         stored = mask_of(record) > 0
         scale = record["height"] // stored.shape[0]
         assert np.array_equal(union, np.kron(stored, np.ones((scale, scale), bool)))
+
+
+def test_areas_are_those_of_the_masks_in_large_photos_too(tmp_path):
+    """12 megapixels: a share of five digits would be 60 pixels off."""
+    records = [predicted(f"{seed}.jpg", random_mask(seed), width=4000, height=3000)
+               for seed in range(3)]
+    path = write_records(tmp_path / "p.jsonl", records, FULL_INFO)
+    write_coco(path, tmp_path / "coco.json", tmp_path / "results.json")
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert found and all(item["area"] == coco_mask.area(item["segmentation"]) for item in found)
 
 
 def test_coco_results_against_themselves_are_perfect(tmp_path):

@@ -11,7 +11,8 @@ from camera_trapinator.training.checkpoint import load_checkpoint
 
 def test_the_model_card_has_data_and_scores_of_the_run(trained, tmp_path):
     shutil.copytree(trained / "shapes", tmp_path / "shapes", ignore=shutil.ignore_patterns("test"))
-    write_model_card(tmp_path / "shapes", load_checkpoint(tmp_path / "shapes/last.pt"))
+    write_model_card(tmp_path / "shapes", load_checkpoint(tmp_path / "shapes/last.pt"),
+                     "mean_iou")
     before = (tmp_path / "shapes/model_card.md").read_text(encoding="utf-8")
     assert "| train | 18 | 3 | 9 |" in before and "Not tested yet" in before
     assert run_script("test.py", "--run", "shapes", "outputs=csv", runs=trained).returncode == 0

@@ -81,6 +81,26 @@ def test_near_duplicates_in_two_splits_stop_check_and_training(own_data, tmp_pat
     assert code == 0 and any("near-duplicates" in line for line in report["warnings"])
 
 
+def test_training_and_check_judge_alike_whichever_comes_first(own_data, tmp_path):
+    """Near-duplicates, a broken photo, an empty validation: nothing has been read before."""
+    rows = change(own_data, split=lambda place, _: ["train", "train", "val", "test", "test"][
+        place // 3])
+    train = ["train.py", "--config", "configs/demo.yaml", f"data_root={own_data}"]
+    photo = smooth_photo(np.random.default_rng(0))
+    photo.save(own_data / rows[1].image)
+    photo.resize((320, 240)).save(own_data / rows[10].image, quality=60)
+    assert "near-duplicates" in error_line(run_script(*train, runs=tmp_path / "one"))
+    photo.save(own_data / rows[10].image, quality=60)
+    (own_data / rows[2].image).write_bytes((own_data / rows[2].image).read_bytes()[:800])
+    line = error_line(run_script(*train, runs=tmp_path / "two"))
+    assert rows[2].image in line and "broken_photos: skip" in line
+    code, report, _ = check(own_data, tmp_path, "val_fraction=0", "allow_leakage=true")
+    assert code == 2 and any(rows[2].image in error for error in report["errors"])
+    change(own_data, split=lambda place, _: ["train", "train", "test", "test", "test"][place // 3])
+    code, report, _ = check(own_data, tmp_path, "val_fraction=0", "allow_leakage=true")
+    assert any("no photo is left for validation" in error for error in report["errors"])
+
+
 def test_odd_data_are_warned_about(own_data, tmp_path):
     exif = Image.Exif()
     exif[0x8825] = {2: (50.0, 1.0, 2.0)}

@@ -63,6 +63,7 @@ def test_a_training_job_that_fails_does_not_queue_again(cluster, tmp_path):
     assert "requeue" not in (tmp_path / "calls").read_text()
 
 
+@pytest.mark.long
 def test_an_array_of_jobs_predicts_and_a_last_one_joins(trained, data_root, cluster, tmp_path):
     def job(**variables):
         result = subprocess.run(

@@ -2,6 +2,7 @@
 
 from shutil import copytree
 
+import pytest
 import torch
 from conftest import CLASSES, QUICK, error_line, run_script
 
@@ -21,6 +22,7 @@ def train(data_root, runs, name, *knobs, resume=False):
     return load_checkpoint(runs / name / "last.pt")
 
 
+@pytest.mark.long
 def test_a_frozen_encoder_stays_as_it_was(data_root, tmp_path):
     state = pretrained_weights("efficientnet_lite0", "imagenet")
     frozen = train(data_root, tmp_path, "frozen", "freeze_encoder=2")["model"]

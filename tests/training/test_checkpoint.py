@@ -108,6 +108,31 @@ def test_an_error_while_saving_leaves_the_previous_file(tmp_path, monkeypatch, p
     assert os.listdir(tmp_path) == ["last.pt"]
 
 
+def test_a_disk_that_is_full_is_one_line(tmp_path):
+    """torch's own error hides that the disk takes no more, wherever in the file that is."""
+    script = textwrap.dedent("""
+        import resource, sys, torch
+        from camera_trapinator.training.checkpoint import save_checkpoint
+        from camera_trapinator.utils import exit_on_bad_input
+        for most in map(int, sys.argv[2:]):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+            try:
+                with exit_on_bad_input():
+                    save_checkpoint(sys.argv[1], {"weight": torch.zeros(100_000),
+                                                  "b": torch.zeros(9)})
+            except SystemExit as end:
+                print(end.code)
+        """)
+    sizes = ["0", "100", "20000", "399000", "400500"]
+    result = subprocess.run([sys.executable, "-c", script, tmp_path / "last.pt", *sizes],
+                            capture_output=True, text=True, timeout=60)
+    lines = result.stderr.strip().splitlines()
+    assert result.stdout.split() == ["2"] * 5 and len(lines) == 5, result.stderr
+    for line in lines:
+        assert line.startswith(f"error: {tmp_path / 'last.pt'}") and "cannot be written" in line
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_kill_while_saving_leaves_a_whole_file(tmp_path):
     """Saves in a loop, killed again and again; each time the file must be one whole save."""
     script = textwrap.dedent("""
