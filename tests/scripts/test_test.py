@@ -103,10 +103,11 @@ def folder(tmp_path):
 
 
 def test_a_folder_is_predicted_with_every_photo_accounted_for(trained, folder, tmp_path):
+    folder = folder.rename(tmp_path / "whole card")
     result = run_script("test.py", "--run", "shapes", "--images", folder, runs=trained)
     assert result.returncode == 0, result.stderr
     assert "8 photos" in result.stdout and "2 could not be read" in result.stdout
-    out = trained / "shapes" / "predict" / "card"
+    out = trained / "shapes" / "predict" / "whole card"
     rows = {row["file"]: row for row in read_csv(out / "predictions.csv")}
     assert sorted(rows) == ["a/IMG_1.JPG", "a/cut.jpg", "a/text.jpg", "a/turned.jpg",
                             "b/IMG_1.JPG", "b/IMG_1.Png", "b/cmyk.jpeg", "deep/er/x.TIF"]
