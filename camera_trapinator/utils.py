@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from zlib import crc32
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,11 +19,23 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]  # the repository; scripts run from anywhere
 # One folder per run, git-ignored; on a cluster the variable can name a scratch disk instead.
 RUNS = Path(os.environ.get("CAMERA_TRAPINATOR_RUNS", ROOT / "cnn_states")).resolve()
+IGNORE = 255  # mask value of pixels that count in no loss and no metric
+# By these a process is told to stop: Ctrl-C, and the last two, with which clusters announce that
+# they take the machine away. Windows has no SIGUSR1.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
+                if hasattr(signal, name)]
 CONNECTION_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe",
                    "remote process exited")  # what torch.distributed says
 UNREADABLE = (errno.ENAMETOOLONG, errno.EIO)
-LONGEST_NAME = 255  # bytes, on all common file systems
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong. Its message is one line: file, row or key, value, cure.
+
+    The scripts print that line and exit with code 2 (see `utils.exit_on_bad_input`); every other
+    exception is a bug of ours and keeps its traceback.
+    """
 
 
 class Precision(NamedTuple):
@@ -170,50 +181,3 @@ def seed_everything(seed: int, deterministic: bool = False) -> None:
 def to_numpy(tensor: "torch.Tensor") -> "np.ndarray":
     """A tensor as a numpy array, from any device and out of any graph (numpy knows neither)."""
     return tensor.detach().cpu().numpy()
-IGNORE = 255  # mask value of pixels that count in no loss and no metric
-
-
-# By these a process is told to stop: Ctrl-C, and the last two, with which clusters announce that
-# they take the machine away. Windows has no SIGUSR1.
-STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
-                if hasattr(signal, name)]
-
-
-class InputError(ValueError):
-    """Something the user gave is wrong. Its message is one line: file, row or key, value, cure.
-
-    The scripts print that line and exit with code 2 (see `utils.exit_on_bad_input`); every other
-    exception is a bug of ours and keeps its traceback.
-    """
-
-
-def fitting_name(name: str, ending: str) -> str:
-    """`name` and `ending`; what is longer than a file's name may be is cut short, with a checksum
-    in place of the rest."""
-    if len(os.fsencode(name + ending)) <= LONGEST_NAME:
-        return name + ending
-    check = f"~{crc32(os.fsencode(name)):08x}"
-    start = os.fsencode(name)[:LONGEST_NAME - len(check) - len(os.fsencode(ending))]
-    return f"{start.decode(errors='ignore')}{check}{ending}"
-
-
-@contextmanager
-def written_whole(path: str | Path, by_many: bool = False) -> Iterator[Path]:
-    """A temporary path beside `path`, moved there when the block ends without an error.
-
-    So nobody ever takes half a file for a whole one. Missing folders are made. `by_many`: several
-    processes may write the file at once; the last one wins. Raises OSError, with the path.
-    """
-    path = Path(path)
-    temporary = path.with_name(
-        fitting_name(path.name, f".{os.getpid()}.tmp" if by_many else ".tmp"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)  # left by a kill, or a link to somewhere else
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)

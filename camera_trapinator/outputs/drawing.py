@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from .. import InputError, written_whole
+from ..data.files import fitting_name
 from ..data.masks import palette, resize_mask
 from ..data.photos import read_photo
-from ..utils import fitting_name
 from .records import Classes
 
 AHEAD = 8  # photos that threads work on at most, before it is their turn
