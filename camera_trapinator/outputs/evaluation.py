@@ -14,7 +14,7 @@ import numpy as np
 from .. import InputError, written_whole
 from ..data.checks import check_maps, check_photos, known_fingerprints
 from ..data.learned import Learned, content_hashes
-from ..data.manifest import Manifest, read_classes, read_manifest
+from ..data.manifest import Manifest, read_classes, read_manifest, read_rows
 from ..data.memory import checks_of
 from ..data.splits import find_leaks, near_duplicates, read_splits
 from ..metrics import ConfusionMatrix, RegressionErrors
@@ -24,6 +24,7 @@ from .scores import build_report, build_value_report
 from .sheets import write_worst_sheet
 from .tables import write_table
 
+TESTS = ("test", "test_seen")  # splits
 WORST = 12  # photos of worst.jpg
 
 
@@ -37,11 +38,12 @@ class Truth:
     split_by: str  # what stands in one split only: location, sequence or photo
     num_classes: int  # 0 for a regression
     learned: Learned  # what the network has learned from, in earlier runs too
+    gone: int = 0  # test photos of the run that are not in the manifest any more
 
     @cached_property
     def rows(self) -> list[int]:
         """The rows of the manifest that are the test."""
-        return [index for index, split in enumerate(self.splits) if split in ("test", "test_seen")]
+        return [index for index, split in enumerate(self.splits) if split in TESTS]
 
     @cached_property
     def tested(self) -> Manifest:
@@ -101,6 +103,9 @@ class Truth:
         if earlier and not self.seen_only:
             note = (f"{len(set(earlier))} test locations, such as {min(earlier)}, count as seen: a "
                     "run that this one began with has learned from them")
+        if self.gone:
+            note = "; ".join(filter(None, [note, f"{self.gone} test photos of the run are not in "
+                                                 "the manifest any more"]))
         if self.learned.unknown:
             names = ", ".join(sorted(self.learned.unknown))
             note = "; ".join(filter(None, [note, f"what {names} learned from is not known: it may "
@@ -130,7 +135,10 @@ def read_truth(data_root: Path, manifest: str, weights: Path, split_by: str,
     path = weights.parent / "splits.csv"
     # Checkpoints of older versions tell nothing; what they were trained on, the splits do.
     learned = Learned.of("", checkpoint) if "learned_from" in checkpoint else Learned()
-    truth = Truth(data_root, table, read_splits(path, table), split_by, len(names), learned)
+    splits, there = read_splits(path, table), set(table.column("image"))
+    gone = sum(row["split"] in TESTS and row["image"] not in there
+               for _, row in read_rows(path, "image", "split"))
+    truth = Truth(data_root, table, splits, split_by, len(names), learned, gone)
     if not truth.rows:
         raise InputError(f"{path}: no photo of the manifest is a test photo; set test_fraction, or "
                          "predict a folder with --images")

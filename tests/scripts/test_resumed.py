@@ -244,6 +244,17 @@ def test_an_ancestor_that_does_not_tell_is_named(trained, data_root, tmp_path):
     assert "what shapes learned from is not known" in report["note"]
 
 
+def test_test_photos_that_are_gone_are_told(trained, data_root, tmp_path):
+    runs, root = copytree(trained, tmp_path / "runs"), copytree(data_root, tmp_path / "data")
+    tested = [row["image"] for row in read_csv(runs / "shapes/splits.csv")
+              if row["split"] == "test"]
+    rewrite(root, lambda rows: [row for row in rows if row.image not in tested[:2]])
+    result = run_script("test.py", "--run", "shapes", "outputs=csv", f"data_root={root}", runs=runs)
+    assert "2 test photos of the run are not in the manifest any more" in result.stdout
+    report = json.loads((runs / "shapes/test/report.json").read_text())
+    assert report["images"] == 4 and "2 test photos" in report["note"]
+
+
 def test_a_splits_file_of_any_make_is_read_or_refused_in_a_line(own_data, tmp_path):
     rows = list(read_manifest(own_data / "manifest.csv"))
     splits = ["train", "train", "train", "val", "test"]
