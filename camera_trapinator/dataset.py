@@ -131,7 +131,7 @@ class PredictionDataset(CameraTrapDataset):
         """The photo, uint8 (3, H, W) at the working scale (None if unreadable), and its facts."""
         index = int(self.indices[place])
         row = self.manifest[index]
-        before = self.made_of(row.image, row.location)  # it may change while it is read
+        stamp = self._stamp(row.image)  # it may change while it is read
         try:
             if self.mask_size == "network":
                 photo, target = self.load(index)
@@ -144,19 +144,24 @@ class PredictionDataset(CameraTrapDataset):
                 target = resize_mask(target, width, height)
         except InputError as error:
             failure = str(error).removeprefix(f"{self.data_root / row.image}: ")
-            return None, Example(index, None, 0, 0, row.datetime, False, failure, made_of=before)
-        made_of = before[:2] + self.made_of(row.image, row.location, photo.width, photo.height)[2:]
+            return None, Example(index, None, 0, 0, row.datetime, False, failure,
+                                 made_of=[*stamp, 0.0, 0.0])
+        shares = self.strips.of(row.location, photo.width, photo.height)
         return image, Example(
             index, torch.from_numpy(target) if row.mask else None, photo.width, photo.height,
-            row.datetime or photo.datetime, is_infrared(photo.image), None, strip, made_of)
+            row.datetime or photo.datetime, is_infrared(photo.image), None, strip,
+            [*stamp, *shares])
 
     def made_of(self, image: str, location: str, width: int | None = None,
                 height: int | None = None) -> list:
         """What a prediction of a photo depends on, beside the model and the knobs: size in bytes
         and time of change (nanoseconds) of its file, 0 if it is not there, and the shares of its
         height that info strips take at the top and the bottom, 0 without its `width`."""
+        shares = self.strips.of(location, width, height) if width else (0.0, 0.0)
+        return [*self._stamp(image), *shares]
+
+    def _stamp(self, image: str) -> tuple[int, int]:
         try:
-            _, *stamp = file_stamp(self.data_root / image, "photo")
+            return file_stamp(self.data_root / image, "photo")[1:]
         except InputError:
-            stamp = [0, 0]
-        return [*stamp, *(self.strips.of(location, width, height) if width else (0.0, 0.0))]
+            return 0, 0

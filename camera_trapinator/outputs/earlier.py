@@ -1,7 +1,8 @@
 """What an earlier prediction left in a folder: what still holds is kept, the rest is removed.
 
 A record holds while its photo is the file that was predicted, with the info strips of today (see
-`PredictionDataset.made_of`). That the model and the knobs are the same, `RecordFile` sees to.
+`PredictionDataset.made_of`). Whether the model and the knobs are the same is asked before, for a
+refusal is to cost nothing.
 """
 
 import shutil
@@ -40,7 +41,7 @@ def begin_folder(dataset: PredictionDataset, records_path: Path, info: dict, str
     if not overwrite:
         check_made_with(records_path, info)
     strips_csv, folder = records_path.with_name("strips.csv"), dataset.data_root
-    same = same_photos(records_path, dataset)  # else the strips are those of other cameras
+    same = same_photos(records_path, dataset)  # else these strips are of other cameras
     dataset.strips = strips_for(strips, dataset.manifest, folder, strips_csv if same else None)
     if not leads:
         return

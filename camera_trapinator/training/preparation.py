@@ -88,11 +88,10 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
     else:
         classes, maps = read_classes(root / "classes.csv"), []
         shares = check_photos(manifest, root, len(classes), checks_of(root))
-    if state is not None:
-        check_classes(root, [name for name, _ in classes], state)
     made_of = rows_made_of(manifest, root, shares)
     most = most or (config.limit and {"train": config.limit, "val": config.limit})
     if state is not None:
+        check_classes(root, [name for name, _ in classes], state)
         rows, splits = rows_of_run(folder / "splits.csv", manifest, made_of)
         manifest = Manifest(manifest[row] for row in rows)
         shares, made_of = shares[rows], [made_of[row] for row in rows]

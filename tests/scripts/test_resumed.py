@@ -7,6 +7,7 @@ import signal
 from shutil import copytree
 
 import pytest
+import torch
 from conftest import CLASSES, QUICK, error_line, make_data, run_script
 from leavings import all_of, read_csv, start, wait_for
 from PIL import Image
@@ -149,7 +150,6 @@ def test_a_run_goes_on_in_the_precision_in_which_it_began(data_root, tmp_path):
     last = tmp_path / "run/last.pt"
     content = load_checkpoint(last)
     other = "bf16" if content["precision"] == "fp32" else "fp32"
-    import torch
     torch.save({**content, "precision": other}, last)
     code, said = resume(data_root, tmp_path)
     assert code == 0 and f", {other}" in said
@@ -230,7 +230,6 @@ def test_a_photo_under_another_name_is_known(trained, data_root, tmp_path):
 
 
 def test_an_ancestor_that_does_not_tell_is_named(trained, data_root, tmp_path):
-    import torch
     runs = copytree(trained, tmp_path / "runs")
     content = load_checkpoint(runs / "shapes/best.pt")
     del content["learned_from"]  # as of an older version
