@@ -153,6 +153,7 @@ class Config:
     predict_batch_size: int = knob(8, 1, 65536)
     mask_size: str = knob("photo", choices=("photo", "network"))
     faint: float = knob(0.1, 0.01, 1)
+    unknown_below: float = knob(0.5, 0, 1)
     deployments_file: str = knob("")
     project_file: str = knob("")
 

@@ -24,6 +24,7 @@ from .data.photos import photo_of, read_photo
 from .networks.encoders import ENCODERS, EfficientNetLite0, build_encoder, initialise
 from .networks.prediction import SURE, Prediction, blend_tiles, strip_slices
 from .networks.recompute import recomputed
+from .networks.votes import VOTES
 
 
 class DoubleConv(nn.Sequential):
@@ -89,6 +90,7 @@ class SegmentationModel(nn.Module):
         super().__init__()
         self.working_scale, self.stride, self.channels = working_scale, stride, channels
         self.recompute = False  # whether training shall save memory, see `run`
+        self.temperature = 1.0  # of its predictions, see metrics.Calibration
         self.register_buffer("mean", torch.empty(channels, 1, 1), persistent=False)
         self.register_buffer("spread", torch.empty(channels, 1, 1), persistent=False)
         self.set_input(self.MEAN, self.SPREAD)
@@ -208,7 +210,7 @@ class SegmentationModel(nn.Module):
                         for rows in strip_slices(photo, len(photo_logits[0])):
                             photo_logits[:, rows] = -SURE
                             photo_logits[0, rows] = SURE
-                    yield Prediction(photo_logits, photo)
+                    yield Prediction(photo_logits, photo, self.temperature)
 
 
 class UNet(SegmentationModel):
@@ -251,13 +253,12 @@ class EncoderUNet(SegmentationModel):
     each level below; `norm`: of the way up, "batch" or "none". The network ends at the encoder's
     finest level (half or a quarter of the photo's size); the logits are enlarged from there.
 
-    What the encoder sees in the whole photo also votes: `scene`, a linear layer from the mean of
-    its deepest features, adds one number a class to all pixels. A pretrained encoder knows animals
-    by just these features, and few masks are enough to learn which is which.
+    What the encoder's deepest features say of the animal around each place is added to the logits,
+    see networks/votes.py; `votes`: a name of VOTES.
     """
 
     def __init__(self, num_classes: int, working_scale: int, encoder: str, width: int = 32,
-                 norm: str = "batch", channels: int = 3):
+                 norm: str = "batch", channels: int = 3, votes: str = "near"):
         super().__init__(working_scale, stride=32, channels=channels)
         self.encoder = build_encoder(encoder, channels)
         if encoder == "efficientnet_lite0":
@@ -268,8 +269,7 @@ class EncoderUNet(SegmentationModel):
             ups.append(Up(deepest, channels_skip, width * 2**level, norm))
             deepest = width * 2**level
         self.ups = nn.ModuleList(ups)
-        self.scene = nn.Linear(ENCODERS[encoder].channels[-1], num_classes, bias=False)
-        nn.init.zeros_(self.scene.weight)
+        self.votes = VOTES[votes](ENCODERS[encoder].channels[-1], num_classes)
         self.last = nn.Conv2d(deepest, num_classes, 1)
         self.ups.apply(initialise)
         self.last.apply(initialise)
@@ -279,10 +279,12 @@ class EncoderUNet(SegmentationModel):
         x = self.prepare(images)
         size = x.shape[-2:]
         *skips, x = self.run(self.encoder, x)
-        scene = self.scene(x.mean(dim=(2, 3)))[:, :, None, None]  # (N, C, 1, 1)
+        votes = self.votes(x)
         for up in self.ups:
             x = self.run(up, x, skips.pop())
-        x = F.interpolate(self.last(x) + scene, size, mode="bilinear")
+        x = self.last(x)
+        x = x + F.interpolate(votes, x.shape[-2:], mode="bilinear")
+        x = F.interpolate(x, size, mode="bilinear")
         return self.in_unit(x)[..., :height, :width]
 
     def load_encoder(self, state: dict[str, Tensor]) -> None:
@@ -343,4 +345,5 @@ def load_model(checkpoint: dict) -> SegmentationModel:
     """The model that a checkpoint holds, see `training.checkpoint.load_checkpoint`."""
     model = build_model(**checkpoint["model_arguments"])
     model.load_state_dict(checkpoint["model"])
+    model.temperature = checkpoint.get("temperature", 1.0)  # no older checkpoint has it
     return model

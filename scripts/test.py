@@ -50,7 +50,7 @@ from camera_trapinator.networks.weights import fold_norm
 from camera_trapinator.outputs.console import print_found, print_scores, print_shard
 from camera_trapinator.outputs.earlier import begin_folder, forget_all
 from camera_trapinator.outputs.evaluation import read_truth, write_evaluation
-from camera_trapinator.outputs.model_card import write_model_card
+from camera_trapinator.outputs.model_card import short_card, write_model_card
 from camera_trapinator.outputs.places import find_weights, photos_below, results_folder, shard_of
 from camera_trapinator.outputs.prediction import Knobs, join_parts, predict_photos
 from camera_trapinator.outputs.writers import Wanted, write_pictures, write_tables
@@ -123,7 +123,6 @@ def evaluate(job: Job) -> None:
             forget_all(job.records)  # masks may have changed: never resumed
     dataset = PredictionDataset(truth.manifest, data_root, config.working_scale, truth.rows,
                                 "photo", config.target_scale if regression else None, strips)
-
     # What the network says, and what that is worth.
     wanted = job.knobs(Wanted)
     project = wanted.project(job.names, truth.tested.column("location"))
@@ -155,7 +154,8 @@ def predict_folder(job: Job, folder: Path, overwrite: bool = False) -> None:
         print_shard(job.records, job.shard)
     elif job.processes.leads:
         title = f"Photos of {folder.resolve().name}"
-        write_tables(job.records, folder, job.out, wanted, project, title)
+        known = short_card(job.weights, job.checkpoint, job.config, job.records)
+        write_tables(job.records, folder, job.out, wanted, project, title, known=known)
         print_found(job.records, job.out)
 
 

@@ -41,15 +41,14 @@ if __name__ == "__main__":
 
 import torch
 
-from camera_trapinator import IGNORE
 from camera_trapinator.config import Config, load_config
 from camera_trapinator.data.loading import PhotoLoader, group_by_shape
 from camera_trapinator.data.strips import describe_strips
 from camera_trapinator.loss import build_criterion
-from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors, recall_thresholds
+from camera_trapinator.metrics import ConfusionMatrix, RegressionErrors
+from camera_trapinator.model import load_model
 from camera_trapinator.networks.memory import enough_memory
 from camera_trapinator.networks.prediction import likeliest
-from camera_trapinator.outputs.blobs import smoothed
 from camera_trapinator.training.curriculum import find_difficulty, show_difficulty
 from camera_trapinator.training.learner import Learner, next_batch_size, summed
 from camera_trapinator.training.preparation import (
@@ -62,8 +61,9 @@ from camera_trapinator.training.preparation import (
     with_knobs,
 )
 from camera_trapinator.training.processes import Processes, join_processes, part_processes
+from camera_trapinator.training.reading import Reading
 from camera_trapinator.training.run import Run, open_run
-from camera_trapinator.training.start import describe_model, find_teacher, first_weights, start_net
+from camera_trapinator.training.start import describe_model, find_teacher, start_net
 from camera_trapinator.training.summary import training_workers
 from camera_trapinator.training.trial import DryRun, OverfitOneBatch, Trial, first_draws
 from camera_trapinator.transforms import train_transform
@@ -105,9 +105,7 @@ def train(config: Config, run: Run, device: torch.device, trial: Trial) -> None:
     sampler = make_sampler(config, data, difficulty, run.processes)
 
     # The network, the criterion and the optimizer.
-    net = start_net(config, data, train_set)
-    if run.state is None:
-        first_weights(net, config, data)
+    net = start_net(config, data, train_set) if run.state is None else load_model(run.state)
     net = net.to(device, memory_format=torch.channels_last)
     teacher = find_teacher(config, data.names, device)
     criterion = build_criterion(config.loss, class_weights(config, data), data.spread)
@@ -194,19 +192,19 @@ def fit(run: Run, learner: Learner, train_loader, val_loader, criterion, optimiz
             run.note(learner.step(optimizer, scaler, total, run.steps))
 
         with run.validation():
-            scores, thresholds = validate(run, learner, val_loader, criterion, config)
-        run.end_epoch(scores, thresholds)  # last.pt, best.pt, log.csv, curves, a line
+            scores, reading = validate(run, learner, val_loader, criterion, config)
+        run.end_epoch(scores, reading)  # last.pt, best.pt, log.csv, curves, a line
 
 
 @torch.no_grad()
 def validate(run: Run, learner: Learner, loader, criterion, config: Config,
-             ) -> tuple[dict, dict | None]:
+             ) -> tuple[dict, dict]:
     """The scores of the validation photos, whole, at network size: what is in the dict appears in
-    log.csv, the bar and the curves. And thresholds of the confidence, see recall_thresholds."""
+    log.csv, the bar and the curves. And how its answers are to be read: see Progress."""
     net, device, processes = learner.averaged, learner.device, run.processes
     matrix, errors = ConfusionMatrix(net.num_classes, device), RegressionErrors()
     losses = torch.zeros(2, 2, device=device)  # sum and weight, for up to two losses
-    confidences = []  # of the photos with an animal
+    reading = Reading()
     found = net.predict(loader, learner.precision.dtype, config.flips, config.tile)
     for prediction in run.predictions(found, loader):
         truth = prediction.photo.target.to(device)  # (H, W)
@@ -217,8 +215,7 @@ def validate(run: Run, learner: Learner, loader, criterion, config: Config,
             errors.update(truth, prediction.logits[0])
             continue
         matrix.update(truth, likeliest(prediction.logits))
-        if ((truth > 0) & (truth != IGNORE)).any():
-            confidences.append(float(smoothed(prediction.foreground()).max()))
+        reading.update(truth, prediction)
     # Exact sums over all processes, whose photos are all different.
     total, weight = processes.sum(losses)
     matrix.counts = processes.sum(matrix.counts)
@@ -228,7 +225,7 @@ def validate(run: Run, learner: Learner, loader, criterion, config: Config,
         scores |= errors.scores()
     else:
         scores |= {"mean_iou": matrix.mean_iou(), "foreground_iou": matrix.foreground_iou()}
-    return scores, recall_thresholds(processes.gathered(confidences))
+    return scores, reading.of_all(processes)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 
 from camera_trapinator.data.masks import resize_mask
-from camera_trapinator.outputs.blobs import failure_record, photo_record
+from camera_trapinator.outputs.blobs import Limits, failure_record, photo_record
 from camera_trapinator.outputs.records import RecordFile
 
 CLASSES = [("background", (0, 0, 0)), ("fox", (230, 120, 20)), ("snow hare", (80, 160, 255)),
@@ -19,15 +19,18 @@ HOSTILE = ["<img src=x onerror=alert(1)>.jpg", "=cmd|' /C calc'!A0.jpg", 'a"b\\c
            "site 1/ü\udcff.JPG"]
 
 
-def predicted(file: str, mask: np.ndarray, foreground: np.ndarray | None = None, **known) -> dict:
-    """The record of a mask; the network is as sure as can be unless `foreground` is given."""
+def predicted(file: str, mask: np.ndarray, foreground: np.ndarray | None = None,
+              sure: float = 1.0, **known) -> dict:
+    """The record of a mask; the network is as sure as can be unless `foreground` is given, and
+    `sure` of the species. Limits may stand among what is `known`."""
     if foreground is None:
         foreground = (mask > 0).astype(np.float32)
     likeliest = resize_mask(mask, *foreground.shape[::-1]).clip(1)
-    known = {"width": mask.shape[1], "height": mask.shape[0], "num_classes": len(CLASSES),
-             "smallest_blob": 0, **known}
-    return photo_record(file, mask, foreground, (likeliest, np.ones_like(foreground)),
-                        **known)
+    known = {"width": mask.shape[1], "height": mask.shape[0], **known}
+    limits = {name: known.pop(name) for name in Limits._fields if name in known}
+    limits = {"smallest_blob": 0, **limits}
+    return photo_record(file, mask, foreground, (likeliest, np.full_like(foreground, sure)),
+                        Limits(**limits), len(CLASSES), **known)
 
 
 def random_mask(seed: int, height: int = 48, width: int = 64) -> np.ndarray:

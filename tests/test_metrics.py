@@ -11,12 +11,13 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from camera_trapinator import IGNORE
 from camera_trapinator.metrics import (
+    Calibration,
     ConfusionMatrix,
     RegressionErrors,
     best_epoch,
     recall_thresholds,
 )
-from camera_trapinator.outputs.scores import build_report, find_animals, summary
+from camera_trapinator.outputs.scores import build_report, find_animals, reliability, summary
 
 
 def random_maps(classes=5, size=(40, 50), seed=0):
@@ -164,7 +165,7 @@ def photo_facts(confusion, present, *, location="ridge", seen=False, infrared=Fa
     truth = [any(row) for row in confusion]
     return {"failure": None, "confusion": confusion, "location": location, "seen": seen,
             "infrared": infrared, "confidence": confidence, "present": present,
-            "present_truth": truth}
+            "present_truth": truth, "blobs": [], "blob_truths": []}
 
 
 # Five photos whose scores are easily worked out on paper, and one that could not be read.
@@ -252,6 +253,56 @@ def test_a_photo_without_labelled_pixels_is_not_an_empty_photo():
     assert report["empty_photos"] == {"images": 0, "false_positive_pixels": 0,
                                       "false_positive_share": None}
     assert report["images"] == 1 and report["mean_iou"] is None
+
+
+def test_reliability_is_that_of_tenths():
+    """By hand: two tenths, 0.25 from right and 0.05 from right."""
+    found = reliability([0.72, 0.78, 0.9, 1.0], [True, False, True, True])
+    assert [(row["from"], row["blobs"], row["right"]) for row in found["bins"]] == [
+        (0.7, 2, 0.5), (0.9, 2, 1.0)]
+    assert [row["class_confidence"] for row in found["bins"]] == pytest.approx([0.75, 0.95])
+    assert found["expected_calibration_error"] == pytest.approx(0.15)
+    assert (found["blobs"], found["right"]) == (4, 0.75)
+    assert reliability([], []) is None
+
+
+def test_only_blobs_on_a_true_animal_tell_how_sure_the_species_are():
+    blobs = [{"class": 1, "class_confidence": 0.6}, {"class": 2, "class_confidence": 0.8},
+             {"class": 2, "class_confidence": 0.8}, {"class": 1, "class_confidence": 0.9}]
+    photo = {**PHOTOS[0], "blobs": blobs, "blob_truths": [1, 1, None, 0]}
+    found = build_report([photo], CLASSES)["reliability"]
+    assert (found["blobs"], found["right"]) == (2, 0.5)
+    photo = {**photo_facts([[5, 0], [0, 5]], [True, True]), "blobs": blobs[:1], "blob_truths": [1]}
+    assert build_report([photo], CLASSES[:2])["reliability"] is None  # one species: always sure
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 4.0])
+def test_the_temperature_is_that_by_which_the_logits_are_too_large(temperature):
+    torch.manual_seed(0)
+    calibration = Calibration()
+    for size in (7, 40, 60) * 30:
+        logits = torch.randn(6, size, 20) * 3
+        truth = torch.distributions.Categorical(logits=logits[1:].movedim(0, 2)).sample() + 1
+        truth[torch.rand(truth.shape) < 0.3] = 0  # the background has no say,
+        logits[0] = torch.randn(size, 20) * 100
+        truth[torch.rand(truth.shape) < 0.1] = 255  # nor has what is not labelled
+        calibration.update(truth.byte(), logits * temperature)
+    assert calibration.temperature() == temperature
+
+
+def test_each_photo_counts_alike_and_a_few_make_nothing_sure():
+    sure = torch.tensor([0.0, 8.0, 0.0])[:, None, None]
+    calibration = Calibration()
+    assert calibration.temperature() == 1  # no photo
+    calibration.update(torch.ones(30, 30, dtype=torch.uint8), sure.expand(3, 30, 30))
+    assert 0.5 < calibration.temperature() <= 1  # one photo, all right
+    one = calibration.losses.clone()
+    calibration.update(torch.full((2, 2), 2, dtype=torch.uint8), sure.expand(3, 2, 2))
+    other = Calibration()
+    other.update(torch.full((2, 2), 2, dtype=torch.uint8), sure.expand(3, 2, 2))
+    assert torch.equal(one + other.losses, calibration.losses)
+    calibration.losses *= 50
+    assert calibration.temperature() == 8  # every second one is wrong, however few its pixels
 
 
 @pytest.mark.parametrize("photos", [[], [{"failure": "truncated file"}] * 2])

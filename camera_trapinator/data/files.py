@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, under names that file systems take."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,12 @@ def fitting_name(name: str, ending: str) -> str:
     check = f"~{crc32(os.fsencode(name)):08x}"
     start = os.fsencode(name)[:LONGEST_NAME - len(check) - len(os.fsencode(ending))]
     return f"{start.decode(errors='ignore')}{check}{ending}"
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -22,11 +22,12 @@ class Prediction:
 
     `logits`: (C, h, w) at network size, on the model's device, float32, or float16 if blended of
     several tiles; None where the photo could not be read. `photo`: what the loader gave with the
-    photo (its width and height at least).
+    photo (its width and height at least). `temperature`: how sure it is of the species, see
+    `metrics.Calibration`; 1 = as sure as the network says.
     """
 
-    def __init__(self, logits: Tensor | None, photo: SizedPhoto):
-        self.logits, self.photo = logits, photo
+    def __init__(self, logits: Tensor | None, photo: SizedPhoto, temperature: float = 1.0):
+        self.logits, self.photo, self.temperature = logits, photo, temperature
 
     def mask(self, mask_size: str = "photo") -> np.ndarray:
         """Class of every pixel, uint8, at the `photo`'s own size or at that of the `network`."""
@@ -41,10 +42,11 @@ class Prediction:
         return by_rows(lambda logits: 1 - logits.softmax(dim=0)[0], self.logits).cpu().numpy()
 
     def species(self) -> tuple[np.ndarray, np.ndarray]:
-        """The likeliest species of each pixel, uint8 (h, w) at network size, and its share of the
-        foreground probability, as precise as the logits."""
+        """The likeliest species of each pixel, uint8 (h, w) at network size, and the probability
+        that what is there is of this species, if it is any: as precise as the logits."""
         species = self.logits[1:]
-        share = by_rows(lambda logits: logits.softmax(dim=0).amax(dim=0), species)
+        share = by_rows(lambda logits: (logits / self.temperature).softmax(dim=0).amax(dim=0),
+                        species)
         return (likeliest(species) + 1).cpu().numpy(), share.cpu().numpy()
 
     def values(self, mask_size: str = "photo") -> np.ndarray:

@@ -76,7 +76,8 @@ def _download(encoder: str) -> Path:
 # ---------------------------------------------------------------------------------- of another run
 
 
-BY_CLASS = ("last", "scene", "value_mean", "value_spread")  # what of a model has a row a class
+# What of a model has a row a class.
+BY_CLASS = ("last.", "votes.what.", "votes.weight", "value_mean", "value_spread")
 
 
 def adopt(net: SegmentationModel, classes: Sequence[str], state: dict[str, Tensor],
@@ -86,9 +87,12 @@ def adopt(net: SegmentationModel, classes: Sequence[str], state: dict[str, Tenso
     Of the last layers those rows are taken over whose class is known by name; the rest begin
     anew. Raises InputError if `state` is of another network.
     """
+    if "votes.weight" in state and hasattr(net.votes, "what"):  # the vote of photos, for each place
+        own = {name: weight for name, weight in net.state_dict().items() if "votes.where" in name}
+        state = {**state, **own, "votes.what.weight": state["votes.weight"][:, :, None, None]}
     for name, weight in net.state_dict().items():
         other = state.get(name)
-        by_class = name.split(".")[0] in BY_CLASS
+        by_class = name.startswith(BY_CLASS)
         if by_class and not set(classes) & set(known):
             continue
         if other is None or other.shape[by_class:] != weight.shape[by_class:]:

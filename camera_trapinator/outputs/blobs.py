@@ -8,6 +8,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from .. import IGNORE
 from ..data.masks import resize_mask
 from ..data.rle import Runs, counted, encode_runs, filled, runs_of
 
@@ -15,30 +16,35 @@ MOST_FAINT = 10  # parts of a photo
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 
 
+class Limits(NamedTuple):
+    """What counts in a photo, by the names of the knobs."""
+
+    smallest_blob: float = 0.0005  # share of the photo
+    faint: float = 0.1  # probability
+    unknown_below: float = 0.5  # probability
+
+
 def photo_record(file: str, mask: np.ndarray, foreground: np.ndarray,
-                 species: tuple[np.ndarray, np.ndarray], *, width: int, height: int,
-                 location: str = "", datetime: str = "", infrared: bool = False,
-                 num_classes: int = 0, smallest_blob: float = 0.0005, faint: float = 0.1,
-                 **extra) -> dict:
+                 species: tuple[np.ndarray, np.ndarray], limits: Limits, num_classes: int = 0,
+                 **known) -> dict:
     """The record of a predicted photo; the same prediction always gives the same record.
 
     `mask`: uint8 (H, W) predicted classes, at the photo's own or at network size; `foreground`:
     float32 (h, w) probability at network size that a pixel is no background; `species`: uint8
-    (h, w) likeliest species, and float32 (h, w) its share of the foreground probability;
-    `width`, `height`: the upright photo's, in pixels; `num_classes`: how many numbers `pixels`
-    gets at least; `smallest_blob`: share of the photo; `faint`: probability. `extra` goes in as
-    it is.
+    (h, w) likeliest species, and float32 (h, w) the probability that it is this one, if it is any;
+    `num_classes`: how many numbers `pixels` gets at least. What else is `known`, the upright
+    photo's `width` and `height` in pixels at least, goes in as it is.
     """
     smooth, runs = smoothed(foreground), runs_of(mask)
     maps = Maps(foreground, smooth, *species)
-    blobs, covered = find_blobs(runs, mask.shape, maps, smallest_blob)
+    blobs, covered = find_blobs(runs, mask.shape, maps, limits)
     pixels = _count_pixels(runs, num_classes)
     pixels[0] = mask.size - sum(pixels)
     return {
-        "file": file, "location": location, "datetime": datetime, "width": width,
-        "height": height, "infrared": infrared, "confidence": _rounded(smooth.max()),
-        "pixels": pixels, "rle": _encode_classes(runs, mask.shape),
-        "blobs": blobs, "faint": find_faint(maps, covered, faint), "failure": None, **extra,
+        "file": file, "location": "", "datetime": "", "infrared": False, **known,
+        "confidence": _rounded(smooth.max()), "pixels": pixels,
+        "rle": _encode_classes(runs, mask.shape), "blobs": blobs,
+        "faint": find_faint(maps, covered, limits), "failure": None,
     }
 
 
@@ -62,7 +68,7 @@ class Maps(NamedTuple):
     foreground: np.ndarray  # probability that it is no background, float32
     smooth: np.ndarray  # the same, smoothed
     species: np.ndarray  # the likeliest one, uint8
-    share: np.ndarray  # of the foreground probability that is this species', float32
+    share: np.ndarray  # probability that it is this species, if it is any, float32
 
 
 def parts_of(runs: Runs, size: Sequence[int], smallest_blob: float) -> list[Runs]:
@@ -95,13 +101,13 @@ def parts_of(runs: Runs, size: Sequence[int], smallest_blob: float) -> list[Runs
     return [runs.chosen(order[begins[number]:begins[number + 1]]) for number in large]
 
 
-def find_blobs(runs: Runs, size: Sequence[int], maps: Maps, smallest_blob: float,
+def find_blobs(runs: Runs, size: Sequence[int], maps: Maps, limits: Limits,
                ) -> tuple[list[dict], np.ndarray]:
     """The blobs of a mask of that `size`, as a record holds them, and the pixels of the maps that
     they cover."""
     row_of, column_of = _nearest_pixels(maps.foreground.shape, *size)
     covered, blobs = np.zeros(maps.foreground.shape, bool), []
-    for part in parts_of(runs, size, smallest_blob):
+    for part in parts_of(runs, size, limits.smallest_blob):
         species = int(np.argmax(_count_pixels(part)))
         inside, window = _inside(part, size[0])
         # How many of its pixels lie nearest to each pixel of the maps: the same means, of far fewer
@@ -113,8 +119,20 @@ def find_blobs(runs: Runs, size: Sequence[int], maps: Maps, smallest_blob: float
         place = np.ix_(rows, columns)
         covered[place] |= counts > 0
         known = Maps(*(plane[place][counts > 0] for plane in maps))
-        blobs.append(_blob(inside, window, size, species, known, counts[counts > 0]))
+        blobs.append(_blob(_place(inside, window, size), species, known, counts[counts > 0],
+                           limits))
     return blobs, covered
+
+
+def true_classes(mask: np.ndarray, truth: np.ndarray, number: int) -> list[int | None]:
+    """The most frequent true class in each blob of a photo, which are the `number` largest parts of
+    its mask; None where nothing is labelled. Both are uint8 (H, W), 255 in `truth` is ignored."""
+    found, truth = [], truth.ravel(order="F")  # runs go down the columns
+    for part in parts_of(runs_of(mask), mask.shape, 0)[:number]:
+        classes = truth[counted(part.starts, part.ends - part.starts)]
+        classes = classes[classes != IGNORE]
+        found.append(int(np.bincount(classes).argmax()) if len(classes) else None)
+    return found
 
 
 def _inside(part: Runs, height: int) -> tuple[np.ndarray, tuple[slice, slice]]:
@@ -129,9 +147,9 @@ def _inside(part: Runs, height: int) -> tuple[np.ndarray, tuple[slice, slice]]:
     return inside.view(bool), window
 
 
-def find_faint(maps: Maps, covered: np.ndarray, faint: float) -> list[dict]:
+def find_faint(maps: Maps, covered: np.ndarray, limits: Limits) -> list[dict]:
     """The parts, as a record holds them, that reach `faint` and in which no blob lies."""
-    labels, found = ndimage.label(maps.smooth >= faint, EIGHT_NEIGHBOURS)
+    labels, found = ndimage.label(maps.smooth >= limits.faint, EIGHT_NEIGHBOURS)
     known = set(np.unique(labels[covered]).tolist())
     parts = []
     for number, window in enumerate(ndimage.find_objects(labels, found), start=1):
@@ -144,33 +162,30 @@ def find_faint(maps: Maps, covered: np.ndarray, faint: float) -> list[dict]:
         part = Maps(*(plane[window][inside] for plane in maps))
         species = int(np.bincount(part.species, weights=part.foreground * part.share).argmax())
         ones = np.ones(len(part.smooth), int)
-        blobs.append(_blob(inside, window, labels.shape, species, part, ones))
+        blobs.append(_blob(_place(inside, window, labels.shape), species, part, ones, limits))
     return blobs
 
 
-def _blob(inside: np.ndarray, window: tuple[slice, slice], size: tuple[int, int], species: int,
-          part: Maps, counts: np.ndarray) -> dict:
-    """A part `inside` the `window` of a mask of that `size`, and what the maps say of it: each
-    pixel of theirs for `counts` of the mask's."""
+def _blob(place: dict, species: int, part: Maps, counts: np.ndarray, limits: Limits) -> dict:
+    """A blob at a `place`, and what the maps say of it: each pixel of theirs for `counts` of the
+    mask's."""
     foreground = part.foreground.astype(np.float64) * counts
     own = foreground[part.species == species] @ part.share[part.species == species]
-    return {
-        "class": species, **_place(inside, (window[0].start, window[1].start), size),
-        "area": _rounded(inside.sum() / (size[0] * size[1])),
-        "confidence": _rounded(foreground.sum() / counts.sum()),
-        "peak": _rounded(part.smooth.max()),
-        "class_confidence": _rounded(own / max(foreground.sum(), 1e-9)),
-    }
+    sure = _rounded(own / max(foreground.sum(), 1e-9))
+    return {"class": species, "unknown": sure < limits.unknown_below, **place,
+            "confidence": _rounded(part.smooth.max()), "class_confidence": sure}
 
 
-def _place(inside: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> dict:
-    """Where a blob is: `inside` bool (h, w) at `corner` (top, left) in a mask of `size` (H, W)."""
-    (box_height, box_width), (top, left), (height, width) = inside.shape, corner, size
+def _place(inside: np.ndarray, window: tuple[slice, slice], size: Sequence[int]) -> dict:
+    """Where a blob is: `inside` bool (h, w), in a `window` of a mask of `size` (H, W)."""
+    (box_height, box_width), (height, width) = inside.shape, size
+    top, left = (side.start for side in window)
     x, y = left + _centre(inside.sum(axis=0)), top + _centre(inside.sum(axis=1))
     return {
         "box": [_rounded(left / width), _rounded(top / height),
                 _rounded(box_width / width), _rounded(box_height / height)],
         "centroid": [_rounded(x / width), _rounded(y / height)],
+        "area": _rounded(inside.sum() / (height * width)),
         "touches_edge": (top == 0 or left == 0 or top + box_height == height
                          or left + box_width == width),
     }

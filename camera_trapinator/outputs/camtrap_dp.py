@@ -2,8 +2,9 @@
 
 Photos alone do not tell where a camera stood, or in which time zone its clock ran, and nothing
 here is invented: a table of deployments and a file about the project must be given, see
-`read_project`. Every blob is an observation with its box; a photo without one is `blank`; one that
-could not be read is `unclassified`. Source: camtrap-dp.tdwg.org.
+`read_project`. Every blob is an observation with its box, without a scientific name if it is
+unknown; a photo without one is `blank`; one that could not be read is `unclassified`. The
+probability of a named species is its certainty, see `records.py`. Source: camtrap-dp.tdwg.org.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ import yaml
 from .. import InputError, __version__
 from ..data.manifest import read_rows
 from .megadetector import inside_photo
-from .records import read_records
+from .records import certainty, read_records
 from .tables import write_table
 
 SOURCE = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
@@ -161,17 +162,23 @@ def _observations(record: dict, media: str, deployment: str, timestamp: str, seq
         return
     common |= {"classificationMethod": "machine", "classifiedBy": by,
                "classificationTimestamp": now}
+    # What is unknown may be a person, too, where the classes have one.
+    unknown_kind = "unknown" if any(name.lower() in NO_ANIMALS for name in names) else "animal"
     if not record["blobs"]:
         yield {**common, "observationID": f"{media}_1", "observationType": "blank",
                "classificationProbability": round(1 - record["confidence"], 5)}
     for number, blob in enumerate(record["blobs"], start=1):
         name = names[blob["class"]]
         kind = NO_ANIMALS.get(name.lower(), "animal")
+        scientific = species.get(name) or ("Homo sapiens" if kind == "human" else None)
+        if blob["unknown"]:
+            kind, scientific = unknown_kind, None
         x, y, width, height = inside_photo(blob["box"])
         yield {**common, "observationID": f"{media}_{number}", "observationType": kind,
-               "scientificName": species.get(name) or ("Homo sapiens" if kind == "human" else None),
+               "scientificName": scientific,
                "count": 1, "bboxX": x, "bboxY": y, "bboxWidth": width, "bboxHeight": height,
-               "classificationProbability": round(blob["peak"] * blob["class_confidence"], 5),
+               "classificationProbability": blob["confidence"] if blob["unknown"]
+               else certainty(blob),
                "observationTags": f"maskShare:{blob['area']}"}
 
 

@@ -1,8 +1,9 @@
 """COCO: the predictions as results, to be scored with COCOeval, and as a data set of their own.
 
 Every blob is an annotation with its mask (run lengths), box and area in pixels of the photo; its
-score is the largest smoothed foreground probability in it. Photos that could not be read have no
-size, which COCO asks for, so they stand in neither file.
+score is its certainty, see `records.py`, and the two confidences stand beside. The category of what
+is unknown is the best guess. Photos that could not be read have no size, which COCO asks for, so
+they stand in neither file.
 Source: cocodataset.org/#format-data and #format-results.
 """
 
@@ -18,7 +19,7 @@ from ..data.masks import resize_mask
 from ..data.rle import decode_runs, encode_rle, encode_runs, filled
 from .blobs import parts_of
 from .drawing import AHEAD, in_threads
-from .records import read_records, runs_of_record
+from .records import certainty, read_records, runs_of_record
 
 
 def write_coco(records_path: str | Path, path: str | Path, results_path: str | Path) -> None:
@@ -71,7 +72,8 @@ def _results(numbered: tuple[int, dict], smallest_blob: float) -> list[dict]:
     return [{
         "image_id": image, "category_id": blob["class"], "segmentation": rle,
         "bbox": [round(share * side, 2) for share, side in zip(blob["box"], sides, strict=True)],
-        "score": blob["peak"],
+        "score": certainty(blob), "confidence": blob["confidence"],
+        "class_confidence": blob["class_confidence"],
         "area": int(np.diff(decode_runs(rle)[:2], axis=0).sum()),  # ends less starts, in pixels
     } for blob, rle in zip(record["blobs"], blob_masks(record, smallest_blob), strict=True)]
 

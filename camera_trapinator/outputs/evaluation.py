@@ -18,6 +18,7 @@ from ..data.manifest import Manifest, read_classes, read_manifest, read_rows
 from ..data.memory import checks_of
 from ..data.splits import find_leaks, near_duplicates, read_splits
 from ..metrics import ConfusionMatrix, RegressionErrors
+from .blobs import true_classes
 from .maps import write_worst_maps
 from .records import classes_of, presence, read_records
 from .scores import build_report, build_value_report
@@ -70,8 +71,9 @@ class Truth:
                 or self.learned.knows(row.location, photo)
                 for index, row, photo in zip(self.rows, self.tested, hashes, strict=True)}
 
-    def facts(self, prediction, mask: np.ndarray | None) -> dict:
-        """What the evaluation adds to the record of a Prediction; `mask` is None for a failure."""
+    def facts(self, prediction, mask: np.ndarray | None, record: dict) -> dict:
+        """What the evaluation adds to the `record` of a Prediction; `mask` is None for a
+        failure."""
         index = prediction.photo.index
         row = self.manifest[index]
         extra = {"truth": row.mask, "split": self.splits[index], "seen": self.seen[index]}
@@ -83,6 +85,8 @@ class Truth:
             matrix = ConfusionMatrix(self.num_classes)
             matrix.update(prediction.photo.target, mask)
             extra["confusion"] = matrix.counts.tolist()
+            extra["blob_truths"] = true_classes(mask, prediction.photo.target.numpy(),
+                                                len(record["blobs"]))
         return extra
 
     def check(self) -> None:
@@ -150,8 +154,9 @@ def write_evaluation(records_path: Path, photos_root: Path, out: Path, facts: di
     `facts`, and the scores."""
     info, records = read_records(records_path)
     regression, classes = "quantity" in info, classes_of(info)
-    report = {**facts, **(build_value_report(records) if regression else build_report(
-        map(with_presence, records), [name for name, _ in classes]))}
+    scores = build_value_report(records) if regression else build_report(
+        map(with_presence, records), [name for name, _ in classes])
+    report = {**facts, "weights_sha256": info["weights"], **scores}
     with written_whole(out / "report.json") as path:
         path.write_text(json.dumps(report, indent=2), encoding="utf-8")
     _, records = read_records(records_path)

@@ -1,10 +1,11 @@
 """MegaDetector's JSON, format 1.6, which Timelapse and the MegaDetector tools open.
 
 Every connected part of the foreground is a detection, with its mask as an extra key that readers
-skip: the blobs, and the faint parts that somebody may want to look at. Their `conf` is the largest
-smoothed foreground probability, so that the largest one of a photo is its confidence, and the
-thresholds hold for it: from `typical_detection_threshold` on 95 % of the validation photos with an
-animal are found, from `conservative_detection_threshold` on 99 %.
+skip: the blobs, and the faint parts that somebody may want to look at. Their `conf` is the
+confidence that something is there, see `records.py`, and that of a classification is the
+class_confidence; what is unknown has no classification. The thresholds hold for `conf`: from
+`typical_detection_threshold` on 95 % of the validation photos with an animal are found, from
+`conservative_detection_threshold` on 99 %.
 Source: lila.science/megadetector-output-format; for Timelapse its Recognizer.cs.
 """
 
@@ -73,9 +74,9 @@ def _image(record: dict, direct: bool, smallest_blob: float) -> dict:
 
 def _detection(blob: dict, direct: bool) -> dict:
     category = str(blob["class"])
-    detection = {"category": category if direct else "1", "conf": float(blob["peak"]),
+    detection = {"category": category if direct else "1", "conf": float(blob["confidence"]),
                  "bbox": inside_photo(blob["box"])}
-    if not direct:
+    if not direct and not blob["unknown"]:
         detection["classifications"] = [[category, float(blob["class_confidence"])]]
     return detection
 

@@ -8,9 +8,14 @@ import csv
 import json
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .. import written_whole
+from ..data.files import sha256, written_whole
 from ..metrics import best_epoch
+from .records import read_records
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 CITE = """Please cite Camera Trapinator (`CITATION.cff`) and Ronneberger, Fischer and Brox 2015,
 U-Net: Convolutional Networks for Biomedical Image Segmentation,
@@ -18,7 +23,7 @@ doi 10.1007/978-3-319-24574-4_28."""
 
 
 def write_model_card(run: Path, checkpoint: dict, best_by: str) -> None:
-    """Write `run`/model_card.md, with the scores on the test photos if test/report.json is there.
+    """Write `run`/model_card.md, with the scores on the test photos if best.pt was tested.
 
     `checkpoint`: the content of last.pt or best.pt, of which `classes`, `history` and
     `model_arguments` are used; `best_by`: the score by which best.pt was chosen.
@@ -30,8 +35,7 @@ def write_model_card(run: Path, checkpoint: dict, best_by: str) -> None:
              for name, value in checkpoint["model_arguments"].items()}
     with open(run / "splits.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    report_path = run / "test" / "report.json"
-    report = json.loads(report_path.read_text(encoding="utf-8")) if report_path.exists() else None
+    report = _report(run)
     sections = [
         f"# Model card: {run.name}",
         f"A U-Net that gives the {_plain(classes[0])} at every pixel of camera-trap photos."
@@ -51,6 +55,62 @@ def write_model_card(run: Path, checkpoint: dict, best_by: str) -> None:
     ]
     with written_whole(run / "model_card.md") as path:
         path.write_text("\n\n".join(sections) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def short_card(weights: Path, checkpoint: dict, config: "Config", records_path: Path) -> list[str]:
+    """What is known of a model that has met photos which nobody has labelled, in sentences: how
+    well it did on which photos, and of what in these records it has not seen the like.
+
+    `weights`: the file, in its run's folder, that holds the `checkpoint`; `config`: the run's.
+    """
+    info, records = read_records(records_path)
+    if "quantity" in info:  # a regression makes no page that would say so
+        return []
+    places, night, read = set(), 0, 0
+    for record in records:
+        if record["failure"] is None:
+            places.add(record["location"])
+            night, read = night + record["infrared"], read + 1
+    report = _report(weights.parent, info["weights"])
+    lines = []
+    history = checkpoint["history"]
+    if report is None and history:
+        best = history[best_epoch(history, config.best_by)]
+        lines.append("Not tested yet. In validation, at network size: mean IoU "
+                     f"{_number(best['mean_iou'])}, foreground IoU "
+                     f"{_number(best['foreground_iou'])}.")
+    elif report is None:
+        lines.append("Not tested yet.")
+    else:
+        scores = [f"mean IoU {_number(row['mean_iou'])}, foreground IoU "
+                  f"{_number(row['foreground_iou'])} on {row['images']} photos of {name} locations"
+                  for name, row in report["locations"].items() if row["images"]]
+        lines.append(f"On its own test photos: {'; '.join(scores)}.")
+    if config.split_by != "location" or (report and not report["locations"]["unseen"]["images"]):
+        lines.append("These scores are of seen locations only: nothing is known of new ones.")
+    if checkpoint.get("learned_from"):
+        new = places - set(checkpoint["learned_from"]["locations"])
+        lines.append(f"Of the {len(places)} locations here, by their names, {len(new)} are not "
+                     "among those that it learned from.")
+    for light, count in (("night", night), ("day", read - night)):
+        if report and count and not report["light"][light]["images"]:
+            lines.append(f"{count} photos here are {light} pictures, and its test had none: "
+                         "nothing is known of them.")
+    names = ", ".join(name for name, _ in checkpoint["classes"][1:])
+    lines.append(f"It knows {names}: any other species becomes one of them, unknown, or "
+                 "background.")
+    return lines
+
+
+def _report(run: Path, checksum: str = "") -> dict | None:
+    """What the test of a run came to; None if there was none, or if the checkpoint that was tested
+    has another checksum: else than now, since the run has gone on."""
+    path = run / "test" / "report.json"
+    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    tested = run / report.get("weights", "")
+    if not checksum and tested.is_file():
+        checksum = sha256(tested)
+    return report if report and report.get("weights_sha256") == checksum else None
 
 
 def _data(rows: list[dict]) -> str:
@@ -82,6 +142,11 @@ def _scores(report: dict | None, best: dict) -> str:
                 if there else "|")
         lines.append(f"| {_plain(name)} | {_number(row['iou'])} | {_number(row['precision'])} | "
                      f"{_number(row['recall'])} | {seen} |")
+    if report["reliability"]:
+        row = report["reliability"]
+        lines += ["", f"Of {row['blobs']} animals {row['right']:.1%} got the right species, with a "
+                      f"mean class confidence of {row['class_confidence']:.3f} (expected "
+                      f"calibration error {row['expected_calibration_error']:.3f})."]
     note = f"\n\n**{report['note']}**" if report["note"] else ""
     return f"{validation}\n\n" + "\n".join(lines) + note
 

@@ -15,9 +15,10 @@ from .drawing import (
     wrap,
     write_pictures,
 )
-from .records import Classes, classes_of, is_empty, mask_of, read_records
+from .records import Classes, classes_of, mask_of, read_records, species_of
 
 NARROWEST = 320  # pixels; narrower photos get a margin, so that the legend has room
+MOST_NAMED = 4  # blobs, the largest first
 
 
 def write_overlays(records_path: str | Path, photos_root: str | Path, folder: str | Path,
@@ -41,8 +42,10 @@ def overlay_with_legend(image: np.ndarray, record: dict, classes: Classes) -> Im
     total = sum(record["pixels"])
     entries = [(f"{classes[index][0]} {percent(count / total, tenths=True)}", classes[index][1])
                for index, count in enumerate(record["pixels"]) if index and count]
-    outcome = "empty, " if is_empty(record) else ""
-    caption = f"{record['file']}    {outcome}confidence {record['confidence']:.2f}"
+    names = [name for name, _ in classes]
+    found = ", ".join(f"{species_of(blob, names)} {blob['class_confidence']:.2f}"
+                      for blob in record["blobs"][:MOST_NAMED]) or "empty"
+    caption = f"{record['file']}    confidence {record['confidence']:.2f}: {found}"
     return _with_strip(draw_overlay(image, mask_of(record), classes), caption, entries)
 
 

@@ -1,6 +1,5 @@
 """From photos to prediction records: read, predicted, and written one by one, each only once."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -13,6 +12,7 @@ from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from ..data.files import sha256
 from ..data.loading import PhotoLoader, group_by_shape
 from ..data.lock import only_one
 from ..data.manifest import Row
@@ -20,14 +20,14 @@ from ..data.strips import describe_strips
 from ..data.workers import plan_workers, time_to_predict, time_to_read
 from ..networks.memory import enough_memory, next_predict_batch_size
 from ..utils import Precision, choose_precision
-from .blobs import failure_record, photo_record
+from .blobs import Limits, failure_record, photo_record
 from .console import print_prediction_start
 from .drawing import AHEAD, in_threads
 from .maps import map_record
 from .records import RecordFile, join_records, record_files, shard_path
 
 # Knobs that a record depends on; photos, weights and precision apart.
-SHAPING = ("working_scale", "strips", "tile", "flips", "mask_size", "smallest_blob", "faint")
+SHAPING = ("working_scale", "strips", "tile", "flips", "mask_size", *Limits._fields)
 TRIAL = 8  # photos that tell how long reading takes
 TELL_EACH = 60  # seconds between two lines on the progress, where there is no terminal
 
@@ -51,6 +51,11 @@ class Knobs:
     mask_size: str
     smallest_blob: float
     faint: float
+    unknown_below: float
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.smallest_blob, self.faint, self.unknown_below)
 
     @property
     def regression(self) -> bool:
@@ -72,12 +77,6 @@ class Knobs:
         return info
 
 
-def sha256(path: Path) -> str:
-    """The checksum of a file, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
                    info: dict, knobs: Knobs, share: tuple[int, int] = (1, 1), shown: bool = True,
                    facts: Callable | None = None) -> None:
@@ -85,8 +84,8 @@ def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
 
     `net`: a SegmentationModel on its device; `dataset`: a PredictionDataset, from whose `indices`
     are taken those that are done or of other shares; `share`: (number from 1 on, of how many), see
-    `shard_path`; `shown`: whether a bar tells how far it is. `facts(prediction, mask)` gives
-    further entries for the record; `mask` is None for a failure.
+    `shard_path`; `shown`: whether a bar tells how far it is. `facts(prediction, mask,
+    record)` gives further entries for the record; `mask` is None for a failure.
     """
     device, manifest = net.mean.device, dataset.manifest
     precision = choose_precision(device, knobs.precision)
@@ -107,7 +106,7 @@ def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
         def record_of(prediction) -> dict:
             row = manifest[prediction.photo.index]
             record, mask = describe_photo(prediction, row, knobs, len(info["classes"]))
-            return {**record, **facts(prediction, mask)} if facts else record
+            return {**record, **facts(prediction, mask, record)} if facts else record
 
         with enough_memory(next_predict_batch_size(knobs)), closing(net.predict(
                 loader, precision.dtype, knobs.flips, knobs.tile)) as predictions:
@@ -131,9 +130,8 @@ def describe_photo(prediction, row: Row, knobs: Knobs, num_classes: int,
         values = prediction.values("network")
         return map_record(row.image, values, **known), values
     mask = prediction.mask(knobs.mask_size)
-    return photo_record(row.image, mask, prediction.foreground(), prediction.species(), **known,
-                        num_classes=num_classes, smallest_blob=knobs.smallest_blob,
-                        faint=knobs.faint), mask
+    return photo_record(row.image, mask, prediction.foreground(), prediction.species(),
+                        knobs.limits, num_classes, **known), mask
 
 
 def trial(net: nn.Module, dataset: Dataset, knobs: Knobs,

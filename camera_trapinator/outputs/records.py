@@ -13,17 +13,16 @@ A record has the keys
     width, height   of the upright photo, in pixels
     infrared    whether it is a night picture
     confidence  how sure the model is that something is there, 0..1: the largest foreground
-                probability after smoothing with a 5 x 5 mean at network size
+                probability after smoothing with a 5 x 5 mean at network size; that of its surest
+                blob or faint part
     pixels      number of pixels of each class in the predicted mask
     rle         the predicted mask: {"size": [height, width], "counts": {class: COCO counts}},
                 without the background
     blobs       connected parts (8 neighbours) of the predicted foreground, the largest first, each
-                with its `class` (the most frequent one in it), `box` [x, y, width, height] and
-                `centroid` [x, y] as shares of the photo's width and height from the upper left,
-                `area` as a share of the photo, `confidence` (mean foreground probability in it),
-                `peak` (its largest smoothed foreground probability: the largest peak of a photo is
-                its confidence), `class_confidence` (how much of its foreground probability is its
-                class's) and `touches_edge`
+                with its `class` (the most frequent one in it), `unknown` (whether it is too unsure
+                that it is this one), `box` [x, y, width, height] and `centroid` [x, y] as shares of
+                the photo's width and height from the upper left, `area` as a share of the photo,
+                `touches_edge`, `confidence` and `class_confidence`
     faint       parts that the mask does not show, or that are smaller than `smallest_blob`, but
                 whose smoothed foreground probability reaches the knob `faint`: the ten surest,
                 the surest first, with the same keys; somebody may want to look
@@ -31,12 +30,20 @@ A record has the keys
                 None or empty
 
 and, from an evaluation, `truth` (the mask column of the manifest), `split`, `seen` (whether its
-location was trained on) and `confusion` (pixels by true and predicted class).
+location was trained on), `confusion` (pixels by true and predicted class) and `blob_truths` (of
+each blob the most frequent true class, None where nothing is labelled).
 
-What the words mean, here and in every output: blobs smaller than the knob `smallest_blob` do not
-count. A species is *present* in a photo if at least one blob is of it. A photo is *empty* if it
-has no blob. Faint parts decide neither. A photo that could not be predicted is neither empty nor
-not.
+What the words mean, here and in every output: *confidence* is how sure the model is that something
+is there, at its surest place (0..1, see above), whatever it is. *class_confidence* is how sure it
+is that this is of the species that stands beside, if it is any: the mean over the blob, weighted by
+the foreground, calibrated on the validation photos (`metrics.Calibration`), so that of what it is
+80 % sure of 80 % are right. Where that is less than the knob `unknown_below`, the blob is
+*unknown*: something is there, and nobody knows what; its `class` is the best guess. Formats that
+have but one number for a named species get the *certainty*, the product of both.
+
+Blobs smaller than the knob `smallest_blob` do not count. A species is *present* in a photo if at
+least one blob that is not unknown is of it. A photo is *empty* if it has no blob. Faint parts
+decide neither. A photo that could not be predicted is neither empty nor not.
 """
 
 import errno
@@ -53,7 +60,8 @@ import numpy as np
 from .. import InputError, written_whole
 from ..data.rle import NO_RUNS, Runs, decode_runs, filled
 
-FORMAT = "camera_trapinator predictions 3"
+UNKNOWN = "unknown"  # the name of what is there for sure, but of which species is not
+FORMAT = "camera_trapinator predictions 4"
 Classes = Sequence[tuple[str, tuple[int, int, int]]]  # name and colour (RGB) of each class
 
 
@@ -62,8 +70,18 @@ Classes = Sequence[tuple[str, tuple[int, int, int]]]  # name and colour (RGB) of
 
 def presence(record: dict, num_classes: int) -> list[bool]:
     """Whether each class is present in a photo by its prediction (the background always is)."""
-    species = {blob["class"] for blob in record["blobs"]}
+    species = {blob["class"] for blob in record["blobs"] if not blob["unknown"]}
     return [index == 0 or index in species for index in range(num_classes)]
+
+
+def species_of(blob: dict, names: Sequence[str]) -> str:
+    """What a blob, or a faint part, is called; `names`: of all classes."""
+    return UNKNOWN if blob["unknown"] else names[blob["class"]]
+
+
+def certainty(blob: dict) -> float:
+    """How sure it is that a blob is there and of its class, in one number."""
+    return round(blob["confidence"] * blob["class_confidence"], 5)
 
 
 def is_empty(record: dict) -> bool:

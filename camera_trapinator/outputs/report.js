@@ -11,6 +11,7 @@ if (data.report) {
   classes(data.report);
   groups(data.report);
   emptyPhotos(data.report);
+  reliability(data.report);
   confusion(data.report);
 }
 species();

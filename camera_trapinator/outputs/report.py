@@ -26,7 +26,7 @@ from ..data.manifest import BACKGROUND
 from ..data.masks import palette, read_mask, resize_mask
 from ..data.photos import read_photo
 from .drawing import visible
-from .records import classes_of, is_empty, mask_of, presence, read_records
+from .records import UNKNOWN, classes_of, is_empty, mask_of, read_records, species_of
 
 GALLERY = 5000  # photos at most: a page of some 40 MB
 THUMBNAIL = 240  # pixels of its long side
@@ -39,14 +39,16 @@ MOST_HEATS, FEWEST_PHOTOS, LEAST_SHARE = 12, 5, 0.2  # which heat maps are worth
 
 
 def write_report(records_path: str | Path, photos_root: str | Path, path: str | Path, title: str,
-                 sequences: Sequence[str], report: dict | None = None) -> None:
-    """Write the page from the records; `report` is that of an evaluation (metrics.build_report).
+                 sequences: Sequence[str], report: dict | None = None,
+                 known: Sequence[str] = ()) -> None:
+    """Write the page from the records; `report` is that of an evaluation (scores.build_report).
 
-    `sequences`: the burst ids of the photos in the order of the records.
+    `sequences`: the burst ids of the photos in the order of the records; `known`: sentences on the
+    model, where nobody knows what is in the photos.
     """
     info, records = read_records(records_path)
     classes = classes_of(info)
-    facts = _Facts(len(classes), scored=report is not None)
+    facts = _Facts([name for name, _ in classes], scored=report is not None)
     gathered = facts.gather(records, sequences)
     worth = heapq.nlargest(GALLERY, gathered, key=lambda item: item[:2])
     chosen = [photo for _, _, photo in sorted(worth, key=lambda item: -item[1])]
@@ -56,9 +58,12 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
     data = {
         "title": title, "subtitle": f"model {info['model']}, "
         f"{datetime.now().strftime('%d %B %Y')}",
-        "note": report["note"] if report else "",
-        "classes": [{"name": name, "colour": f"rgb{visible(colour) if index else GREY}"}
-                    for index, (name, colour) in enumerate(classes)],
+        "note": report["note"] if report else "", "known": known,
+        # The classes, and behind them what a blob may be besides.
+        "kinds": [{"name": name, "colour": f"rgb{visible(colour) if index else GREY}"}
+                  for index, (name, colour) in enumerate(
+                      [*classes, *[(name, GREY) for name in facts.kinds[len(classes):]]])],
+        "classes": len(classes),
         "counts": facts.counts, "report": report, "thresholds": info["thresholds"],
         "locationNames": list(facts.locations), "species": facts.species_table(),
         "locations": facts.location_table(report), "heats": facts.heats(Path(photos_root)),
@@ -78,12 +83,13 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
 class _Facts:
     """What all photos together tell, gathered in one pass over the records."""
 
-    def __init__(self, num_classes: int, scored: bool):
-        self.num_classes, self.scored = num_classes, scored
+    def __init__(self, names: Sequence[str], scored: bool):
+        self.names, self.scored = names, scored
+        self.kinds = list(dict.fromkeys([*names, UNKNOWN]))
         self.counts = {"photos": 0, "animals": 0, "empty": 0, "failures": 0}
         self.locations: dict[str, dict] = {}
         self.species = [{"photos": 0, "most": 0, "hours": [0] * 24, "sequences": set(),
-                         "locations": set()} for _ in range(num_classes)]
+                         "locations": set()} for _ in self.kinds]
 
     def gather(self, records: Iterator[dict], sequences: Sequence[str],
                ) -> Iterator[tuple[float, int, dict]]:
@@ -102,18 +108,19 @@ class _Facts:
             place["missed"] += verdict == "missed"
             place["false_alarms"] += verdict == "false alarm"
             if record["failure"] is None:
-                self._count_species(record, sequence)
                 self._heat(record, place, verdict)
-            there = presence(record, self.num_classes)
+            blobs = [(blob, self.kinds.index(species_of(blob, self.names)))
+                     for blob in record["blobs"]]
             photo = {
                 "file": record["file"], "location": place["number"],
                 "datetime": record["datetime"], "confidence": record["confidence"],
-                "species": [index for index, found in enumerate(there) if index and found],
+                "species": sorted({kind for _, kind in blobs}),
                 "faint": bool(record["faint"]), "night": bool(record["infrared"]),
                 "failure": record["failure"], "wrong": wrong, "verdict": verdict,
-                "boxes": [[*(round(value, 4) for value in blob["box"]), blob["class"]]
-                          for blob in record["blobs"]],
+                "blobs": [{"box": [round(value, 4) for value in blob["box"]], "kind": kind,
+                           "sure": blob["class_confidence"]} for blob, kind in blobs],
             }
+            self._count_species(record, sequence, [kind for _, kind in blobs])
             unsure = 0 if record["failure"] is not None else 1 - abs(record["confidence"] - 0.5)
             yield (wrong or 0.0) if self.scored else unsure, -number, photo
 
@@ -128,8 +135,7 @@ class _Facts:
         verdict = ("" if truth == bool(record["blobs"]) else "missed" if truth else "false alarm")
         return round(float(1 - counts.trace() / counts.sum()), 5), verdict
 
-    def _count_species(self, record: dict, sequence: str) -> None:
-        found = [blob["class"] for blob in record["blobs"]]
+    def _count_species(self, record: dict, sequence: str, found: list[int]) -> None:
         for index in set(found):
             row = self.species[index]
             row["photos"] += 1

@@ -31,8 +31,8 @@ const whole = (value) => value.toLocaleString("en");
 
 function named(index) {
   const swatch = make("span", { class: "swatch" });
-  swatch.style.background = data.classes[index].colour;
-  return make("span", {}, swatch, data.classes[index].name);
+  swatch.style.background = data.kinds[index].colour;
+  return make("span", {}, swatch, data.kinds[index].name);
 }
 
 function table(header, rows) {

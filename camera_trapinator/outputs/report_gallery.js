@@ -16,10 +16,12 @@ const STATES = {
 const compare = (key) => (a, b) => key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
 const unsure = (photo) => photo.failure ? 2 : Math.abs(photo.confidence - 0.5);
 const firstSpecies = (photo) =>
-  photo.species.length ? data.classes[photo.species[0]].name : "\uffff";
+  photo.species.length ? data.kinds[photo.species[0]].name : "\uffff";
+const leastSure = (photo) => Math.min(2, ...photo.blobs.map((blob) => blob.sure));
 const ORDERS = {
   worst: ["worst first", compare((photo) => -(photo.wrong ?? -1))],
   unsure: ["least confident first", compare(unsure)],
+  doubt: ["least sure of the species first", compare(leastSure)],
   species: ["species", compare(firstSpecies)],
   location: ["location and time",
     compare((photo) => data.locationNames[photo.location] + "\u0000" + photo.datetime)],
@@ -50,10 +52,11 @@ function frame(photo, drawn) {
     element.append(make("img", { class: "mask", alt: "", src: "data:image/png;base64," + overlay }));
   }
   if (drawn === "boxes") {
-    for (const [x, y, width, height, index] of photo.boxes) {
+    for (const blob of photo.blobs) {
+      const [x, y, width, height] = blob.box;
       const box = make("div", { class: "box" });
       Object.assign(box.style, { left: 100 * x + "%", top: 100 * y + "%", width: 100 * width + "%",
-        height: 100 * height + "%", borderColor: data.classes[index].colour });
+        height: 100 * height + "%", borderColor: data.kinds[blob.kind].colour });
       element.append(box);
     }
   }
@@ -61,7 +64,7 @@ function frame(photo, drawn) {
 }
 
 const speciesOf = (photo) => photo.failure ? "could not be read" :
-  photo.species.map((index) => data.classes[index].name).join(", ") || "empty";
+  photo.species.map((index) => data.kinds[index].name).join(", ") || "empty";
 
 function tile(photo, place) {
   const verdict = photo.verdict ? make("span", { class: "badge bad" }, photo.verdict) : null;
@@ -114,6 +117,8 @@ function open(place) {
   const facts = { photo: photo.file, species: speciesOf(photo), location:
     data.locationNames[photo.location], time: photo.datetime, light: photo.night ? "night" : "day" };
   if (!photo.failure) facts.confidence = number(photo.confidence);
+  facts["class confidence"] = photo.blobs.slice(0, 8).map((blob) =>
+    data.kinds[blob.kind].name + " " + number(blob.sure)).join(", ");
   if (photo.wrong !== null) facts["wrong pixels"] = percent(photo.wrong, 2);
   if (photo.verdict) facts.verdict = photo.verdict;
   if (photo.failure) facts.reason = photo.failure;
@@ -160,7 +165,7 @@ function gallery() {
   const scored = data.report !== null;
   fill("state", Object.entries(STATES).filter(([, [, keep]]) => data.photos.some(keep))
     .map(([key, [text]]) => [key, text]));
-  fill("species", [["", "all"], ...data.classes.slice(1).map((item, index) =>
+  fill("species", [["", "all"], ...data.kinds.slice(1).map((item, index) =>
     [index + 1, item.name])]);
   fill("location", [["", "all"], ...data.locationNames.map((name, index) => [index, name || "-"])]);
   fill("order", Object.entries(ORDERS).filter(([key]) => scored || key !== "worst")

@@ -13,12 +13,13 @@ function summary() {
   }
   const place = byId("summary");
   if (data.note) place.append(make("p", { class: "warning" }, data.note));
+  place.append(...data.known.map((sentence) => make("p", { class: "known" }, sentence)));
   place.append(make("div", { class: "cards" }, ...cards.map(([value, what]) =>
     make("div", { class: "card" }, make("b", {}, value), make("span", {}, what)))));
 }
 
 function classes(report) {
-  const rows = data.classes.map((item, index) => {
+  const rows = data.kinds.slice(0, data.classes).map((item, index) => {
     const row = report.classes[item.name];
     const there = report.presence[item.name];
     return [named(index), number(row.iou), number(row.dice), number(row.precision),
@@ -31,7 +32,8 @@ function classes(report) {
 }
 
 function confusion(report) {
-  const header = ["truth \u2193  predicted \u2192", ...data.classes.map((item) => item.name)];
+  const header = ["truth \u2193  predicted \u2192",
+    ...data.kinds.slice(0, data.classes).map((item) => item.name)];
   const element = table(header, report.confusion.map((row, index) => {
     const total = row.reduce((sum, count) => sum + count, 0);
     return [named(index), ...row.map((count) => {
@@ -87,8 +89,8 @@ function emptyPhotos(report) {
       percent(row.look_at), validation];
   });
   section("empty", "Is this photo empty?",
-    "A photo's confidence is the largest smoothed foreground probability. From the threshold on, " +
-    "so many of the photos with an animal are found; the rest of the photos need no look.",
+    "A photo's confidence, that something is there, is the largest smoothed foreground " +
+    "probability. From the threshold on, so many of the photos with an animal are found; the rest of the photos need no look.",
     make("div", { class: "side" }, make("div", {}, svg), make("div", {},
       table(["animals found", "threshold here", "of them right", "photos to look at",
         "threshold from validation"], rows),
@@ -96,10 +98,44 @@ function emptyPhotos(report) {
         ", " + whole(found.with_animals) + " of " + whole(found.images) + " photos with animals."))));
 }
 
+function reliability(report) {
+  const found = report.reliability;
+  if (!found) return;
+  const [side, left, bottom, top] = [270, 44, 34, 22];
+  const x = (sure) => left + sure * (side - left - 10);
+  const y = (right) => top + (1 - right) * (side - bottom - top);
+  const svg = draw("svg", { viewBox: `0 0 ${side} ${side}`, width: side, height: side, role: "img",
+    "aria-label": "Share of right species by class confidence" });
+  for (const tick of [0, 0.5, 1]) {
+    svg.append(draw("line", { class: "axis", x1: x(0), x2: x(1), y1: y(tick), y2: y(tick) }),
+      draw("line", { class: "axis", x1: x(tick), x2: x(tick), y1: y(0), y2: y(1) }),
+      draw("text", { x: 14, y: y(tick) + 4 }, String(tick)),
+      draw("text", { x: x(tick) - 8, y: side - 18 }, String(tick)));
+  }
+  svg.append(draw("line", { class: "axis", x1: x(0), x2: x(1), y1: y(0), y2: y(1) }),
+    draw("text", { x: x(0.5) - 42, y: side - 3 }, "class confidence"),
+    draw("text", { x: 4, y: 11 }, "of them right"));
+  for (const bin of found.bins) {
+    svg.append(draw("circle", { class: "mark", cx: x(bin.class_confidence), cy: y(bin.right),
+      r: 3 + 9 * Math.sqrt(bin.blobs / found.blobs) }, draw("title", {}, bin.blobs + " animals")));
+  }
+  const rows = found.bins.map((bin) => [bin.from.toFixed(1) + " to " + (bin.from + 0.1).toFixed(1),
+    whole(bin.blobs), number(bin.class_confidence), percent(bin.right)]);
+  section("reliability", "Is it this species?",
+    "The class confidence is how sure the model is that an animal is of the species that it says. " +
+    "On the line it is as often right as it says; below, it is too sure.",
+    make("div", { class: "side" }, make("div", {}, svg), make("div", {},
+      table(["class confidence", "animals", "mean", "of them right"], rows),
+      make("p", { class: "hint" }, "Expected calibration error " +
+        number(found.expected_calibration_error) + ", " + whole(found.blobs) + " animals, " +
+        percent(found.right) + " of the right species."))));
+}
+
 function species() {
   const rows = data.species.filter((row) => row.photos).map((row) =>
     [named(row.index), whole(row.photos), whole(row.sequences), whole(row.locations), row.most]);
-  section("counts", "Species", "By the predictions; most: blobs in one photo.",
+  section("counts", "Species", "By the predictions; most: blobs in one photo. Unknown: surely " +
+    "there, but not surely any of the species.",
     table(["species", "photos", "sequences", "locations", "most"], rows));
 }
 
@@ -109,7 +145,7 @@ function activity() {
   const charts = shown.map((row) => {
     const most = Math.max(...row.hours);
     const svg = draw("svg", { viewBox: "0 0 300 96", width: 300, height: 96, role: "img",
-      "aria-label": "Photos of " + data.classes[row.index].name + " by hour of the day" });
+      "aria-label": "Photos of " + data.kinds[row.index].name + " by hour of the day" });
     row.hours.forEach((count, hour) => {
       const high = 70 * count / most;
       svg.append(draw("rect", { class: "bar", x: 4 + hour * 12, y: 76 - high, width: 10,

@@ -55,13 +55,15 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
     `photos`: one dict a photo with `failure` (None or text), and, where there is none,
     `confusion` (C lists of C ints, see ConfusionMatrix), `location`, `seen` (whether photos of
     its location were trained on), `infrared`, `confidence`, `present` and `present_truth` (C bools
-    each: the classes that are predicted to be, and that are, in the photo).
+    each: the classes that are predicted to be, and that are, in the photo), `blobs` and their
+    `blob_truths` as in a record.
     """
     num_classes = len(class_names)
     groups: dict[tuple[str, str], tuple[ConfusionMatrix, list]] = {}
     presence = np.zeros((2, 2, num_classes), np.int64)  # truth, prediction, class
     failures, empties, false_pixels, empty_pixels = 0, 0, 0, 0
     confidences, truths = [], []  # of photos with labelled pixels
+    sure, right = [], []  # of blobs where an animal is
     for photo in photos:
         if photo["failure"] is not None:
             failures += 1
@@ -75,6 +77,10 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
             images.append(any(photo["present"][1:]))
         for index in range(num_classes):
             presence[int(photo["present_truth"][index]), int(photo["present"][index]), index] += 1
+        for blob, truth in zip(photo["blobs"], photo["blob_truths"], strict=True):
+            if truth:
+                sure.append(blob["class_confidence"])
+                right.append(blob["class"] == truth)
         if matrix.counts.any():
             confidences.append(photo["confidence"])
             truths.append(any(photo["present_truth"][1:]))
@@ -111,6 +117,7 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
                          "false_positive_share": false_pixels / empty_pixels if empties else None},
         "by_size": {name: _size_scores(*group("size", name)) for name, _ in SIZES},
         "find_animals": find_animals(confidences, truths),
+        "reliability": reliability(sure, right) if num_classes > 2 else None,
         "confusion": whole.counts.tolist(),
     }
 
@@ -153,6 +160,30 @@ def find_animals(confidences: Sequence[float], truths: Sequence[bool]) -> dict |
                               "precision": float(precision[i]), "look_at": float(looked[i])}
                        for name, i in first.items()},
     }
+
+
+def reliability(sure: Sequence[float], right: Sequence[bool]) -> dict | None:
+    """How well the class_confidence of animals (`sure`) tells how many of their species are right.
+
+    `bins`: for each tenth of the confidence in which there are any, their number (`blobs`), mean
+    `class_confidence` and `right`, the share that is; `expected_calibration_error`: the mean
+    difference of these two, over all animals (Naeini et al. 2015, doi 10.1609/aaai.v29i1.9602).
+    None if there is no animal.
+    """
+    if not len(sure):
+        return None
+    sure, right = np.array(sure, float), np.array(right, float)
+    tenth = np.minimum((sure * 10).astype(int), 9)
+
+    def summary_of(these: np.ndarray) -> dict:
+        return {"blobs": len(these), "class_confidence": float(sure[these].mean()),
+                "right": float(right[these].mean())}
+
+    bins = [{"from": number / 10, **summary_of(np.flatnonzero(tenth == number))}
+            for number in np.unique(tenth).tolist()]
+    error = sum(row["blobs"] * abs(row["class_confidence"] - row["right"]) for row in bins)
+    return {**summary_of(np.arange(len(sure))),
+            "expected_calibration_error": error / len(sure), "bins": bins}
 
 
 def _presence_scores(table: np.ndarray) -> dict:

@@ -60,10 +60,12 @@ def write_pictures(records_path: Path, photos_root: Path, out: Path, outputs: Se
 
 
 def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wanted,
-                 project: Project | None, title: str, report: dict | None = None) -> None:
+                 project: Project | None, title: str, report: dict | None = None,
+                 known: Sequence[str] = ()) -> None:
     """Write what the knob `outputs` names of files that hold all photos.
 
-    `project`: see `Wanted.project`; `title`: of report.html; `report`: scores of an evaluation.
+    `project`: see `Wanted.project`; `title`: of report.html; `report`: scores of an evaluation;
+    `known`: of the model, in a report without scores, see `short_card`.
     """
     remove_outdated(records_path)
     info, records = read_records(records_path)
@@ -89,7 +91,8 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
     if "coco" in wanted.outputs:
         write_coco(records_path, out / "coco.json", out / "coco_results.json")
     if "report" in wanted.outputs:
-        write_report(records_path, photos_root, out / "report.html", title, sequences, report)
+        write_report(records_path, photos_root, out / "report.html", title, sequences, report,
+                     known)
     if project is not None:
         left_out = write_camtrap_dp(records_path, out / "camtrap_dp", project, sequences)
         if left_out:

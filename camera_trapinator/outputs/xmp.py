@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from .. import written_whole
 from .drawing import output_path
-from .records import is_empty, presence, read_records
+from .records import UNKNOWN, read_records, species_of
 
 ROOT_KEYWORD = "camera trap"  # above the species in the tree of keywords
 EMPTY = "empty"
@@ -39,17 +39,16 @@ def write_xmp(records_path: str | Path, folder: str | Path,
               share: tuple[int, int] = (1, 1)) -> None:
     """Write `<folder>/<photo's path>.xmp` for each photo that could be read.
 
-    Its keywords are the species that are present in it, or `empty`. `share`: see
-    `read_records`. Raises InputError for a record whose path leads out of the folder.
+    Its keywords are the species that are present in it, `unknown` if something else is, or `empty`.
+    `share`: see `read_records`. Raises InputError for a record whose path leads out of the folder.
     """
     info, records = read_records(records_path, share)
     names = [item["name"] for item in info["classes"]]
     for record in records:
         if record["failure"] is not None:
             continue
-        found = presence(record, len(names))
-        keywords = [EMPTY] if is_empty(record) else [
-            name for name, there in zip(names[1:], found[1:], strict=True) if there]
+        there = {species_of(blob, names) for blob in record["blobs"]} or {EMPTY}
+        keywords = [name for name in dict.fromkeys([*names[1:], UNKNOWN, EMPTY]) if name in there]
         with written_whole(output_path(folder, record["file"], ".xmp")) as path:
             path.write_text(packet(keywords), encoding="utf-8")
 

@@ -66,6 +66,15 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
         raise InputError(f"{path}: cannot be read as a checkpoint ({reason})") from None
     if not isinstance(content, dict) or "model_arguments" not in content:
         raise InputError(f"{path}: no checkpoint of Camera Trapinator")
+    return _of_today(content)
+
+
+def _of_today(content: dict) -> dict:
+    """A checkpoint of an older version as one of today."""
+    for state in (content["model"], content.get("training") or {}):
+        if "scene.weight" in state:
+            state["votes.weight"] = state.pop("scene.weight")
+            content["model_arguments"] = {**content["model_arguments"], "votes": "photo"}
     return content
 
 

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,8 +37,8 @@ from .summary import describe_scores
 # What may change on --resume, because the result does not depend on it.
 MACHINE = ("device", "num_workers", "cache", "checkpoint_minutes", "compile", "recompute",
            "read_timeout", "skip_bad_steps", "predict_batch_size", "tile", "flips", "mask_size",
-           "smallest_blob", "faint", "event_minutes", "outputs", "deployments_file",
-           "project_file", "data_root")
+           "smallest_blob", "faint", "unknown_below", "event_minutes", "outputs",
+           "deployments_file", "project_file", "data_root")
 TELL_EACH = 20  # steps: reading a number makes the CPU wait for a GPU
 
 
@@ -96,6 +96,7 @@ class Progress:
 
     history: list[dict] = field(default_factory=list)  # the row of log.csv of each whole epoch
     thresholds: dict | None = None  # of the last of them, see metrics.recall_thresholds
+    temperature: float = 1.0  # likewise, see metrics.Calibration
     within_epoch: dict = field(default_factory=dict)  # of the next one; empty where it begins:
     # `step` (how many are done), `loss` (their sum), `bad_steps` (left out) and `seconds`
 
@@ -116,7 +117,7 @@ class Run:
         self.progress = Progress()
         if state is not None:
             self.progress = Progress(state["history"], state["thresholds"],
-                                     state.get("within_epoch", {}))
+                                     state.get("temperature", 1.0), state.get("within_epoch", {}))
         self.steps, self.time = 0, 0.0
         self.stop = Stop(config.checkpoint_minutes, self.processes)
         self._next_drawing = 0.0  # curves take a second, an epoch may take less
@@ -243,10 +244,10 @@ class Run:
         if self.stop.agreed():
             raise Stopped
 
-    def end_epoch(self, scores: dict, thresholds: dict | None) -> None:
+    def end_epoch(self, scores: dict, reading: dict) -> None:
         """Write a row of log.csv with all `scores`, last.pt, best.pt, curves and card; print a
-        line."""
-        self.progress.thresholds = thresholds
+        line. `reading`: the `thresholds` and the `temperature` of a Progress."""
+        self.progress = replace(self.progress, **reading)
         self.history.append({
             **self._row, **scores, "images_per_second": self._speed, "photos": self._photos,
             "seconds": time.perf_counter() - self._start, **self._statistics})

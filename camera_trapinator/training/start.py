@@ -17,13 +17,15 @@ from .preparation import Data
 
 
 def start_net(config: Config, data: Data, dataset: CameraTrapDataset) -> SegmentationModel:
-    """The network that the config describes, untrained, for what the dataset gives."""
+    """The network that the config describes, for what the dataset gives, with the weights that it
+    begins with."""
     net = build_model(network=config.network, num_classes=len(data.classes),
                       channels=dataset.channels, **{
                           name: getattr(config, name)
                           for name in ("working_scale", "encoder", "width", "depth", "norm")})
     if data.values:
         net.expect_values(data.values["mean"], data.values["spread"])
+    first_weights(net, config, data)
     return net
 
 

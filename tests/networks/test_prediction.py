@@ -66,7 +66,7 @@ TWENTY_FOUR_MEGAPIXELS = """
 import sys
 import torch
 from camera_trapinator.model import UNet
-from camera_trapinator.outputs.blobs import photo_record
+from camera_trapinator.outputs.blobs import Limits, photo_record
 from camera_trapinator.networks.memory import peak_memory
 
 
@@ -80,7 +80,8 @@ class Red(UNet):
 net = Red(num_classes=5, working_scale=0, width=4, depth=2).eval()
 prediction = net.predict(sys.argv[1], tile=640)
 mask = prediction.mask()
-photo_record("a", mask, prediction.foreground(), prediction.species(), width=6000, height=4000)
+photo_record("a", mask, prediction.foreground(), prediction.species(), Limits(),
+             width=6000, height=4000)
 assert mask.shape == (4000, 6000) and 0.1 < (mask == 1).mean() < 0.4
 assert prediction.logits.shape == (5, 4000, 6000)
 print(peak_memory(torch.device("cpu")))

@@ -7,7 +7,14 @@ import pytest
 from prediction_records import predicted, random_mask, with_box
 
 from camera_trapinator.data.rle import decode_rle, runs_of
-from camera_trapinator.outputs.blobs import Maps, failure_record, find_blobs, smoothed
+from camera_trapinator.outputs.blobs import (
+    Limits,
+    Maps,
+    failure_record,
+    find_blobs,
+    smoothed,
+    true_classes,
+)
 from camera_trapinator.outputs.coco import blob_masks
 from camera_trapinator.outputs.records import is_empty, mask_of, presence
 
@@ -49,21 +56,20 @@ def test_blobs_are_those_of_a_flood_fill(seed):
             [columns.min() / 56, rows.min() / 40, (np.ptp(columns) + 1) / 56,
              (np.ptp(rows) + 1) / 40],
             [(columns.mean() + 0.5) / 56, (rows.mean() + 0.5) / 40],
-            foreground[small].mean(), maps.smooth[small].max(),
+            maps.smooth[small].max(),
             (foreground * maps.share * (maps.species == species))[small].sum()
             / foreground[small].sum(),
             bool(rows.min() == 0 or columns.min() == 0 or rows.max() == 39 or columns.max() == 55)))
-    blobs, covered = find_blobs(runs_of(mask), mask.shape, maps, smallest)
+    blobs, covered = find_blobs(runs_of(mask), mask.shape, maps, Limits(smallest))
     assert len(blobs) == len(expected) > 0
     assert [blob["area"] for blob in blobs] == sorted([blob["area"] for blob in blobs])[::-1]
     found = sorted((blob["box"], blob) for blob in blobs)
-    for (_, blob), (area, species, box, centroid, confidence, peak, share, edge) in zip(
+    for (_, blob), (area, species, box, centroid, peak, share, edge) in zip(
             found, sorted(expected, key=lambda part: part[2]), strict=True):
         assert blob["box"] == pytest.approx(box, abs=1e-5)
         assert blob["centroid"] == pytest.approx(centroid, abs=1e-5)
         assert blob["area"] == pytest.approx(area, abs=1e-5)
-        assert blob["confidence"] == pytest.approx(confidence, abs=1e-5)
-        assert blob["peak"] == pytest.approx(peak, abs=1e-5)
+        assert blob["confidence"] == pytest.approx(peak, abs=1e-5)
         assert blob["class_confidence"] == pytest.approx(share, abs=1e-5)
         assert (blob["class"], blob["touches_edge"]) == (species, edge)
     for row, column in np.ndindex(20, 28):  # covered: where one of the four pixels is in a blob
@@ -95,19 +101,19 @@ def test_faint_parts_are_told_the_surest_first_where_no_blob_lies():
     mask = with_box(20, 40, 10, 10) + with_box(24, 5, 2, 2, species=2)
     record = predicted("a.jpg", mask, foreground, smallest_blob=0.01)
     (blob,), (small, none) = record["blobs"], record["faint"]
-    assert blob["peak"] == record["confidence"] == pytest.approx(0.9, abs=1e-5)
-    assert (small["peak"], none["peak"]) == (pytest.approx(0.4), pytest.approx(0.3))
+    assert blob["confidence"] == record["confidence"] == pytest.approx(0.9, abs=1e-5)
+    assert (small["confidence"], none["confidence"]) == (pytest.approx(0.4), pytest.approx(0.3))
     assert (small["class"], none["class"]) == (1, 1)
     x, y, width, height = none["box"]  # smoothing by 5 x 5 widens it by a pixel on each side
     assert (x * 60, y * 40, width * 60, height * 40) == pytest.approx((1, 1, 12, 12), abs=0.01)
     assert not is_empty(record)
     assert is_empty({**record, "blobs": []})  # what is faint does not count
     (other,) = predicted("a.jpg", mask, foreground, faint=0.35, smallest_blob=0.01)["faint"]
-    assert other["peak"] == small["peak"]
+    assert other["confidence"] == small["confidence"]
     many = np.zeros((40, 60), np.float32)
     many[2::8, 2::6] = np.linspace(5, 25, 50, dtype=np.float32).reshape(5, 10) / 5
     record = predicted("a.jpg", 0 * mask, many)
-    assert len(record["faint"]) == 10 and record["faint"][0]["peak"] == record["confidence"]
+    assert len(record["faint"]) == 10 and record["faint"][0]["confidence"] == record["confidence"]
 
 
 def test_blobs_that_touch_at_a_corner_are_one_and_the_majority_names_it():
@@ -116,6 +122,37 @@ def test_blobs_that_touch_at_a_corner_are_one_and_the_majority_names_it():
     assert blob["class"] == 3 and blob["area"] == pytest.approx(41 / 2400, abs=1e-5)
     assert not blob["touches_edge"]
     assert presence(predicted("a.jpg", mask), 4) == [True, False, False, True]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_true_class_of_a_blob_is_that_of_most_of_its_labelled_pixels(seed):
+    mask, truth = random_mask(seed, 40, 56), random_mask(seed + 100, 40, 56)
+    truth[np.random.default_rng(seed).random(truth.shape) < 0.3] = 255
+    blobs = predicted("a.jpg", mask, smallest_blob=0.002)["blobs"]
+    expected = {}
+    for part in flood_fill(mask):
+        rows, columns = np.array(part).T
+        labels = [label for label in truth[rows, columns].tolist() if label != 255]
+        expected[(columns.min() / 56, rows.min() / 40)] = (
+            max(sorted(set(labels)), key=labels.count) if labels else None)
+    found = true_classes(mask, truth, len(blobs))
+    assert len(found) == len(blobs) > 1
+    for blob, label in zip(blobs, found, strict=True):
+        (close,) = [label for place, label in expected.items()
+                    if place == pytest.approx(blob["box"][:2], abs=1e-5)] or [label]
+        assert label == close
+
+
+def test_what_is_surely_there_and_unsure_of_its_kind_is_unknown():
+    mask = with_box(10, 10, 8, 8, species=2)
+    (blob,) = predicted("a.jpg", mask, sure=0.45)["blobs"]
+    assert (blob["class"], blob["unknown"], blob["class_confidence"]) == (2, True, 0.45)
+    assert blob["confidence"] == 1
+    record = predicted("a.jpg", mask, sure=0.45)
+    assert presence(record, 4) == [True, False, False, False] and not is_empty(record)
+    for sure, below in ((0.45, 0.4), (0.5, 0.5), (0.1, 0.0)):
+        (blob,) = predicted("a.jpg", mask, sure=sure, unknown_below=below)["blobs"]
+        assert not blob["unknown"]
 
 
 def test_specks_below_the_smallest_blob_are_no_animal():

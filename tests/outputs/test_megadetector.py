@@ -31,7 +31,9 @@ def test_megadetector_json_keeps_the_rules_and_tells_what_the_records_tell(tmp_p
         if image["detections"]:
             assert best == pytest.approx(record["confidence"], abs=1e-5)
         for blob, detection in zip(record["blobs"], image["detections"], strict=False):
-            assert detection["classifications"][0][0] == str(blob["class"])
+            assert detection["conf"] == blob["confidence"]
+            assert detection.get("classifications") == (None if blob["unknown"] else [
+                [str(blob["class"]), blob["class_confidence"]]])
             mask = coco_mask.decode(detection["segmentation"])
             assert mask.shape == (record["height"], record["width"])
             assert mask.mean() == pytest.approx(blob["area"], abs=1e-4)

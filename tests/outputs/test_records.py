@@ -155,4 +155,4 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path):
 def test_info_is_the_first_line_and_holds_the_format(tmp_path):
     path = write_records(tmp_path / "new" / "folder" / "p.jsonl", some_records(1))
     first = json.loads(path.read_text().splitlines()[0])
-    assert first["format"] == "camera_trapinator predictions 3" and first["model"] == "shapes"
+    assert first["format"] == "camera_trapinator predictions 4" and first["model"] == "shapes"

@@ -208,7 +208,10 @@ def test_the_page_of_an_evaluation_shows_the_scores_of_its_report(browser, train
     assert fox.startswith("fox") and f"{report['classes']['fox']['iou']:.3f}" in fox
     titles = [title.text for title in browser.find_elements(By.CSS_SELECTOR, "h2")]
     assert titles[:7] == ["Summary", "Classes", "Where it holds", "Is this photo empty?",
-                          "Confusion", "Species", "Activity by hour"]
+                          "Is it this species?", "Confusion", "Species"]
+    found = report["reliability"]
+    section = browser.find_element(By.ID, "reliability").text
+    assert f"error {found['expected_calibration_error']:.3f}, {found['blobs']} animals" in section
     drawn = Select(browser.find_element(By.ID, "drawn"))
     drawn.select_by_visible_text("true mask")
     masks = browser.find_elements(By.CSS_SELECTOR, "#photos img.mask")

@@ -54,7 +54,7 @@ def test_a_folder_stands_whole_in_every_file(trained, tmp_path):
     page = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
     assert page["counts"] == {"photos": 6, "failures": 1, "empty": 5 - len(+blobs),
                               "animals": len(+blobs)}
-    assert Counter({photo["file"]: len(photo["boxes"]) for photo in page["photos"]}) == blobs
+    assert Counter({photo["file"]: len(photo["blobs"]) for photo in page["photos"]}) == blobs
     for kind, ending in (("masks", ".png"), ("overlays", ".jpg"), ("xmp", ".xmp")):
         found = {path.relative_to(out / kind).as_posix().removesuffix(ending)
                  for path in (out / kind).rglob("*" + ending)}

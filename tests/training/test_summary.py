@@ -57,7 +57,7 @@ def test_the_levels_of_an_encoder_add_up_to_the_whole():
     net = build_model(encoder="resnet18", num_classes=3, working_scale=64, width=4)
     *levels, whole = count_levels(net, 64, 96)
     assert [level.name for level in levels] == ["encoder", "ups.0", "ups.1", "ups.2", "ups.3",
-                                                "scene", "last"]
+                                                "votes", "last"]
     assert levels[0].shape == (512, 2, 3)
     assert sum(level.flops for level in levels) == whole.flops > 1e8
     assert sum(level.parameters for level in levels) == whole.parameters == sum(
