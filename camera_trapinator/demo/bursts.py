@@ -1,7 +1,7 @@
 """A burst of photos: the light, the weather and the animals that its photos share."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -16,6 +16,7 @@ from .scenes import Scene
 class Actor:
     """One animal of a burst."""
 
+    species: int
     coat: np.ndarray
     pose: Pose
     right: bool
@@ -70,7 +71,19 @@ def plan_burst(random: np.random.Generator, scene: Scene, species: int, moment: 
         actors=[])
     for _ in range(0 if not species else 2 if random.random() < 0.18 else 1):
         burst.actors.append(plan_actor(random, scene, species))
+    if len(burst.actors) == 2 and random.random() < 0.6:  # side by side with another species
+        other = int(random.choice([index for index in SPECIES if index != species]))
+        burst.actors = [beside(random, scene, plan_actor(random, scene, index), place)
+                        for index, place in zip(random.permutation([species, other]).tolist(),
+                                                (0.27, 0.73), strict=True)]
     return burst
+
+
+def beside(random: np.random.Generator, scene: Scene, actor: Actor, place: float) -> Actor:
+    """The animal somewhat smaller, and on its own side of the photo, around `place` of its
+    width."""
+    return replace(actor, scale=0.55 * actor.scale, step=0.2 * actor.step,
+                   x=scene.ground.width * (place + random.uniform(-0.05, 0.05)))
 
 
 def plan_actor(random: np.random.Generator, scene: Scene, species: int) -> Actor:
@@ -90,7 +103,7 @@ def plan_actor(random: np.random.Generator, scene: Scene, species: int) -> Actor
                 turn=random.uniform(-1, 1))
     right = bool(random.random() < 0.5)
     step = scene.width * random.uniform(0.03, 0.10) * (1 if right else -1) if walks else 0.0
-    return Actor(coat, pose, right, scale, x, step, int(random.integers(2**31)))
+    return Actor(species, coat, pose, right, scale, x, step, int(random.integers(2**31)))
 
 
 def act(actor: Actor, shot: Shot, scene: Scene, burst: Burst, size: float,
@@ -103,7 +116,7 @@ def act(actor: Actor, shot: Shot, scene: Scene, burst: Burst, size: float,
     pose.head = float(np.clip(pose.head + random.normal(0, 0.07), 0, 1))
     x = actor.x + step * moved
     blur = (abs(step) * (0.05 if burst.night else 0.012)) * random.uniform(0.3, 1)
-    sprite = draw_animal(shot.species, pose, actor.coat, actor.scale * size, actor.right,
+    sprite = draw_animal(actor.species, pose, actor.coat, actor.scale * size, actor.right,
                          burst.sun * burst.sun_side, burst.night, blur,
                          np.random.default_rng(actor.hair))
-    return sprite._replace(x=x, y=scene.ground_row(actor.scale, x))
+    return sprite._replace(x=x, y=scene.ground_row(actor.scale, x), species=actor.species)

@@ -74,10 +74,11 @@ def write_contact_sheet(out: Path, shots: list[Shot], seen: list[bool], columns:
             photo.draft("RGB", (640, 640))
             photo = ImageOps.contain(ImageOps.exif_transpose(photo), (320, 240))
             if animal:
-                mask = Image.open(out / shot.mask).convert("L").resize(photo.size,
-                                                                       Image.Resampling.NEAREST)
-                inside = mask.point(lambda value: 255 * (value > 0))
+                mask = np.asarray(Image.open(out / shot.mask).resize(photo.size,
+                                                                     Image.Resampling.NEAREST))
+                inside = Image.fromarray(255 * (mask > 0).astype(np.uint8))
                 outline = np.asarray(inside) > np.asarray(inside.filter(ImageFilter.MinFilter(3)))
-                photo.paste(CLASSES[shot.species][1], mask=Image.fromarray(outline))
+                colours = np.array([colour for _, colour in CLASSES], np.uint8)[mask]
+                photo.paste(Image.fromarray(colours), mask=Image.fromarray(outline))
             sheet.paste(photo, (column * 320, row * 240))
     sheet.save(out / "contact_sheet.jpg", quality=88)

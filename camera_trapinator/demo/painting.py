@@ -24,6 +24,7 @@ class Sprite(NamedTuple):
     eye: tuple[float, float] = (0, 0)  # in pixels of the picture; animals only
     width: float = 0  # of what stands on the ground: it casts a shadow
     tall: float = 0
+    species: int = 0  # of an animal
 
 
 def noise(random: np.random.Generator, height: int, width: int, cell: float, octaves: int = 3,

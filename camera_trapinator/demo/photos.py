@@ -90,7 +90,7 @@ def render(seed: int, shot: Shot, width: int, height: int, animal_size: float,
     burst = plan_burst(np.random.default_rng(burst_key), scene, shot.species, shot.time)
     random = np.random.default_rng([*burst_key, shot.frame + 1])
     animals = [act(actor, shot, scene, burst, animal_size, random) for actor in burst.actors]
-    picture, nearness, cover, distances = compose(scene, animals, burst, random)
+    picture, nearness, cover, of_species, distances = compose(scene, animals, burst, random)
     shadow = cast_shadows(scene, animals, burst)
     pixels = np.asarray(picture, np.float32) / 255
     if burst.night:
@@ -106,23 +106,26 @@ def render(seed: int, shot: Shot, width: int, height: int, animal_size: float,
     window = (1, angle, shift[0], -angle, 1, shift[1])
     crop = partial(Image.Image.transform, size=(width, height), method=Image.Transform.AFFINE,
                    data=window, resample=Image.Resampling.BILINEAR)
-    mask = np.where(np.asarray(crop(cover)) >= 128, shot.species, 0).astype(np.uint8)
+    mask = (np.asarray(crop(cover)) >= 128).astype(np.uint8)
+    if of_species:
+        shares = [np.asarray(crop(share)) for share in of_species.values()]
+        mask *= np.array(list(of_species), np.uint8)[np.argmax(shares, axis=0)]
     distances = crop(distances, resample=Image.Resampling.NEAREST)  # two do not mix to a third
     return crop(to_image(pixels * 255)), mask, np.asarray(distances).astype(np.uint16)
 
 
 def compose(scene: Scene, animals: list[Sprite], burst: Burst, random: np.random.Generator,
-            ) -> tuple[Image.Image, np.ndarray, Image.Image, Image.Image]:
-    """Put everything into the scene from far to near: colours, nearness, the animals' cover and
-    distances."""
+            ) -> tuple[Image.Image, np.ndarray, Image.Image, dict[int, Image.Image], Image.Image]:
+    """Put everything into the scene from far to near: colours, nearness, the animals' cover, that
+    of each species and distances."""
     picture = blow(scene, burst.wind, random)
     depth = to_image(scene.nearness * 200)
     cover, distances = Image.new("L", picture.size), Image.fromarray(scene.distances)
+    of_species = {sprite.species: cover.copy() for sprite in animals}
     solid = [0] * 128 + [255] * 128  # what counts as covered
     reach = scene.height + scene.margin - scene.horizon
     swinging = random.normal(0, 1) * burst.wind
     for sprite in sorted([*scene.sprites, *animals], key=lambda sprite: sprite.y):
-        is_animal = sprite.eye != (0, 0)
         colour, outline = sprite.colour, sprite.cover
         if sprite.sway:
             bend = sprite.sway * (swinging + 0.5 * burst.wind * random.normal())
@@ -135,9 +138,11 @@ def compose(scene: Scene, animals: list[Sprite], burst: Burst, random: np.random
         near = (sprite.y - scene.horizon + scene.slope * (sprite.x - picture.width / 2)) / reach
         picture.paste(colour, corner, outline)
         depth.paste(int(np.clip(near, 0.05, 1.2) * 200), box, outline)
-        cover.paste(255 if is_animal else 0, box, outline)
+        cover.paste(255 if sprite.species else 0, box, outline)
+        for species, share in of_species.items():
+            share.paste(255 if sprite.species == species else 0, box, outline)
         distances.paste(int(scene.distance(sprite.y, sprite.x)), box, outline.point(solid, "1"))
-    return picture, np.asarray(depth, np.float32) / 200, cover, distances
+    return picture, np.asarray(depth, np.float32) / 200, cover, of_species, distances
 
 
 def blow(scene: Scene, wind: float, random: np.random.Generator) -> Image.Image:

@@ -11,6 +11,11 @@ import pytest
 from demo_roots import SMALL, files_of, make, read_rows, run, upright
 from PIL import Image
 
+from camera_trapinator.demo.bursts import plan_burst
+from camera_trapinator.demo.cameras import plan
+from camera_trapinator.demo.photos import render
+from camera_trapinator.demo.scenes import build_scene
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
@@ -87,11 +92,31 @@ def test_classes_and_masks(small):
         mask = Image.open(small / row["mask"])
         assert mask.mode == "P" and mask.size == upright(small / row["image"]).size
         values = set(np.unique(mask).tolist())
-        assert values - {0} and values <= set(range(5)) and len(values - {0}) == 1
+        assert values - {0} and values <= set(range(5)) and len(values - {0}) <= 2
         seen |= values
         palette = mask.getpalette()
         assert [tuple(palette[3 * k: 3 * k + 3]) for k in range(5)] == colours
     assert seen == set(range(5))
+
+
+def test_two_species_may_stand_side_by_side():
+    """Of some bursts; each is one animal of its own, on its own side, in its own colours."""
+    shots, _ = plan({"seed": 0, "locations": 8, "photos": 400, "new_photos": 0})
+    of_burst = {}
+    for shot in shots:
+        if shot.species and shot.frame == 1:
+            scene = build_scene(0, shot.location, 160, 120)
+            key = [0, shot.location, shot.sequence + 1]
+            burst = plan_burst(np.random.default_rng(key), scene, shot.species, shot.time)
+            of_burst[shot] = {actor.species for actor in burst.actors}
+    two = [shot for shot, species in of_burst.items() if len(species) == 2]
+    assert 0.06 < len(two) / len(of_burst) < 0.2
+    for shot in two[:3]:
+        _, mask, _ = render(0, shot, 160, 120, 1.0)
+        places = {index: np.flatnonzero((mask == index).any(axis=0)).mean()
+                  for index in of_burst[shot]}
+        assert set(np.unique(mask).tolist()) - {0} == of_burst[shot]
+        assert max(places.values()) - min(places.values()) > 40
 
 
 def test_a_third_is_empty_and_bursts_have_three(small):

@@ -3,9 +3,11 @@ the difference; and who has learned from which photos, through all runs."""
 
 import json
 import os
+import re
 import signal
 from shutil import copytree
 
+import numpy as np
 import pytest
 import torch
 from conftest import CLASSES, QUICK, error_line, make_data, run_script
@@ -133,6 +135,42 @@ def test_a_run_does_not_go_on_as_another_one(halfway, tmp_path, change, named):
     [line] = said.strip().splitlines()
     assert code == 2 and line.startswith("error: ") and named in line
     assert ("classes.csv" in line) == (change in (swap_classes, add_class))
+
+
+HARMLESS = (add_location, add_unlabelled, turn_round, other_colours)
+HARMFUL = {swap_classes: "snow hare, fox", add_class: "owl", drop_photo: "not in the manifest",
+           other_photo: "have changed", other_mask: "have changed", other_location: "have changed",
+           other_curriculum: "have changed"}
+OF_THE_MACHINE = ("num_workers=1", "predict_batch_size=2", "checkpoint_minutes=0", "cache=none",
+                  "unknown_below=0.9", "recompute=true")
+OF_THE_RUN = ("learning_rate=0.05", "flip=0.2", "epochs=5", "seed=1", "val_fraction=0.3",
+              "loss=focal", "precision=bf16", "crop_size=32,32")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100))
+def test_a_changed_resume_ends_as_the_unbroken_run_or_is_refused(halfway, tmp_path, seed):
+    """Some of the data and of the knobs change at random while a run lies stopped."""
+    random = np.random.default_rng(seed)
+    root, whole, runs = halfway
+    root, runs = copytree(root, tmp_path / "data"), copytree(runs, tmp_path / "runs")
+
+    def some(of, chance):
+        return [item for item in of if random.random() < chance]
+
+    harmful, wrong = some(HARMFUL, 0.07), some(OF_THE_RUN, 0.05)
+    for change in [*harmful, *some(HARMLESS, 0.3)]:
+        change(root)
+    code, said = resume(root, runs, *some(OF_THE_MACHINE, 0.3), *wrong)
+    if harmful or wrong:
+        line = said.strip().splitlines()[-1]
+        named = [HARMFUL[change] for change in harmful] + [knob.split("=")[0] for knob in wrong]
+        assert code == 2 and line.startswith("error: ") and any(name in line for name in named)
+        return
+    assert code == 0, said
+    got = all_of(runs / "run/last.pt")
+    assert not [place for place in whole if got[place] != whole[place]
+                and not re.search("data_root|/config|/classes/", place)]
 
 
 def test_a_longer_training_says_how(halfway, tmp_path):

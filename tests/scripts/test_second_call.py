@@ -107,7 +107,8 @@ def test_one_photo_does_not_cost_the_results_of_its_folder(trained, tmp_path):
 
 KNOBS = {"flips": ("false", "true"), "working_scale": ("64", "48"), "tile": ("0", "32"),
          "precision": ("fp32", "bf16"), "mask_size": ("photo", "network"),
-         "smallest_blob": ("0.0005", "0.02"), "faint": ("0.1", "0.3"), "strips": ("none", "2,3")}
+         "smallest_blob": ("0.0005", "0.02"), "faint": ("0.1", "0.3"), "strips": ("none", "2,3"),
+         "unknown_below": ("0.5", "0.9")}
 
 
 def test_a_changed_knob_is_refused_by_name_and_harms_nothing(trained, tmp_path):
