@@ -1,8 +1,6 @@
 """Checks before a training: what is wrong with photos, masks and maps, found once, remembered."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +11,8 @@ from .manifest import BACKGROUND, Manifest, Row
 from .masks import open_map, read_mask, values_of_map
 from .memory import Memory, file_stamp
 from .photos import fingerprint, has_position, is_infrared, photo_size, read_photo, same_aspect
+from .threads import LOOKING, in_threads
 
-AT_ONCE = 10_000  # files that wait for the threads at most
 NO_VALUES: dict[int, float] = {}  # one for all rows without a mask: there may be millions
 
 
@@ -51,21 +49,13 @@ def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, mem
                          "scripts/make_demo_data.py, or set data_root to where your data are")
     known = Memory(memory)
     shares, faults, values = np.zeros((len(manifest), num_classes), np.float32), [], []
-    for checked in in_threads(lambda row: _check_row(row, data_root, num_classes, known), manifest):
+    for checked in in_threads(lambda row: _check_row(row, data_root, num_classes, known), manifest,
+                              **LOOKING):
         shares[len(faults)], fault, found = checked
         faults.append(fault)
         values.append(found)
     known.write()
     return shares, faults, values
-
-
-def in_threads(look: Callable, items: Iterable) -> Iterator:
-    """What `look` finds of each item, in their order, by threads: Pillow decodes, and files are
-    opened, without holding Python's lock. Ten million items are not taken all at once."""
-    items = iter(items)
-    with ThreadPoolExecutor() as pool:
-        while some := list(islice(items, AT_ONCE)):
-            yield from pool.map(look, some)
 
 
 def _check_row(row: Row, data_root: Path, num_classes: int, known: Memory,
@@ -161,7 +151,7 @@ def find_map_faults(manifest: Manifest, data_root: str | Path, memory: str | Pat
         except InputError as error:
             return MapFacts(0.0), str(error)
 
-    checked = list(in_threads(check, manifest))
+    checked = list(in_threads(check, manifest, **LOOKING))
     known.write()
     return [facts for facts, _ in checked], [fault for _, fault in checked]
 
@@ -223,7 +213,7 @@ def examine_photos(manifest: Manifest, data_root: Path, memory: Path,
         except InputError as error:
             return PhotoFacts(str(error), None, False, False)
 
-    examined = list(progress(in_threads(examine, manifest.column("image"))))
+    examined = list(progress(in_threads(examine, manifest.column("image"), **LOOKING)))
     known.write()
     return examined
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from .. import InputError
-from .checks import in_threads
 from .manifest import Manifest
 from .memory import Memory, checks_of, file_stamp
+from .threads import LOOKING, in_threads
 
 ENDS = 16384  # bytes at the start and the end of a file that tell it from others
 
@@ -68,7 +68,7 @@ def content_hashes(images: Sequence[str], root: Path) -> list[int]:
             return 0
         return known.recall(stamp, lambda: (content_hash(root / image),))[0]
 
-    hashes = list(in_threads(look, images))
+    hashes = list(in_threads(look, images, **LOOKING))
     known.write()
     return hashes
 

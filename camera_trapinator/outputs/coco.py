@@ -17,8 +17,8 @@ import numpy as np
 from .. import written_whole
 from ..data.masks import resize_mask
 from ..data.rle import decode_runs, encode_rle, encode_runs, filled
+from ..data.threads import in_threads
 from .blobs import parts_of
-from .drawing import AHEAD, in_threads
 from .records import certainty, read_records, runs_of_record
 
 
@@ -49,7 +49,7 @@ def write_coco(records_path: str | Path, path: str | Path, results_path: str | P
         mark, count = "\n", 0
         results_of = partial(_results, smallest_blob=info["smallest_blob"])
         readable = _readable(read_records(records_path)[1])
-        for found in in_threads(results_of, readable, AHEAD):
+        for found in in_threads(results_of, readable):
             for result in found:
                 count += 1
                 file.write(mark + json.dumps({"id": count, **result, "iscrowd": 0}))

@@ -1,10 +1,7 @@
 """What overlays and sheets draw with: tinted photos, maps, legends, text; one picture a photo."""
 
-import os
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -16,9 +13,8 @@ from .. import InputError, written_whole
 from ..data.files import fitting_name
 from ..data.masks import palette, resize_mask
 from ..data.photos import read_photo
+from ..data.threads import in_threads
 from .records import Classes
-
-AHEAD = 8  # photos that threads work on at most, before it is their turn
 
 
 def output_path(folder: str | Path, file: str, ending: str) -> Path:
@@ -34,29 +30,6 @@ def output_path(folder: str | Path, file: str, ending: str) -> Path:
         raise InputError(f"{file}: this path leads out of {folder}; photos must lie below the "
                          "folder that is predicted")
     return path
-
-
-def in_threads(function: Callable, items: Iterable, ahead: int) -> Iterator:
-    """`function` of each item, in their order, computed by threads up to `ahead` items early; 0 =
-    without threads. For work that does not hold Python's lock for long: Pillow, numpy, torch.
-
-    What a function raises comes up when it is its turn.
-    """
-    if not ahead:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(min(ahead, os.cpu_count() or 1)) as pool:
-        waiting = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:  # also if nobody wants the rest
-            for future in waiting:
-                future.cancel()
 
 
 def write_pictures(records: Iterable[dict], photos_root: str | Path, folder: str | Path,
@@ -79,7 +52,7 @@ def write_pictures(records: Iterable[dict], photos_root: str | Path, folder: str
         with written_whole(path) as temporary:
             draw(record, image).save(temporary, format="JPEG", quality=85)
 
-    for _ in in_threads(write, records, AHEAD):
+    for _ in in_threads(write, records):
         pass
 
 

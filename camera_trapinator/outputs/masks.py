@@ -6,7 +6,8 @@ from zipfile import ZipFile, ZipInfo
 
 from .. import written_whole
 from ..data.masks import write_mask
-from .drawing import AHEAD, in_threads, output_path
+from ..data.threads import in_threads
+from .drawing import output_path
 from .records import classes_of, mask_of, read_records
 
 
@@ -24,7 +25,7 @@ def write_masks(records_path: str | Path, folder: str | Path,
             with written_whole(output_path(folder, record["file"], ".png")) as path:
                 write_mask(path, mask_of(record), colours)
 
-    for _ in in_threads(write, records, AHEAD):
+    for _ in in_threads(write, records):
         pass
 
 
@@ -47,6 +48,6 @@ def write_masks_zip(records_path: str | Path, path: str | Path) -> None:
         return f"{record['file']}.png".encode("utf-8", "backslashreplace").decode(), png.getvalue()
 
     with written_whole(path) as temporary, ZipFile(temporary, "w") as archive:
-        for entry in in_threads(encoded, records, AHEAD):
+        for entry in in_threads(encoded, records):
             if entry:
                 archive.writestr(ZipInfo(entry[0]), entry[1])

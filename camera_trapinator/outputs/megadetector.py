@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from .. import written_whole
+from ..data.threads import in_threads
 from .coco import blob_masks
-from .drawing import AHEAD, in_threads
 from .records import read_records
 
 DETECTOR = ("animal", "person", "human", "vehicle")  # what detectors call their classes
@@ -56,7 +56,7 @@ def write_megadetector(records_path: str | Path, path: str | Path) -> int:
         # Photo by photo: a million of them would not fit into memory.
         file.write(json.dumps(head, indent=1, ensure_ascii=False)[:-2] + ',\n "images": [')
         image_of = partial(_image, direct=direct, smallest_blob=info["smallest_blob"])
-        for number, image in enumerate(in_threads(image_of, records, AHEAD)):
+        for number, image in enumerate(in_threads(image_of, records)):
             strange += not image["file"].lower().endswith((".jpg", ".jpeg"))
             file.write((",\n  " if number else "\n  ") + json.dumps(image, ensure_ascii=False))
         file.write("\n ]\n}\n")

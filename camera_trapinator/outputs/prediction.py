@@ -17,12 +17,12 @@ from ..data.loading import PhotoLoader, group_by_shape
 from ..data.lock import only_one
 from ..data.manifest import Row
 from ..data.strips import describe_strips
+from ..data.threads import AHEAD, in_threads
 from ..data.workers import plan_workers, time_to_predict, time_to_read
 from ..networks.memory import enough_memory, next_predict_batch_size
 from ..utils import Precision, choose_precision
 from .blobs import Limits, failure_record, photo_record
 from .console import print_prediction_start
-from .drawing import AHEAD, in_threads
 from .maps import map_record
 from .records import RecordFile, join_records, record_files, shard_path
 

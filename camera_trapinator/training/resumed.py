@@ -8,8 +8,8 @@ from zlib import crc32
 import numpy as np
 
 from .. import InputError
-from ..data.checks import in_threads
 from ..data.manifest import BACKGROUND, Manifest, read_rows
+from ..data.threads import LOOKING, in_threads
 
 
 def rows_made_of(manifest: Manifest, root: Path, shares: np.ndarray) -> list[str]:
@@ -23,7 +23,7 @@ def rows_made_of(manifest: Manifest, root: Path, shares: np.ndarray) -> list[str
         facts = sizes, share.tolist(), row.difficulty, row.focus
         return f"{crc32(repr(facts).encode()):08x}"
 
-    return list(in_threads(made_of, zip(manifest, shares, strict=True)))
+    return list(in_threads(made_of, zip(manifest, shares, strict=True), **LOOKING))
 
 
 def rows_of_run(path: Path, manifest: Manifest, made_of: Sequence[str],

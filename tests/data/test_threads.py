@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from camera_trapinator.outputs.drawing import in_threads
+from camera_trapinator.data.threads import in_threads
 
 
 def test_threads_keep_the_order_and_run_only_so_far_ahead():
