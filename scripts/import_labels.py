@@ -86,6 +86,8 @@ def add_tool(tools, name: str, meaning: str,
                       help="store masks no larger than this (default: as labelled)")
     tool.add_argument("--skip-missing", action="store_true",
                       help="leave out labels whose photo is missing")
+    tool.add_argument("--skip-broken", action="store_true",
+                      help="leave out photos that cannot be read")
     tool.add_argument("--overwrite", action="store_true", help="replace an earlier import")
     tool.add_argument("--dry-run", action="store_true", help="tell what would be written")
     return tool
@@ -107,6 +109,7 @@ from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
 from camera_trapinator.labels.shapes import Labels
 from camera_trapinator.labels.sites import settle_sites
+from camera_trapinator.labels.source import Source
 from camera_trapinator.labels.yolo import read_yolo
 from camera_trapinator.utils import exit_on_bad_input
 
@@ -145,21 +148,20 @@ def yolo(arguments: argparse.Namespace) -> Labels:
 
 
 def cvat(arguments: argparse.Namespace) -> Labels:
-    def read(path: Path, *inputs, **options) -> Labels:
+    def read(source: Source) -> Labels:
+        path = source.path
         if path.is_file() or (path / "annotations.xml").is_file():  # `CVAT for images 1.1`
-            return read_cvat_xml(path if path.is_file() else path / "annotations.xml", *inputs,
-                                 **options)
-        return read_mask_folder(path / "SegmentationClass", *inputs, **options,
-                                colours=path / "labelmap.txt")
+            source.path = path if path.is_file() else path / "annotations.xml"
+            return read_cvat_xml(source)
+        source.path = path / "SegmentationClass"
+        return read_mask_folder(source, colours=path / "labelmap.txt")
     return read_all(read, arguments)
 
 
 def label_studio(arguments: argparse.Namespace) -> Labels:
-    def read(path: Path, *inputs, **options) -> Labels:
-        # A folder is the export `Brush labels to PNG`.
-        reader = read_brush_pictures if path.is_dir() else read_label_studio
-        return reader(path, *inputs, **options)
-    return read_all(read, arguments)
+    # A folder is the export `Brush labels to PNG`.
+    return read_all(lambda source: read_brush_pictures(source) if source.path.is_dir()
+                    else read_label_studio(source), arguments)
 
 
 def iwildcam(arguments: argparse.Namespace) -> Labels:
@@ -173,11 +175,12 @@ def masks(arguments: argparse.Namespace) -> Labels:
                             edges=arguments.edges), arguments)
 
 
-def read_all(read: Callable[..., Labels], arguments: argparse.Namespace) -> Labels:
+def read_all(read: Callable[[Source], Labels], arguments: argparse.Namespace) -> Labels:
     """The labels of all inputs together."""
     labels = Labels()
     for path, images, place, split in inputs(arguments):
-        labels += read(path, images, place, split=split, skip_missing=arguments.skip_missing)
+        source = Source(path, images, place, split, arguments.skip_missing, arguments.skip_broken)
+        labels += read(source)
     return labels
 
 

@@ -166,18 +166,34 @@ def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
     return Photo(np.array(pixels), width, height, _datetime(exif))
 
 
-def photo_size(path: str | Path, stored: bool = False) -> tuple[int, int]:
-    """Width and height of the upright photo (or as `stored`), from the file's header alone.
+class Header(NamedTuple):
+    """What a photo's file tells without its pixels being decoded."""
+
+    size: tuple[int, int]  # width and height of the upright photo
+    stored: tuple[int, int]  # and as they are in the file
+    orientation: int | None  # EXIF's
+    datetime: str  # as of `read_datetime`
+
+
+def read_header(path: str | Path) -> Header:
+    """The header of a photo's file. Raises InputError with the reason if it is no photo."""
+    try:
+        with open_picture(path) as image:
+            exif = _exif(image)
+            orientation, stored = _orientation(image, exif), image.size
+            moment = _datetime(exif)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a photo ({reason_of(error)})") from error
+    lying = orientation in (5, 6, 7, 8)
+    return Header(stored[::-1] if lying else stored, stored, orientation, moment)
+
+
+def photo_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of the upright photo, from the file's header alone.
 
     Raises InputError with the reason if the file is no photo.
     """
-    try:
-        with open_picture(path) as image:
-            width, height = image.size
-            lying = _orientation(image, _exif(image)) in (5, 6, 7, 8)
-    except UNREADABLE as error:
-        raise InputError(f"{path}: cannot be read as a photo ({reason_of(error)})") from error
-    return (height, width) if lying and not stored else (width, height)
+    return read_header(path).size
 
 
 def read_datetime(path: str | Path) -> str:
@@ -220,10 +236,9 @@ def has_position(path: str | Path) -> bool:
         return False
 
 
-def upright(path: str | Path, mask: np.ndarray) -> np.ndarray:
+def upright(mask: np.ndarray, orientation: int | None) -> np.ndarray:
     """Turn a mask that was drawn on a photo as stored the way the photo's EXIF turns the photo."""
-    with open_picture(path) as image:
-        turn = UPRIGHT.get(_orientation(image, _exif(image)))
+    turn = UPRIGHT.get(orientation)
     return mask if turn is None else np.asarray(Image.fromarray(mask).transpose(turn))
 
 

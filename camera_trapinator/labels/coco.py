@@ -1,72 +1,90 @@
 """COCO and COCO Camera Traps: one JSON file of images, categories and annotations.
 
-Sources: cocodataset.org/#format-data; for camera traps (location, seq_id, datetime, the category
-`empty`) MegaDetector's data_management/README.md. Ids may be ints or texts.
+A box outlines nothing: an annotation with a box alone is ignored (255) where no outline lies.
+Sources: cocodataset.org/#format-data; for camera traps (location, seq_id, datetime or
+date_captured, the category `empty`, no width and height) MegaDetector's data_management/README.md.
+Ids may be ints or texts.
 """
-
-import os
-from pathlib import Path
 
 from .. import InputError
 from ..data.photos import parse_datetime
 from ..data.rle import decode_rle
-from .exports import check_missing, is_number, objects, photo_in, pixels_along, read_json
-from .shapes import LabelledPhoto, Labels, Shape
+from .exports import check_outlined, is_number, objects, pixels_along, read_json
+from .shapes import LabelledPhoto, Labels, Shape, rectangle, ring
+from .source import Source
+
+TIMES = ("datetime", "date_captured")
 
 
-def read_coco(path: Path, images: Path, place: str, *, split: str = "",
-              skip_missing: bool = False, crowd: str = "ignore") -> Labels:
-    """The labels of a COCO file. Raises InputError with file, id and value for what is wrong.
+def read_coco(source: Source, crowd: str = "ignore") -> Labels:
+    """The labels of a COCO file; what is wrong is named by file, id and value.
 
-    `images` is the folder of the photos, `place` where they lie in the data root. `crowd`: group
-    regions (iscrowd 1) count as their `class`, or are to `ignore`.
+    `crowd`: group regions (iscrowd 1) count as their `class`, or are to `ignore`.
     """
-    content = read_json(path)
+    path, content = source.path, read_json(source.path)
     pictures, categories, annotations = (objects(content, key, path, "COCO file") for key in (
         "images", "categories", "annotations"))
-    names = {_id(item, path, "category"): _text(item, "name", f"{path}, category")
-             for item in categories}
-    photos, missing = {}, []
+    names: dict[str, str] = {}
+    photos: dict[str, LabelledPhoto | None] = {}  # None: not there, or not sound
+    for item in categories:
+        with source.noted():
+            names[_id(item, f"{path}, category")] = _text(item, "name", f"{path}, category")
     for item in pictures:
-        key = _id(item, path, "image")
-        where = f"{path}, image {key}"
-        if key in photos:
-            raise InputError(f"{where}: two images have this id")
-        file = _text(item, "file_name", where)
-        photo = photos[key] = photo_in(images, place, file, split=split, label=where)
-        if not os.path.isfile(photo.source):
-            missing.append(file)
-        photo.width, photo.height = (pixels_along(item, key, where) for key in ("width", "height"))
-        photo.location, time, photo.sequence = (
-            "" if item.get(key) is None else str(item[key]).strip()  # 0 is a name, too
-            for key in ("location", "datetime", "seq_id"))
-        photo.datetime = parse_datetime(time)
-    unpaired = check_missing(path, missing, images, skip_missing)
-    segmented = 0
+        with source.noted():
+            key = _id(item, f"{path}, image")
+            if key in photos:
+                raise InputError(f"{path}, image {key}: two images have this id")
+            photos[key] = None
+            photos[key] = _photo(item, source, f"{path}, image {key}")
     for item in annotations:
-        key = _id(item, path, "annotation")
-        where = f"{path}, annotation {key}"
-        photo = photos.get(str(item.get("image_id")))
-        if photo is None:
-            raise InputError(f"{where}: image_id {item.get('image_id')!r} is no image of the file")
-        name = names.get(str(item.get("category_id")))
-        if name is None:
-            raise InputError(f"{where}: category_id {item.get('category_id')!r} is no category of "
-                             "the file")
-        if name == "empty":
-            photo.empty = True
-            continue
-        if not item.get("segmentation"):
-            continue
-        segmented += 1
-        if crowd == "ignore" and item.get("iscrowd") == 1:
-            name = None
-        photo.shapes.append(_shape(name, item["segmentation"], photo, where))
-    if annotations and not segmented:
-        raise InputError(f"{path}: its annotations are boxes (or labels) without segmentation, "
-                         "and a box is no mask; draw masks, or make them with a tool such as SAM")
-    return Labels([photo for photo in photos.values() if os.path.isfile(photo.source)],
-                  unpaired=unpaired)
+        with source.noted():
+            where = f"{path}, annotation {_id(item, f'{path}, annotation')}"
+            image, category = str(item.get("image_id")), str(item.get("category_id"))
+            if image not in photos:
+                raise InputError(f"{where}: image_id {item.get('image_id')!r} is no image of the "
+                                 "file")
+            if category not in names:
+                raise InputError(f"{where}: category_id {item.get('category_id')!r} is no "
+                                 "category of the file")
+            if photos[image] is not None:
+                _add(item, names[category], crowd, photos[image], where)
+    found = [photo for photo in photos.values() if photo is not None]
+    with source.noted():
+        check_outlined(path, found, "annotations")
+    return source.labels(found)
+
+
+def _photo(item: dict, source: Source, where: str) -> LabelledPhoto | None:
+    photo = source.photo(_text(item, "file_name", where), where)
+    if photo is None:
+        return None
+    if item.get("width") is not None or item.get("height") is not None:
+        photo.width, photo.height = (pixels_along(item, key, where) for key in ("width", "height"))
+    photo.location, photo.sequence, *times = (
+        "" if item.get(key) is None else str(item[key]).strip()  # 0 is a name, too
+        for key in ("location", "seq_id", *TIMES))
+    photo.datetime = next(filter(None, map(parse_datetime, times)), "")
+    return photo
+
+
+def _add(item: dict, name: str, crowd: str, photo: LabelledPhoto, where: str) -> None:
+    """Give the photo what an annotation says of it."""
+    segmentation = item.get("segmentation")
+    if name == "empty":
+        photo.empty = True
+    elif isinstance(segmentation, dict) or (
+            segmentation and any(ring != [] for ring in segmentation)):
+        ignored = crowd == "ignore" and item.get("iscrowd") == 1
+        photo.shapes.append(_shape(None if ignored else name, segmentation, photo, where))
+    elif item.get("bbox") is not None:
+        photo.boxes.append(_box(item["bbox"], where))
+
+
+def _box(box: object, where: str) -> list[float]:
+    if not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
+        raise InputError(f"{where}: bbox {box!r:.60} is no box [x, y, width, height]")
+    x, y, width, height = box
+    return ring(rectangle(x, y, x + width, y + height))
 
 
 def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: str) -> Shape:
@@ -84,23 +102,26 @@ def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: 
             decode_rle(rle)
         except ValueError as error:
             raise InputError(f"{where}: {error}") from None
-        return Shape(name, rle=rle)
+        return Shape(name, rle=rle, where=where)
     if not isinstance(segmentation, list):
         raise InputError(f"{where}: segmentation {str(segmentation)[:40]!r} is neither polygons "
                          "nor a run-length encoding")
-    for ring in segmentation:
-        sound = isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 \
-            and all(map(is_number, ring))
+    if all(map(is_number, segmentation)):  # one flat list of coordinates
+        segmentation = [segmentation]
+    segmentation = [ring for ring in segmentation if ring != []]
+    for points in segmentation:
+        sound = isinstance(points, list) and len(points) >= 6 and len(points) % 2 == 0 \
+            and all(map(is_number, points))
         if not sound:
-            raise InputError(f"{where}: {ring!r:.60} is no polygon [x1, y1, x2, y2, x3, y3 "
+            raise InputError(f"{where}: {points!r:.60} is no polygon [x1, y1, x2, y2, x3, y3 "
                              "...] of three or more points")
-    return Shape(name, polygons=segmentation)
+    return Shape(name, polygons=segmentation, where=where)
 
 
-def _id(item: dict, path: Path, what: str) -> str:
+def _id(item: dict, what: str) -> str:
     value = item.get("id")
     if type(value) not in (int, str):
-        raise InputError(f"{path}: {what} id {value!r} is neither a whole number nor a text")
+        raise InputError(f"{what} id {value!r} is neither a whole number nor a text")
     return str(value)
 
 

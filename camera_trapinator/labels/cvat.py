@@ -10,47 +10,46 @@ Sources: docs.cvat.ai, XML annotation format; cvat-ai/cvat, dataset_manager/form
 """
 
 import math
-import os
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from .. import InputError
 from ..data.manifest import BACKGROUND
 from ..data.rle import decode_rle
-from .exports import FAR, check_missing, check_outlined, no_area, photo_in
+from .exports import FAR, check_outlined, no_area
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
+from .source import Source
 
 EMPTY = ("empty", BACKGROUND)  # tags that say: checked, and nothing there
 NO_AREA = ("polyline", "points", "skeleton", "cuboid")
 
 
-def read_cvat_xml(path: Path, images: Path, place: str, *, split: str = "",
-                  skip_missing: bool = False) -> Labels:
-    """The labels of a CVAT XML file. Raises InputError with file, image and shape if it is wrong.
+def read_cvat_xml(source: Source) -> Labels:
+    """The labels of a CVAT XML file; what is wrong is named by file, image and shape.
 
-    `images` is the folder of the photos, `place` where they lie in the data root. The classes are
-    the labels of CVAT in their order there, without those that mark no area.
+    The classes are the labels of CVAT in their order there, without those that mark no area. In
+    the export of a project a photo lies in the folder of its subset.
     """
+    path, photos = source.path, []
     root = _parse(path)
-    photos, missing = [], []
     for item in root.iterfind("image"):
         where = f"{path}, image {item.get('id')!r}"
-        file = PurePosixPath(_text(item, "name", where)).as_posix()
-        photo = photo_in(images, place, file, split=split, label=where)
-        photo.width, photo.height = (_whole(item, key, where, least=1)
-                                     for key in ("width", "height"))
-        _read_image(item, photo)
-        photos.append(photo)
-        if not os.path.isfile(photo.source):  # Path.is_file fails on names too long for a file
-            missing.append(file)
-    check_outlined(path, photos, "shapes")
-    check_missing(path, missing, images, skip_missing)
-    photos = [photo for photo in photos if os.path.isfile(photo.source)]
+        with source.noted():
+            file, subset = _text(item, "name", where), item.get("subset")
+            inner = f"{subset}/{file}"
+            photo = source.photo(inner if subset and inner in source.photos else file, where)
+            if photo is None:
+                continue
+            photos.append(photo)
+            photo.width, photo.height = (_whole(item, key, where, least=1)
+                                         for key in ("width", "height"))
+            _read_image(item, photo, source)
+    with source.noted():
+        check_outlined(path, photos, "shapes")
     used = sorted({shape.name for photo in photos for shape in photo.shapes})
-    return Labels(photos, list(dict.fromkeys(_area_labels(root) + used)),
-                  [f"{path}: its photo {file!r} is missing" for file in missing])
+    return source.labels(photos, list(dict.fromkeys(_area_labels(root) + used)))
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
@@ -86,21 +85,22 @@ def _area_labels(root: ElementTree.Element) -> list[str]:
     return names
 
 
-def _read_image(item: ElementTree.Element, photo: LabelledPhoto) -> None:
+def _read_image(item: ElementTree.Element, photo: LabelledPhoto, source: Source) -> None:
     """Give the photo the outlines of its <image>, lowest first, and its boxes."""
     outlines = []
     for number, element in enumerate(item, start=1):
         where = f"{photo.where}, shape {number} ({element.tag})"
-        name = _text(element, "label", where)
-        if element.tag == "tag":
-            photo.empty |= name.lower() in EMPTY
-        elif element.tag in NO_AREA:
-            raise no_area(where, element.tag)
-        elif element.tag == "box":
-            photo.boxes.append(_box(element, where))
-        else:
-            shape = _outline(name, element, photo, where)
-            outlines.append((_number(element, "z_order", where, 0), shape))
+        with source.noted():
+            name = _text(element, "label", where)
+            if element.tag == "tag":
+                photo.empty |= name.lower() in EMPTY
+            elif element.tag in NO_AREA:
+                raise no_area(where, element.tag)
+            elif element.tag == "box":
+                photo.boxes.append(_box(element, where))
+            else:
+                shape = _outline(name, element, photo, where)
+                outlines.append((_number(element, "z_order", where, 0), shape))
     photo.shapes = [shape for _, shape in sorted(outlines, key=lambda item: item[0])]
     if photo.empty and photo.labelled():
         raise InputError(f"{photo.where}: {photo.file!r} is tagged as empty but has shapes; delete "
@@ -109,11 +109,11 @@ def _read_image(item: ElementTree.Element, photo: LabelledPhoto) -> None:
 
 def _outline(name: str, element: ElementTree.Element, photo: LabelledPhoto, where: str) -> Shape:
     if element.tag == "polygon":
-        return Shape(name, polygons=[_polygon(element, where)])
+        return Shape(name, polygons=[_polygon(element, where)], where=where)
     if element.tag == "ellipse":
-        return Shape(name, polygons=[_ellipse(element, where)])
+        return Shape(name, polygons=[_ellipse(element, where)], where=where)
     if element.tag == "mask":
-        return Shape(name, rle=_mask(element, photo, where))
+        return Shape(name, rle=_mask(element, photo, where), where=where)
     raise InputError(f"{where}: <{element.tag}> is no shape of `CVAT for images 1.1`")
 
 

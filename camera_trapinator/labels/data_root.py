@@ -25,13 +25,15 @@ from ..data.manifest import (
     write_manifest,
 )
 from ..data.masks import resize_mask, write_mask
-from ..data.photos import photo_size, read_datetime, same_aspect, scaled_size, upright
+from ..data.photos import same_aspect, scaled_size, upright
 from .shapes import LabelledPhoto, Labels, draw_mask
 
 # Colours that people with any kind of colour vision tell apart (Okabe and Ito 2008, then others).
 COLOURS = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0),
            (204, 121, 167), (0, 114, 178), (160, 200, 90), (150, 90, 200), (120, 70, 30),
            (255, 150, 150), (60, 220, 220), (190, 190, 190), (90, 110, 40), (255, 80, 200)]
+SOME = 3  # faults of one kind that are told
+NOTHING = np.zeros(0, np.uint8)
 
 
 def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
@@ -42,22 +44,23 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     `overlap`: see `draw_mask`. `unannotated`: whether photos without annotation are `empty` or
     `unlabelled`; None refuses them. `mask_long_side`: pixels that no mask exceeds; 0 = as labelled.
     Photos inside `out` stay where they are; others are linked (hard links: no space, and the
-    original stays what it is) or, across file systems, copied to `out`/photos. Raises InputError
-    for anything that is wrong with the labels or the photos.
+    original stays what it is) or, across file systems, copied to `out`/photos. All that is wrong
+    with the labels or the photos is printed, of each kind some; then InputError is raised.
     """
     if (out / "manifest.csv").exists() and not overwrite:
         raise InputError(f"{out / 'manifest.csv'} exists; give another --out, or --overwrite")
+    faults = list(labels.faults)
     photos, dropped = drop_leaking_copies(labels.photos)
     undecided = [photo for photo in photos if not photo.labelled() and not photo.empty]
     if undecided and unannotated is None:
-        raise InputError(f"{len(undecided)} photos have no annotation, such as "
+        faults.append(f"{len(undecided)} photos have no annotation, such as "
                          f"{undecided[0].file}: say with --unannotated empty that they were "
                          "checked and nothing is there, or with --unannotated unlabelled that "
                          "nobody looked")
     names = labels.classes or sorted({shape.name for photo in photos for shape in photo.shapes
                                       if shape.name})
     names = [name for name in names if name != BACKGROUND]
-    if not any(photo.labelled() for photo in photos):
+    if not faults and not any(photo.labelled() for photo in photos):
         raise InputError("no photo has a labelled animal; nothing could be learned from this")
     if len(names) > 254:
         raise InputError(f"{len(names)} classes; a mask holds 254 at most")
@@ -66,26 +69,37 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     indices = {name: index for index, (name, _) in enumerate(classes)}
     staging = out / ".import"  # masks are finished here, then moved into place
 
-    def handle(photo: LabelledPhoto) -> tuple[Row, np.ndarray]:
-        """Draw a photo's mask; its row of the manifest, and the classes that the mask holds."""
-        mask = upright_mask(photo, draw_mask(photo, indices, overlap))
+    def handle(photo: LabelledPhoto) -> tuple[Row | None, np.ndarray, list[str]]:
+        """Draw a photo's mask; its row of the manifest (None, and why, if it is not sound), the
+        classes that the mask holds, and the shapes that cover no pixel."""
+        try:
+            check_size(photo)
+            mask, without = draw_mask(photo, indices, overlap)
+        except InputError as error:
+            return None, NOTHING, [str(error)]
+        mask = upright_mask(photo, mask)
         if mask_long_side and max(mask.shape) > mask_long_side:
             mask = resize_mask(mask, *scaled_size(*mask.shape[::-1], mask_long_side))
         row = row_of(photo, unannotated)
-        if photo.labelled() and not dry_run:
+        if without and not mask.any():  # something is there, but nobody knows where
+            row = row._replace(mask="")
+        elif photo.labelled() and not dry_run:
             write_mask(staging / row.mask, mask, [colour for _, colour in classes])
-        return row, np.unique(mask)
+        return row, np.unique(mask), without
 
     try:
-        check_texts(photos, names)
-        check_places(photos, out)
-        for photo in photos:
-            check_size(photo)
+        faults += check_texts(photos, names) + check_places(photos, out)
         with ThreadPoolExecutor() as pool:
             handled = list(tqdm(pool.map(handle, photos), total=len(photos), unit="photo",
                                 dynamic_ncols=True, leave=False, disable=None))
-        rows = with_sequences([row for row, _ in handled])
-        counts = np.bincount(np.concatenate([found for _, found in handled]), minlength=256)
+        faults += [fault for row, _, told in handled if row is None for fault in told]
+        without = [shape for row, _, told in handled if row is not None for shape in told]
+        counts = np.bincount(np.concatenate([NOTHING, *(found for _, found, _ in handled)]),
+                             minlength=256)
+        if without and not counts[1:].any():
+            faults += without
+        refuse(faults)
+        rows = with_sequences([row for row, *_ in handled])
         if not dry_run:
             for photo in photos:
                 place_photo(photo.source, out / photo.file)
@@ -102,7 +116,33 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         shutil.rmtree(staging, ignore_errors=True)
         with suppress(OSError):  # of a refused import not even an empty folder stays
             out.rmdir()
+    print_some("told        ", labels.told)
+    print_some("no pixel    ", without)
     print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """Raises InputError if there are faults, all of which are printed before, of each kind some."""
+    if len(faults) > 1:
+        kinds: dict[str, list[str]] = {}
+        for fault in faults:
+            place, mark, text = fault.partition(": ")
+            kinds.setdefault(re.sub(r"'[^']*'|\[.*\]|\S*[\d/]\S*", "", text if mark else place),
+                             []).append(fault)
+        for some in kinds.values():
+            print_some("fault       ", some, SOME)
+        raise InputError(f"{len(faults)} faults, of {len(kinds)} kinds: see above; nothing was "
+                         "written")
+    if faults:
+        raise InputError(faults[0])
+
+
+def print_some(title: str, lines: Sequence[str], most: int = 10) -> None:
+    """The first lines, and how many more there are."""
+    for line in lines[:most]:
+        print(f"{title}{line}")
+    if len(lines) > most:
+        print(f"{title}and {len(lines) - most} more like this")
 
 
 def row_of(photo: LabelledPhoto, unannotated: str | None) -> Row:
@@ -112,7 +152,7 @@ def row_of(photo: LabelledPhoto, unannotated: str | None) -> Row:
     if photo.labelled():
         mask = f"masks/{file}.png"
     return Row(photo.file, mask, photo.location or location_of(file),
-               photo.datetime or read_datetime(photo.source), photo.sequence, photo.split)
+               photo.datetime or photo.header.datetime, photo.sequence, photo.split)
 
 
 def with_sequences(rows: list[Row]) -> list[Row]:
@@ -125,9 +165,8 @@ def with_sequences(rows: list[Row]) -> list[Row]:
 
 def check_size(photo: LabelledPhoto) -> None:
     """Refuse labels for another picture than the photo, upright or as stored."""
-    size, (width, height) = (photo.width, photo.height), photo_size(photo.source)
-    if not (same_aspect(size, (width, height))
-            or same_aspect(size, photo_size(photo.source, stored=True))):
+    size, (width, height) = (photo.width, photo.height), photo.header.size
+    if not (same_aspect(size, (width, height)) or same_aspect(size, photo.header.stored)):
         raise InputError(f"{photo.where}: the labels are for {size[0]} x {size[1]} pixels, but "
                          f"{photo.source} has {width} x {height} (upright); export them again "
                          "for the photos as they are")
@@ -135,9 +174,9 @@ def check_size(photo: LabelledPhoto) -> None:
 
 def upright_mask(photo: LabelledPhoto, mask: np.ndarray) -> np.ndarray:
     """The mask as the upright photo lies, whichever way up it was labelled."""
-    if same_aspect(mask.shape[::-1], photo_size(photo.source)):
+    if same_aspect(mask.shape[::-1], photo.header.size):
         return mask
-    return upright(photo.source, mask)  # drawn on the photo as it is stored
+    return upright(mask, photo.header.orientation)  # drawn on the photo as it is stored
 
 
 def drop_leaking_copies(photos: Sequence[LabelledPhoto],
@@ -161,28 +200,29 @@ def drop_leaking_copies(photos: Sequence[LabelledPhoto],
     return kept, dropped
 
 
-def check_texts(photos: Sequence[LabelledPhoto], names: Sequence[str]) -> None:
-    """Refuse names that no CSV file can hold: line breaks, control characters, broken Unicode."""
-    texts = [(photos[0].where, name) for name in names]
+def check_texts(photos: Sequence[LabelledPhoto], names: Sequence[str]) -> list[str]:
+    """The names that no CSV file can hold: line breaks, control characters, broken Unicode."""
+    texts = [(photos[0].where, name) for name in names if photos]
     texts += [(photo.where, text) for photo in photos
               for text in (photo.file, photo.location, photo.sequence)]
-    for where, text in texts:
-        if re.search("[\x00-\x1f\ud800-\udfff]", text):
-            raise InputError(f"{where}: the name {text!r} holds control characters; rename it")
+    return [f"{where}: the name {text!r} holds control characters; rename it"
+            for where, text in texts if re.search("[\x00-\x1f\ud800-\udfff]", text)]
 
 
-def check_places(photos: Sequence[LabelledPhoto], out: Path) -> None:
-    """Refuse two labels for one photo, and to put a photo where another one lies."""
+def check_places(photos: Sequence[LabelledPhoto], out: Path) -> list[str]:
+    """Two labels for one photo, and photos that would lie where another one lies."""
     places: dict[str, LabelledPhoto] = {}
+    faults = []
     for photo in photos:
         other = places.setdefault(photo.file, photo)
-        if other is not photo:
-            raise InputError(f"{photo.where}: the photo {photo.source} has labels already, in "
-                             f"{other.where}; leave one of them out")
         target = out / photo.file
-        if target.exists() and not filecmp.cmp(target, photo.source, shallow=False):
-            raise InputError(f"{target} exists and is another photo than {photo.source}; rename "
-                             "the folder of one of them, or give another --out")
+        if other is not photo:
+            faults.append(f"{photo.where}: the photo {photo.source} has labels already, in "
+                          f"{other.where}; leave one of them out")
+        elif target.exists() and not filecmp.cmp(target, photo.source, shallow=False):
+            faults.append(f"{target} exists and is another photo than {photo.source}; rename "
+                          "the folder of one of them, or give another --out")
+    return faults
 
 
 def place_photo(source: Path, target: Path) -> None:

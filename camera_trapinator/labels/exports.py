@@ -13,8 +13,9 @@ from pathlib import Path
 from PIL import Image
 
 from .. import InputError
-from ..data.photos import UNREADABLE, find_photos, reason_of
+from ..data.photos import SYSTEM_FOLDER, UNREADABLE, find_photos, reason_of
 from .shapes import LabelledPhoto
+from .source import NoArea, Source
 
 FAR = 1e6  # pixels: no coordinate is farther out
 
@@ -74,12 +75,12 @@ def pixels_along(item: dict, key: str, where: str) -> int:
     value = item.get(key)
     if not is_side(value):
         raise InputError(f"{where}: {key} {value!r:.40} is no number of pixels")
-    return value
+    return int(value)
 
 
 def is_side(value: object) -> bool:
-    """Whether a picture can be so many pixels wide or high."""
-    return type(value) is int and 0 < value < 100_000
+    """Whether a picture can be so many pixels wide or high; some write 640.0."""
+    return type(value) in (int, float) and 0 < value < 100_000 and value == int(value)
 
 
 def is_number(value: object) -> bool:
@@ -94,10 +95,10 @@ def are_points(value: object) -> bool:
         for point in value)
 
 
-def no_area(where: str, what: str) -> InputError:
+def no_area(where: str, what: str) -> NoArea:
     """The refusal of lines, points and the like: `what` is no shape that a mask could have."""
-    return InputError(f"{where}: a {what} has no area, so it is no mask; delete it, or draw a "
-                      "polygon instead")
+    return NoArea(f"{where}: a {what} has no area, so it is no mask; it is left out: draw a polygon "
+                  "instead if it marks an animal")
 
 
 def check_outlined(path: Path, photos: Iterable[LabelledPhoto], shapes: str) -> None:
@@ -109,18 +110,6 @@ def check_outlined(path: Path, photos: Iterable[LabelledPhoto], shapes: str) -> 
 
 
 # --------------------------------------------------------------------------- labels and photos
-
-
-def photo_in(images: Path, place: str, file: str, *, split: str = "",
-             label: object = "") -> LabelledPhoto:
-    """The photo `file` of the folder `images`, which lies at `place` ("" = is the data root).
-
-    `label`: the label's file, or the place in it, for errors; "" = the photo has none. The size
-    is left to be filled in. Refuses a path that leads out of the folder.
-    """
-    source = safe_photo(images, file, str(label or images))
-    return LabelledPhoto(source, f"{place}/{file}" if place else file, 0, 0, str(label or source),
-                         split=split)
 
 
 def places_of(folders: Iterable[Path], out: Path) -> dict[Path, str]:
@@ -142,26 +131,22 @@ def places_of(folders: Iterable[Path], out: Path) -> dict[Path, str]:
     return places
 
 
-def pair_labels(images: Path, labels: Path, ending: str,
-                ) -> tuple[list[tuple[str, Path | None]], list[Path]]:
-    """Each photo below `images`, relative, with its label file below `labels`, if it has one.
+def pair_labels(source: Source, ending: str) -> tuple[list[tuple[str, Path | None]], list[Path]]:
+    """Each photo of a source, relative, with its label file below `source.path`, if it has one.
 
     The label of `a/IMG_1.jpg` is `a/IMG_1<ending>` or `a/IMG_1.jpg<ending>`, the ending in any
     case. Photos and picture labels may share a folder: a photo's label is no photo. Returns the
-    pairs, and the label files that belong to no photo; refuses what is not clear.
+    pairs, and the label files that belong to no photo; what is not clear is a fault.
     """
-    found = {}
-    for parent, _, names in os.walk(labels):
-        for name in sorted(names):
-            if name.lower().endswith(ending.lower()) and not name.startswith("._"):
-                path = Path(parent) / name
-                base = path.relative_to(labels).as_posix()[:-len(ending)]
-                if base in found:
-                    raise InputError(f"{path}: {found[base].name} is a label of the same photo; "
-                                     "leave one of them out")
-                found[base] = path
+    images, found = source.images, {}
+    for path in files_below(source.path, ending):
+        base = path.relative_to(source.path).as_posix()[:-len(ending)]
+        if base in found:
+            source.faults.append(f"{path}: {found[base].name} is a label of the same photo; leave "
+                                 "one of them out")
+        found.setdefault(base, path)
     bases = {path: base for base, path in found.items()}
-    photos = find_photos(images)
+    photos = source.photos
     names = set(photos) | {os.path.splitext(file)[0] for file in photos
                            if images / file not in bases}
     photos = [file for file in photos if bases.get(images / file) not in names]
@@ -171,31 +156,33 @@ def pair_labels(images: Path, labels: Path, ending: str,
                 if base in found and found[base] != images / file]
         if len(mine) > 1 or (mine and mine[0] in taken):
             other = mine[1] if len(mine) > 1 else taken[mine[0]]
-            raise InputError(f"{mine[0]}: is it the label of {images / file}? {other} stands in "
-                             "the way; rename one of them")
+            source.faults.append(f"{mine[0]}: is it the label of {images / file}? {other} stands "
+                                 "in the way; rename one of them")
         taken.update(dict.fromkeys(mine, images / file))
         pairs.append((file, mine[0] if mine else None))
     known = taken.keys() | {images / file for file in photos}
     return pairs, [path for path in found.values() if path not in known]
 
 
-def without_photo(labels: Sequence[Path], images: Path, skip_missing: bool) -> list[str]:
-    """A line for each label whose photo is missing; an InputError unless they may be skipped."""
-    if labels and not skip_missing:
-        raise InputError(f"{labels[0]}: its photo is not in {images} (and {len(labels) - 1} more "
-                         "such labels); bring the photos, or leave them out with --skip-missing")
-    return [f"{path}: its photo is missing" for path in labels]
+def files_below(folder: Path, ending: str) -> list[Path]:
+    """The files below a folder whose names end so, in any case; not the shadows that macOS leaves
+    (`._a.json`), nor what lies in folders of the system (trash, thumbnails)."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not SYSTEM_FOLDER.fullmatch(name)]
+        found += [Path(parent) / name for name in sorted(names)
+                  if name.lower().endswith(ending.lower()) and not name.startswith("._")]
+    return sorted(found)
 
 
-def check_missing(path: Path, files: Sequence[str], images: Path, skip_missing: bool) -> list[str]:
-    """A line for each photo that a file of labels lists but that is not in the folder.
-
-    Raises InputError unless they may be skipped.
-    """
-    if files and not skip_missing:
-        raise InputError(f"{path}: {len(files)} of its photos are not in {images}, such as "
-                         f"{files[0]!r}; bring them, or leave them out with --skip-missing")
-    return [f"{path}: its photo {file} is missing" for file in files]
+def without_photo(source: Source, labels: Sequence[Path]) -> None:
+    """Note the label files whose photo is missing: as faults unless they may be skipped."""
+    if labels and not source.skip_missing:
+        source.faults.append(f"{labels[0]}: its photo is not in {source.images} (and "
+                             f"{len(labels) - 1} more such labels); bring the photos, or leave "
+                             "them out with --skip-missing")
+    else:
+        source.unpaired += [f"{path}: its photo is missing" for path in labels]
 
 
 def unlisted_photos(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
@@ -205,14 +192,3 @@ def unlisted_photos(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
     found = (folder / file for folder in folders for file in find_photos(folder))
     return [f"{path}: no label names this photo" for path in found
             if os.path.realpath(path) not in listed and not path.is_relative_to(out / "masks")]
-
-
-def safe_photo(folder: Path, file: str, where: str) -> Path:
-    """The photo `file` of a folder. Refuses a path that leads out of it, also through a link."""
-    if (file.startswith(("/", "~")) or "\\" in file or "\0" in file or ":" in file[:2]
-            or ".." in file.split("/")):
-        raise InputError(f"{where}: photo {file!r} is no path inside the folder of the images")
-    path = folder / file
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{where}: photo {file!r} leads out of {folder} through a link")
-    return path

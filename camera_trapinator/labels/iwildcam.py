@@ -7,7 +7,6 @@ Source: github.com/visipedia/iwildcam_comp, readme.md; COCO Camera Traps for the
 """
 
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +15,10 @@ import numpy as np
 
 from .. import InputError
 from ..data.masks import read_mask
-from ..data.photos import find_photos, parse_datetime, photo_size
-from .exports import check_folder, objects, open_mask, photo_in, read_json
+from ..data.photos import parse_datetime
+from .exports import check_folder, objects, open_mask, read_json
 from .shapes import LabelledPhoto, Labels, Shape
+from .source import Source
 
 ANIMAL, EMPTY = "animal", "empty"
 
@@ -31,18 +31,18 @@ class Annotations(NamedTuple):
     names: list[str]  # of all species
 
 
-def read_iwildcam(path: Path, images: Path, place: str, *, split: str = "",
-                  skip_missing: bool = False, detections: Path, metadata: Path | None = None,
+def read_iwildcam(source: Source, detections: Path, metadata: Path | None = None,
                   confidence: float = 0.5) -> Labels:
-    """The labels of the folder `instance_masks` for the photos `<image id>.jpg` below `images`.
+    """The labels of the folder `instance_masks` for the photos `<image id>.jpg`.
 
     `detections` is MegaDetector's file; its categories (animal, person, vehicle) are the classes.
     With `metadata`, the competition's annotations, the class of an animal is the species of its
     image, and location, sequence and datetime are known. Which animal is of which species nobody
     says: where an image has several species, or none, its animals are ignored (255), and so are
     detections below `confidence`. A photo without picture is empty if its annotation says so;
-    else nobody looked. Raises InputError with file and image for what does not go together.
+    else nobody looked. What does not go together is named by file and image.
     """
+    path, images = source.path, source.images
     check_folder(path, "masks")
     if path.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{path}: the masks lie below {images}, among the photos; give the "
@@ -54,40 +54,50 @@ def read_iwildcam(path: Path, images: Path, place: str, *, split: str = "",
     masks = {name[:-4] for name in os.listdir(path) if name.endswith(".png")}
     photos: dict[str, LabelledPhoto] = {}
     alone, given = [], set()
-    for file in find_photos(images):
-        key = _id_of(file)
-        photo, mask = photo_in(images, place, file, split=split), path / f"{key}.png"
+    for file in source.photos:
+        key, photo = _id_of(file), source.photo(file)
+        mask = path / f"{key}.png"
+        if photo is None:
+            continue
         if key in photos:
-            raise InputError(f"{photo.source}: {photos[key].source} has the same image id; leave "
-                             "one of them out")
-        photo = photos[key] = replace(photo, **facts.get(key, {}))
+            source.faults.append(f"{photo.source}: {photos[key].source} has the same image id; "
+                                 "leave one of them out")
+            continue
+        photos[key] = photo
+        for fact, value in facts.get(key, {}).items():
+            setattr(photo, fact, value)
         detected = found.get(key, ())
         kinds = None if species is None else species.get(key, set())
         if key in masks:
             if key not in found:
-                raise InputError(f"{mask}: {detections} does not name its image; take the file of "
-                                 "these masks")
+                source.faults.append(f"{mask}: {detections} does not name its image; take the file "
+                                     "of these masks")
+                continue
             if kinds is not None:
                 kind = next(iter(kinds)) if len(kinds) == 1 and kinds != {EMPTY} else None
                 detected = tuple(kind if name == ANIMAL else name for name in detected)
             given.update(detected)
             photo.where, photo.picture = str(mask), partial(_read_shapes, mask, detected)
-            photo.width, photo.height = _check_header(mask)
+            with source.noted():
+                photo.width, photo.height = _check_header(mask)
         elif any(detected):  # as background, the animal would be taught to be none
             alone.append(f"{mask}: missing, though {detections} has detections for {file}")
+            del photos[key]
         else:
-            photo.width, photo.height = photo_size(photo.source)
             photo.empty = kinds == {EMPTY}
-    alone += [f"{path / key}.png: its photo is missing" for key in sorted(masks - photos.keys())]
-    if alone and not skip_missing:
-        raise InputError(f"{alone[0]} (and {len(alone) - 1} more such files); bring masks and "
-                         "photos, or leave out those without partner with --skip-missing")
+    here = {_id_of(file) for file in source.photos}
+    alone += [f"{path / key}.png: its photo is missing" for key in sorted(masks - here)]
+    if alone and not source.skip_missing:
+        source.faults.append(f"{alone[0]} (and {len(alone) - 1} more such files); bring masks and "
+                             "photos, or leave out those without partner with --skip-missing")
+    else:
+        source.unpaired += alone
     if species is not None:
         classes = [name for name in dict.fromkeys([*names, *classes]) if name in given]
-    if not classes:
+    if not classes and not source.faults:
         raise InputError(f"{path}: no detection of these photos has a class, all are to ignore; "
                          f"lower --confidence, or leave out --metadata ({metadata})")
-    return Labels([photo for photo in photos.values() if photo.width], classes, alone)
+    return source.labels(photos.values(), classes)
 
 
 def _check_header(path: Path) -> tuple[int, int]:

@@ -10,110 +10,108 @@ Sources: labelstud.io/guide/task_format, labelstud.io/tags (positions and sizes 
 upper left corner); thi.ng/rle-pack (the code of the brush strokes, which are RGBA pictures).
 """
 
+import base64
+import binascii
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
+from PIL import Image
 
 from .. import InputError
-from ..data.photos import PHOTO_SUFFIXES, find_photos, photo_size
+from ..data.photos import PHOTO_SUFFIXES, UNREADABLE, reason_of
 from ..data.rle import encode_rle
 from .exports import (
     are_points,
-    check_missing,
     check_outlined,
+    files_below,
     is_number,
     no_area,
     open_mask,
-    photo_in,
     pixels_along,
     read_json,
 )
 from .rle_pack import unpack
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
+from .source import Source
 
+BARE = ("polygon", "rectangle", "ellipse", "brush", "bitmask")
+UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 NO_AREA = ("keypoint", "vector", "video", "brackets")  # how the types begin that mark no area
 HALF = 128  # of 255: a pixel that a brush stroke covers by half or more belongs to it
 # task-7-annotation-12-by-ann@example.org-tag-red fox-0.png
 BRUSH_NAME = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-[^-]+-(.+)-\d+\.png", re.IGNORECASE)
 
 
-def read_label_studio(path: Path, images: Path, place: str, *, split: str = "",
-                      skip_missing: bool = False) -> Labels:
-    """The labels of a JSON export. Raises InputError with file, task and region if it is wrong.
-
-    `images` is the folder of the photos, `place` where they lie in the data root.
-    """
+def read_label_studio(source: Source) -> Labels:
+    """The labels of a JSON export; what is wrong is named by file, task and region."""
+    path = source.path
     tasks = _read_tasks(path)
     if any("annotations" not in task for task in tasks):
         raise InputError(f"{path}: tasks without `annotations`, as in the export `JSON-MIN`; "
                          "export `JSON` instead")
-    photos, missing = [], []
-    for task, file, where in _photos_of(tasks, path, images):
-        photo = photo_in(images, place, file, split=split, label=where)
-        annotation = _chosen(task, where)
-        if annotation is not None:
-            regions = _regions(annotation, where)
-            photo.empty = not annotation["result"]
-            for region in regions:
-                _add_region(region, photo)
-        photos.append(photo)
-        if not photo.source.is_file():
-            missing.append(_location_of_photo(task, where))
-        elif not photo.width:
-            photo.width, photo.height = photo_size(photo.source)
-    check_outlined(path, photos, "regions")
-    unpaired = check_missing(path, missing, images, skip_missing)
-    return Labels([photo for photo in photos if photo.source.is_file()], unpaired=unpaired)
+    photos = []
+    for task, where in _numbered(tasks, path):
+        with source.noted():
+            annotation = _chosen(task, where)
+            photo = _photo_of(task, source, where)
+            if photo is None:
+                continue
+            photos.append(photo)
+            if annotation is not None:
+                photo.empty = not annotation["result"]
+                _add_regions(annotation, photo, source)
+    with source.noted():
+        check_outlined(path, photos, "regions")
+    return source.labels(photos)
 
 
-def read_brush_pictures(path: Path, images: Path, place: str, *, split: str = "",
-                        skip_missing: bool = False) -> Labels:
+def read_brush_pictures(source: Source) -> Labels:
     """The labels of a folder `Brush labels to PNG`, one picture for each label of an annotation.
 
     The names of the pictures tell the number of a task, not its photo, so that a JSON (or
     JSON-MIN) export of the same project must lie in the folder too. Raises InputError if there is
-    none, or for names and pictures that are not Label Studio's.
+    none; names and pictures that are not Label Studio's are faults.
     """
-    exports = sorted(path.glob("*.json"))
+    path = source.path
+    exports = files_below(path, ".json")
     if len(exports) != 1:
         raise InputError(f"{path}: {len(exports)} JSON files; the pictures' names tell tasks, not "
                          "photos: put one JSON export of the same project beside them")
     layers: dict[str, dict[int, list[tuple[str, Path]]]] = {}
-    for picture in sorted(path.glob("*.[pP][nN][gG]")):
+    names = set()
+    for picture in files_below(path, ".png"):
         name = BRUSH_NAME.fullmatch(picture.name)
         if name is None:
-            raise InputError(f"{picture}: no name as Label Studio gives, such as "
-                             "task-7-annotation-12-by-1-tag-fox-0.png; take it out of the folder")
+            source.faults.append(f"{picture}: no name as Label Studio gives, such as "
+                                 "task-7-annotation-12-by-1-tag-fox-0.png; take it out of the "
+                                 "folder")
+            continue
         task, annotation, label = name.groups()
         layers.setdefault(task, {}).setdefault(int(annotation), []).append((label, picture))
-    if not layers:
+        names.add(label)
+    if not layers and not source.faults:
         raise InputError(f"{path}: no picture task-...-annotation-...png in this folder")
-    photos, missing = [], []
-    for task, file, where in _photos_of(_read_tasks(exports[0]), exports[0], images):
-        drawn = layers.pop(str(task.get("id")), None)
-        if not file:
-            missing.append(_location_of_photo(task, where))
-            continue
-        photo = photo_in(images, place, file, split=split, label=where)
-        photo.width, photo.height = photo_size(photo.source)
-        if drawn:
-            last = drawn[max(drawn)]
-            photo.where = str(last[0][1])
-            photo.width, photo.height = _read_layer(last[0][1]).shape[::-1]
-            photo.picture = partial(_read_layers, last)
-        photos.append(photo)
-    if layers:
-        task = min(layers)
-        raise InputError(f"{next(iter(layers[task].values()))[0][1]}: task {task} is not in "
-                         f"{exports[0]}; export both from the same project")
-    unpaired = check_missing(exports[0], missing, images, skip_missing)
-    names = sorted({BRUSH_NAME.fullmatch(picture.name)[3]
-                    for picture in path.glob("*.[pP][nN][gG]")})
-    return Labels(photos, names, unpaired)
+    photos = []
+    for task, where in _numbered(_read_tasks(exports[0]), exports[0]):
+        with source.noted():
+            drawn = layers.pop(str(task.get("id")), None)
+            photo = _photo_of(task, source, where)
+            if photo is None:
+                continue
+            if drawn:
+                last = drawn[max(drawn)]
+                photo.where = str(last[0][1])
+                photo.width, photo.height = _read_layer(last[0][1]).shape[::-1]
+                photo.picture = partial(_read_layers, last)
+            photos.append(photo)
+    source.faults += [f"{next(iter(drawn.values()))[0][1]}: task {task} is not in {exports[0]}; "
+                      "export both from the same project" for task, drawn in layers.items()]
+    return source.labels(photos, sorted(names))
 
 
 # ------------------------------------------------------------------------- tasks and photos
@@ -127,35 +125,40 @@ def _read_tasks(path: Path) -> list[dict]:
     return tasks
 
 
-def _photos_of(tasks: Sequence[dict], path: Path, images: Path) -> list[tuple[dict, str, str]]:
-    """Each task with its photo below `images` ("" = there is none) and where it stands.
-
-    Label Studio keeps no path of an uploaded photo and puts eight digits before its name; of other
-    photos it keeps a URL. So it is the photo that has most names of folders, from the end, in
-    common with the task's; two such photos are an error.
-    """
-    by_name: dict[str, list[str]] = {}
-    for file in find_photos(images):
-        by_name.setdefault(file.rpartition("/")[2], []).append(file)
-    found = []
+def _numbered(tasks: Sequence[dict], path: Path) -> Iterator[tuple[dict, str]]:
+    """Each task, and where it stands."""
     for number, task in enumerate(tasks, start=1):
-        where = f"{path}, task {task.get('id', number)!r:.40}"
-        location = _location_of_photo(task, where)
-        parts = PurePosixPath(location).parts
-        if ".." in parts or "\\" in location:
-            raise InputError(f"{where}: photo {location!r} is no path inside a folder of images")
-        plain = re.sub(r"^[0-9a-f]{8}-", "", parts[-1])
-        for name in (parts[-1], plain):
-            candidates = [(_common_end(parts[:-1], PurePosixPath(file).parts[:-1]), file)
-                          for file in by_name.get(name, ())]
-            if candidates:
-                break
-        best = [file for common, file in candidates if common == max(candidates)[0]]
-        if len(best) > 1:
-            raise InputError(f"{where}: is photo {location!r} {images / best[0]} or "
-                             f"{images / best[1]}? Import their folders one by one")
-        found.append((task, best[0] if best else "", where))
-    return found
+        yield task, f"{path}, task {task.get('id', number)!r:.40}"
+
+
+def _photo_of(task: dict, source: Source, where: str) -> LabelledPhoto | None:
+    """The photo of a task; None, and noted, if it is not there.
+
+    Label Studio keeps no path of an uploaded photo, puts eight digits before its name and changes
+    blanks and brackets in it; of other photos it keeps a URL. So it is the photo that has most
+    names of folders, from the end, in common with the task's; two such photos are an error.
+    """
+    location = _location_of_photo(task, where)
+    parts = PurePosixPath(location).parts
+    if ".." in parts or "\\" in location:
+        raise InputError(f"{where}: photo {location!r} is no path inside a folder of images")
+    for name in (parts[-1], UPLOADED.sub("", parts[-1])):
+        candidates = [(_common_end(parts[:-1], PurePosixPath(file).parts[:-1]), file)
+                      for file in source.photos
+                      if name in (other := file.rpartition("/")[2], _uploaded(other))]
+        if candidates:
+            break
+    best = [file for common, file in candidates if common == max(candidates)[0]]
+    if len(best) > 1:
+        raise InputError(f"{where}: is photo {location!r} {source.images / best[0]} or "
+                         f"{source.images / best[1]}? The export does not tell; rename one of "
+                         "them, or give Label Studio their paths (local files) and export again")
+    return source.photo(best[0] if best else location, where)
+
+
+def _uploaded(name: str) -> str:
+    """A file's name as Label Studio (Django) keeps it when it is uploaded."""
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
 
 
 def _common_end(first: Sequence[str], second: Sequence[str]) -> int:
@@ -204,63 +207,77 @@ def _chosen(task: dict, where: str) -> dict | None:
         item.get("ground_truth") is True, str(item.get("updated_at") or "")))
 
 
-def _regions(annotation: dict, where: str) -> list[tuple[dict, str, str]]:
-    """The regions of an annotation that mark an area: (region, its class, where it stands)."""
-    found, bare, labelled = [], {}, set()
+def _add_regions(annotation: dict, photo: LabelledPhoto, source: Source) -> None:
+    """Give the photo the outlines and boxes of an annotation.
+
+    The class of a region stands in the result of a control of labels; results of other kinds
+    (a choice, a rating, a text, a relation) are attributes, and are left.
+    """
+    bare, labelled, size = {}, set(), []
     for number, region in enumerate(annotation["result"], start=1):
-        here = f"{where}, region {number}"
-        kind = region.get("type") if isinstance(region, dict) else None
-        value = region.get("value") if isinstance(region, dict) else None
-        if not isinstance(kind, str) or not isinstance(value, dict):
-            raise InputError(f"{here}: it has no `type` or no `value`")
-        if kind.startswith(NO_AREA):
-            raise no_area(here, f"region of type {kind!r:.40}")
-        if not any(key in value for key in ("points", "rle", "radiusX", "width")):
-            continue  # a choice, a rating, a text: of the photo, not of pixels
-        names = value.get(kind)
-        if names is None and not kind.endswith("labels"):
-            bare.setdefault(str(region.get("id")), here)  # <Polygon> beside <Labels>
-            continue
-        if not isinstance(names, list) or len(names) != 1 or not isinstance(names[0], str) \
-                or not names[0].strip():
-            raise InputError(f"{here}: {kind!r:.40} {names!r:.60} is not one label; a pixel has "
-                             "one class")
-        labelled.add(str(region.get("id")))
-        found.append((region, names[0].strip(), here))
-    for key, here in bare.items():
-        if key not in labelled:
-            raise InputError(f"{here}: it has no label; give it one in Label Studio")
-    return found
+        where = f"{photo.where}, region {number}"
+        with source.noted():
+            kind = region.get("type") if isinstance(region, dict) else None
+            if kind == "relation":
+                continue
+            value = region.get("value") if isinstance(region, dict) else None
+            if not isinstance(kind, str) or not isinstance(value, dict):
+                raise InputError(f"{where}: it has no `type` or no `value`")
+            if kind.startswith(NO_AREA):
+                raise no_area(where, f"region of type {kind!r:.40}")
+            if kind in BARE:  # <Polygon> beside <Labels>, which follows
+                bare.setdefault(str(region.get("id")), where)
+            elif not kind.endswith("labels"):
+                line = f"{source.path}: what {region.get('from_name')!r:.40} ({kind}) says is left"
+                if line not in source.told:
+                    source.told.append(line)
+            else:
+                names = value.get(kind)
+                if not isinstance(names, list) or len(names) != 1 or not isinstance(
+                        names[0], str) or not names[0].strip():
+                    raise InputError(f"{where}: {kind!r:.40} {names!r:.60} is not one label; a "
+                                     "pixel has one class")
+                labelled.add(str(region.get("id")))
+                _add_region(region, names[0].strip(), photo, size, where)
+    source.faults += [f"{where}: it has no label; give it one in Label Studio"
+                      for key, where in bare.items() if key not in labelled]
 
 
-def _add_region(region: tuple[dict, str, str], photo: LabelledPhoto) -> None:
-    """Give the photo the outline of a region, or the box that it is."""
-    item, name, where = region
-    value = item["value"]
-    width, height = (pixels_along(item, key, where)
+def _add_region(region: dict, name: str, photo: LabelledPhoto, size: list[tuple[int, int]],
+                where: str) -> None:
+    """Give the photo the outline of a region, or the box that it is; all are of one `size`."""
+    value = region["value"]
+    width, height = (pixels_along(region, key, where)
                      for key in ("original_width", "original_height"))
-    if photo.width and (width, height) != (photo.width, photo.height):
+    size = size or size.append((width, height)) or size
+    if (width, height) != size[0]:
         raise InputError(f"{where}: it is for {width} x {height} pixels, another region of the "
-                         f"photo for {photo.width} x {photo.height}")
+                         f"photo for {size[0][0]} x {size[0][1]}")
     photo.width, photo.height = width, height
-    if item.get("image_rotation"):
-        raise InputError(f"{where}: the photo was turned by {item['image_rotation']!r:.20} degrees "
-                         "in Label Studio; turn it back there, and export again")
+    if region.get("image_rotation"):
+        raise InputError(f"{where}: the photo was turned by {region['image_rotation']!r:.20} "
+                         "degrees in Label Studio; turn it back there, and export again")
     if "rle" in value:
-        photo.shapes.append(Shape(name, rle=encode_rle(_brush(value, width, height, where))))
+        photo.shapes.append(Shape(name, rle=encode_rle(_brush(value, width, height, where)),
+                                  where=where))
+    elif "imageDataURL" in value:
+        photo.shapes.append(Shape(name, rle=encode_rle(_bitmask(value, width, height, where)),
+                                  where=where))
     elif "points" in value:
         points = value["points"]
         if not are_points(points) or len(points) < 3:
             raise InputError(f"{where}: points {points!r:.60} are not three or more [x, y]")
-        photo.shapes.append(Shape(name, polygons=[ring(
+        photo.shapes.append(Shape(name, where=where, polygons=[ring(
             (x * width / 100, y * height / 100) for x, y in points)]))
     elif "radiusX" in value:
         across, down = (_number(value, key, where) for key in ("radiusX", "radiusY"))
-        photo.shapes.append(Shape(name, polygons=[_turned(
+        photo.shapes.append(Shape(name, where=where, polygons=[_turned(
             ellipse(across, down), value, width, height, where)]))
-    else:
+    elif "width" in value:
         across, down = (_number(value, key, where) for key in ("width", "height"))
         photo.boxes.append(_turned(rectangle(0, 0, across, down), value, width, height, where))
+    else:
+        raise InputError(f"{where}: its value has no points, no rle, no radius and no width")
 
 
 def _turned(points: Sequence[tuple[float, float]], value: dict, width: int, height: int,
@@ -284,7 +301,26 @@ def _brush(value: dict, width: int, height: int, where: str) -> np.ndarray:
         pixels = unpack(bytes(code), 4 * width * height)
     except ValueError as error:
         raise InputError(f"{where}: rle cannot be decoded ({error})") from None
-    return pixels.reshape(height, width, 4)[:, :, 3] >= HALF  # how far it covers: alpha
+    alpha = pixels.reshape(height, width, 4)[:, :, 3]  # how far it covers
+    return alpha >= HALF if alpha.max(initial=0) > 1 else alpha > 0  # converters write 0 and 1
+
+
+def _bitmask(value: dict, width: int, height: int, where: str) -> np.ndarray:
+    """The pixels of a <BitMask> region, a PNG in a data URL: bool (height, width)."""
+    try:
+        code = value["imageDataURL"].partition("base64,")[2]
+        with Image.open(io.BytesIO(base64.b64decode(code, validate=True))) as picture:
+            see_through = "A" in picture.mode or "transparency" in picture.info
+            channel = picture.convert("RGBA").getchannel("A") if see_through \
+                else picture.convert("L")
+            pixels = np.asarray(channel) > 0
+    except (*UNREADABLE, AttributeError, binascii.Error) as error:
+        raise InputError(f"{where}: imageDataURL is no PNG in base64 ({reason_of(error)[:60]})"
+                         ) from None
+    if pixels.shape != (height, width):
+        raise InputError(f"{where}: imageDataURL has {pixels.shape[1]} x {pixels.shape[0]} pixels, "
+                         f"the photo {width} x {height}")
+    return pixels
 
 
 def _read_layer(picture: Path) -> np.ndarray:

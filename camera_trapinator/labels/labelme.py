@@ -16,75 +16,99 @@ from PIL import Image
 
 from .. import InputError
 from ..data.manifest import BACKGROUND
-from ..data.photos import UNREADABLE, find_photos, photo_size
+from ..data.photos import UNREADABLE
 from ..data.rle import encode_rle
 from .exports import (
     are_points,
     check_folder,
+    check_outlined,
+    files_below,
     is_side,
     no_area,
-    photo_in,
     read_json,
     read_text,
     without_photo,
 )
-from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
+from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring
+from .source import Source
 
+# Points of each kind of shape. X-AnyLabeling stores a rectangle as its four corners, and turned
+# ones as `rotation`.
+NEEDED = {"polygon": (3,), "oriented_rectangle": (4,), "rotation": (4,), "rectangle": (2, 4),
+          "circle": (2,), "mask": (2,)}
 SPECIAL = {"__ignore__": None, "_background_": BACKGROUND}  # names that Labelme's converter knows
 
 
-def read_labelme(path: Path, images: Path, place: str, *, split: str = "",
-                 skip_missing: bool = False, classes: Path | None = None) -> Labels:
+def read_labelme(source: Source, classes: Path | None = None) -> Labels:
     """The labels of all JSON files below a folder.
 
-    A file's photo is its imagePath, seen from the JSON file; if that is not in `images`, then the
-    imagePath in the folder of `images` that the JSON file's has in `path`. Photos of `images`
-    without a JSON file have no shapes. `classes`: Labelme's labels.txt, the names in the order
-    wanted; other labels are refused. Lines and points have no area: they are refused. Raises
-    InputError with file and shape for whatever is wrong.
+    A file's photo is its imagePath, seen from the JSON file; if that is not among the photos, then
+    the imagePath in their folder that the JSON file's has; if it is a path of another machine, the
+    photo of that name beside the JSON. Photos without a JSON file have no shapes, and JSON files of
+    other tools are left. `classes`: Labelme's labels.txt, the names in the order wanted; other
+    labels are faults, and so are lines and points, which have no area.
     """
+    path = source.path
     check_folder(path, "Labelme files")
     names = _read_names(classes) if classes else []
     photos: dict[str, LabelledPhoto] = {}
-    missing = []
-    for file in sorted(found for found in path.rglob("*") if found.suffix.lower() == ".json"):
-        content = _read_file(file)
-        key = _photo_of(content, file, path, images)
-        photo = photo_in(images, place, key, split=split, label=file)
-        if not os.path.isfile(photo.source):
-            missing.append(file)
-            continue
-        if key in photos:
-            raise InputError(f"{file}: {photos[key].where} is for the same photo {key}; leave "
-                             "one of them out")
-        photo.width, photo.height = _size(content, file) or photo_size(photo.source)
-        photo.shapes = _shapes(content["shapes"], photo, names)
-        photos[key] = photo
-    for key in find_photos(images):
-        if key not in photos:
-            photo = photos[key] = photo_in(images, place, key, split=split)
-            photo.width, photo.height = photo_size(photo.source)
-    return Labels(list(photos.values()), names, without_photo(missing, images, skip_missing))
+    missing, foreign = [], []
+    files = files_below(path, ".json")
+    for file in files:
+        with source.noted():
+            content = _read_file(file)
+            if content is None:
+                foreign.append(file)
+                continue
+            key = _photo_of(content, file, source)
+            if source.find(key, str(file)) is None:
+                missing.append(file)
+                continue
+            photo = source.photo(key, file)
+            if photo is None:
+                continue
+            if photo.file in photos:
+                raise InputError(f"{file}: {photos[photo.file].where} is for the same photo {key}; "
+                                 "leave one of them out")
+            photos[photo.file] = photo
+            photo.width, photo.height = _size(content, file) or photo.header.size
+            photo.shapes = _shapes(content["shapes"], photo, names, source)
+    if foreign and len(foreign) == len(files):
+        raise InputError(f"{foreign[0]}: no Labelme file, it has no `shapes` and `imagePath`")
+    if not files:
+        raise InputError(f"{path}: no .json file in it; Labelme writes one beside each photo")
+    source.told += [f"{file} is left: no Labelme file, it has no `shapes` and `imagePath`"
+                    for file in foreign]
+    known = {photo.source for photo in photos.values()}
+    photos |= {key: photo for key in source.photos if source.images / key not in known
+               and (photo := source.photo(key)) is not None}
+    without_photo(source, missing)
+    with source.noted():
+        check_outlined(path, photos.values(), "shapes")
+    return source.labels(photos.values(), names)
 
 
-def _read_file(path: Path) -> dict:
+def _read_file(path: Path) -> dict | None:
+    """The content of a JSON file; None if it is of another tool."""
     content = read_json(path)
-    if not (isinstance(content, dict) and isinstance(content.get("shapes"), list)
-            and isinstance(content.get("imagePath"), str) and content["imagePath"].strip()):
-        raise InputError(f"{path}: no Labelme file, it has no `shapes` and `imagePath`")
-    return content
+    sound = (isinstance(content, dict) and isinstance(content.get("shapes"), list)
+             and isinstance(content.get("imagePath"), str) and content["imagePath"].strip())
+    return content if sound else None
 
 
-def _photo_of(content: dict, file: Path, path: Path, images: Path) -> str:
-    """The photo's path relative to `images`; it may still lead out of it."""
+def _photo_of(content: dict, file: Path, source: Source) -> str:
+    """The photo's path relative to the folder of the photos; it may still lead out of it."""
     given = content["imagePath"].replace("\\", "/")
-    if given.startswith("/") or given[1:2] == ":" or "\0" in given:
-        raise InputError(f"{file}: imagePath {given!r} must be relative to the JSON file")
+    if given.startswith("/") or given[1:2] == ":":  # of another machine, or another drive
+        given = given.rpartition("/")[2]
+    if not given or "\0" in given:
+        raise InputError(f"{file}: imagePath {content['imagePath']!r} names no photo; write its "
+                         "name there, relative to the JSON file")
     seen = os.path.normpath(Path(os.path.abspath(file)).parent / given)
-    folder = os.path.abspath(images)
+    folder = os.path.abspath(source.images)
     if Path(seen).is_relative_to(folder) and seen != folder:
         return Path(seen).relative_to(folder).as_posix()
-    return Path(os.path.normpath(file.parent.relative_to(path) / given)).as_posix()
+    return Path(os.path.normpath(file.parent.relative_to(source.path) / given)).as_posix()
 
 
 def _size(content: dict, file: Path) -> tuple[int, int] | None:
@@ -97,50 +121,56 @@ def _size(content: dict, file: Path) -> tuple[int, int] | None:
     return sides
 
 
-def _shapes(items: list, photo: LabelledPhoto, names: list[str]) -> list[Shape]:
+def _shapes(items: list, photo: LabelledPhoto, names: list[str], source: Source) -> list[Shape]:
     shapes: list[Shape] = []
     groups: dict[tuple, int] = {}
     for number, item in enumerate(items, start=1):
-        where = f"{photo.where}, shape {number}"
-        if not isinstance(item, dict) or not isinstance(item.get("label"), str):
-            raise InputError(f"{where}: it has no label")
-        label = item["label"].strip()
-        name = SPECIAL.get(label, label)
-        if name == "" or (names and name not in (*names, *SPECIAL.values())):
-            raise InputError(f"{where}: label {label!r} is none of {', '.join(names)[:200]}; "
-                             "correct it, or add it to the file of classes")
-        shape = _shape(name, item, photo, where)
-        group = item.get("group_id")
-        if type(group) is int and shape.polygons:
-            # The parts of one animal, torn apart by a trunk say, are one shape.
-            first = groups.setdefault((name, group), len(shapes))
-            if first < len(shapes):
-                shapes[first] = Shape(name, [*shapes[first].polygons, *shape.polygons])
-                continue
-        shapes.append(shape)
+        with source.noted():
+            shape = _labelled_shape(item, photo, names, f"{photo.where}, shape {number}")
+            group = item.get("group_id")
+            if type(group) is int and shape.polygons:
+                # The parts of one animal, torn apart by a trunk say, are one shape.
+                first = groups.setdefault((shape.name, group), len(shapes))
+                if first < len(shapes):
+                    shapes[first] = shapes[first]._replace(
+                        polygons=[*shapes[first].polygons, *shape.polygons])
+                    continue
+            shapes.append(shape)
     return shapes
+
+
+def _labelled_shape(item: object, photo: LabelledPhoto, names: list[str], where: str) -> Shape:
+    if not isinstance(item, dict) or not isinstance(item.get("label"), str):
+        raise InputError(f"{where}: it has no label")
+    label = item["label"].strip()
+    name = SPECIAL.get(label, label)
+    if name == "" or (names and name not in (*names, *SPECIAL.values())):
+        raise InputError(f"{where}: label {label!r} is none of {', '.join(names)[:200]}; "
+                         "correct it, or add it to the file of classes")
+    return _shape(name, item, photo, where)
 
 
 def _shape(name: str | None, item: dict, photo: LabelledPhoto, where: str) -> Shape:
     kind = item.get("shape_type") or "polygon"  # None in old files
     points = item.get("points")
-    needed = {"polygon": 3, "oriented_rectangle": 4, "rectangle": 2, "circle": 2, "mask": 2}
-    if not isinstance(kind, str) or kind not in needed:
+    if not isinstance(kind, str) or kind not in NEEDED:
         raise no_area(where, f"{kind!r:.20}")
-    if not are_points(points) or (len(points) < 3 if kind == "polygon"
-                                     else len(points) != needed[kind]):
-        raise InputError(f"{where}: a {kind} needs {needed[kind]}{' or more' * (kind == 'polygon')}"
+    needed = NEEDED[kind]
+    if not are_points(points) or (len(points) < needed[0] if kind == "polygon"
+                                  else len(points) not in needed):
+        raise InputError(f"{where}: a {kind} needs {needed[0]}{' or more' * (kind == 'polygon')}"
                          f" points [x, y], not {points!r:.60}")
     if kind == "mask":
-        return Shape(name, rle=encode_rle(_pasted(item.get("mask"), points, photo, where)))
-    if kind == "rectangle":
+        return Shape(name, rle=encode_rle(_pasted(item.get("mask"), points, photo, where)),
+                     where=where)
+    if kind == "rectangle" and len(points) == 2:
         (left, top), (right, bottom) = points
         points = rectangle(left, top, right, bottom)
     elif kind == "circle":
         (x, y), rim = points
         radius = math.dist((x, y), rim)
-        return Shape(name, polygons=[turned(ellipse(radius, radius), x, y)])
-    return Shape(name, polygons=[ring(points)])
+        points = [(x + across, y + down) for across, down in ellipse(radius, radius)]
+    return Shape(name, polygons=[ring(points)], where=where)
 
 
 def _pasted(text: object, points: list, photo: LabelledPhoto, where: str) -> np.ndarray:

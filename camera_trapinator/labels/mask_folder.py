@@ -15,38 +15,40 @@ from PIL import Image
 
 from .. import IGNORE, InputError
 from ..data.manifest import BACKGROUND
-from ..data.photos import photo_size
-from .exports import check_folder, open_mask, pair_labels, photo_in, without_photo
+from .exports import check_folder, open_mask, pair_labels, without_photo
 from .mask_table import IGNORED, Table, read_table
 from .shapes import Labels, Shape
 from .smooth_edges import nearest_neighbour, refuse_unknown
+from .source import Source
 
 CREAM = 0xE0E0C0  # which PASCAL VOC ignores
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "F")  # of Pillow, and I for 16 bits
 
 
-def read_mask_folder(path: Path, images: Path, place: str, *, split: str = "",
-                     skip_missing: bool = False, colours: Path, ending: str = ".png",
+def read_mask_folder(source: Source, colours: Path, ending: str = ".png",
                      edges: str = "nearest") -> Labels:
-    """The labels of a folder of pictures, in the same tree as the photos in `images`.
+    """The labels of a folder of pictures, in the same tree as the photos.
 
     The mask of `a/IMG_1.jpg` is `a/IMG_1<ending>`. `colours` is the file of the table. `edges`:
     colours that the table lacks, if they look like the smooth edge between two classes, go to the
-    `nearest` of the colours that touch them, or to `ignore`. Raises InputError for pictures that
-    cannot hold classes, and for values and colours that the table does not know.
+    `nearest` of the colours that touch them, or to `ignore`. Pictures that cannot hold classes are
+    named, and so are values and colours that the table does not know, when they are drawn.
     """
-    check_folder(path, "masks")
+    check_folder(source.path, "masks")
     table = read_table(colours)
-    pairs, alone = pair_labels(images, path, ending)
+    pairs, alone = pair_labels(source, ending)
     photos = []
     for file, mask in pairs:
-        photo = photo_in(images, place, file, split=split, label=mask or "")
-        photo.width, photo.height = photo_size(photo.source)
-        if mask is not None:
-            photo.width, photo.height = _check_header(mask)
-            photo.picture = partial(_read_shapes, mask, table, edges)
-        photos.append(photo)
-    return Labels(photos, table.order, without_photo(alone, images, skip_missing))
+        with source.noted():
+            photo = source.photo(file, mask or "")
+            if photo is None:
+                continue
+            if mask is not None:
+                photo.width, photo.height = _check_header(mask)
+                photo.picture = partial(_read_shapes, mask, table, edges)
+            photos.append(photo)
+    without_photo(source, alone)
+    return source.labels(photos, table.order)
 
 
 def _check_header(path: Path) -> tuple[int, int]:

@@ -7,12 +7,14 @@ what tools know as ellipses and rectangles. `data_root.py` has the masks drawn b
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from .. import IGNORE
+from .. import IGNORE, InputError
+from ..data.photos import Header, read_header
 from ..data.rle import decode_rle
 
 ELLIPSE_POINTS = 360  # the polygon's area is that of the ellipse to 5 in 100,000
@@ -25,6 +27,7 @@ class Shape(NamedTuple):
     polygons: Sequence[Sequence[float]] = ()  # rings [x1, y1, x2, y2 ...] in pixels; their union
     rle: dict | None = None  # or a run-length encoding, see data/rle.py
     inside: np.ndarray | None = None  # or the pixels themselves, bool (height, width)
+    where: str = ""  # file and id of the label, for messages; "" = those of its photo
 
 
 @dataclass
@@ -46,6 +49,11 @@ class LabelledPhoto:
     sequence: str = ""
     split: str = ""
 
+    @cached_property
+    def header(self) -> Header:
+        """What the photo's file tells; read once. Raises InputError if it is no photo."""
+        return read_header(self.source)
+
     def labelled(self) -> bool:
         """Whether anything is marked on it."""
         return bool(self.shapes or self.boxes) or self.picture is not None
@@ -60,11 +68,23 @@ class Labels:
     # picture` gives must stand here.
     classes: list[str] = field(default_factory=list)
     unpaired: list[str] = field(default_factory=list)  # labels without photo: "FILE: what is amiss"
+    faults: list[str] = field(default_factory=list)  # "FILE, place in it: what is wrong; the cure"
+    told: list[str] = field(default_factory=list)  # what was assumed
 
     def __add__(self, other: "Labels") -> "Labels":
         return Labels(self.photos + other.photos,
                       list(dict.fromkeys(self.classes + other.classes)),
-                      self.unpaired + other.unpaired)
+                      *(mine + theirs for mine, theirs in (
+                          (self.unpaired, other.unpaired), (self.faults, other.faults),
+                          (self.told, other.told))))
+
+    def sound(self) -> "Labels":
+        """The same. Raises InputError if there is a fault: with the first, and the number of the
+        others."""
+        if self.faults:
+            more = f" (and {len(self.faults) - 1} more faults)" * (len(self.faults) > 1)
+            raise InputError(self.faults[0] + more)
+        return self
 
 
 # ------------------------------------------------------------------------------ rings of points
@@ -143,8 +163,10 @@ def _box_remainder(photo: LabelledPhoto) -> Shape:
     return Shape(None, inside=inside)
 
 
-def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np.ndarray:
-    """The mask of a photo's shapes, uint8 (height, width) at the labels' size.
+def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str,
+              ) -> tuple[np.ndarray, list[str]]:
+    """The mask of a photo's shapes, uint8 (height, width) at the labels' size; and a line for each
+    shape that covers no pixel of it.
 
     `overlap`, where shapes of two classes meet: `later` shape wins, `smaller` shape wins, or
     `ignore` (255).
@@ -152,10 +174,13 @@ def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np
     shapes = photo.shapes + (photo.picture() if photo.picture else [])
     if photo.boxes:
         shapes = [*shapes, _box_remainder(photo)]
-    drawn = []
+    drawn, without = [], []
     for shape in shapes:
-        drawn.append((IGNORE if shape.name is None else indices[shape.name],
-                      pixels_of(shape, photo.height, photo.width)))
+        inside = pixels_of(shape, photo.height, photo.width)
+        drawn.append((IGNORE if shape.name is None else indices[shape.name], inside))
+        if not inside.any() and shape.inside is None:
+            without.append(f"{shape.where or photo.where}: the {shape.name} covers no pixel of "
+                           f"{photo.source.name} ({_why_none(shape, photo)})")
     if overlap == "smaller":
         drawn.sort(key=lambda item: -int(item[1].sum()))
     mask = np.zeros((photo.height, photo.width), np.uint8)
@@ -166,4 +191,17 @@ def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str) -> np
             mask[clash] = IGNORE
         else:
             mask[inside] = value
-    return mask
+    return mask, without
+
+
+def _why_none(shape: Shape, photo: LabelledPhoto) -> str:
+    points = np.concatenate([np.asarray(ring, float).reshape(-1, 2)
+                             for ring in shape.polygons]) if shape.polygons else np.zeros((0, 2))
+    if not len(points):
+        return "it is empty"
+    if points.min() >= 0 and points.max() <= 1.001:
+        return "its coordinates are shares of the photo, 0 .. 1, where pixels are needed"
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    if right < 0 or bottom < 0 or left > photo.width or top > photo.height:
+        return "it lies outside the photo"
+    return "it has no area"

@@ -10,65 +10,79 @@ from pathlib import Path
 import yaml
 
 from .. import InputError
-from ..data.photos import photo_size
-from .exports import check_folder, pair_labels, photo_in, read_text, without_photo
-from .shapes import Labels, Shape
+from .exports import check_folder, check_outlined, pair_labels, read_text, without_photo
+from .shapes import LabelledPhoto, Labels, Shape, rectangle, ring
+from .source import Source
 
 NO_LABELS = ("classes.txt", "labels.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 
 
-def read_yolo(path: Path, images: Path, place: str, *, split: str = "",
-              skip_missing: bool = False, names: Path) -> Labels:
-    """The labels of a folder of text files, in the same tree as the photos in `images`.
+def read_yolo(source: Source, names: Path) -> Labels:
+    """The labels of a folder of text files, in the same tree as the photos.
 
     `names`: data.yaml, or a text file with one class name a line. A photo whose file is empty or
     missing has no shapes: YOLO calls it background, but whether somebody looked, it cannot say.
-    Text files that tools add (classes.txt, train.txt, README...) are no labels. Raises InputError
-    with file and line for boxes, which are no masks, and for whatever is no polygon.
+    Text files that tools add (classes.txt, train.txt, README...) are no labels. A further number at
+    the end of a line is how sure a network was, and is left. What is no polygon and no box is named
+    by file and line.
     """
+    path = source.path
     check_folder(path, "labels")
     classes = _read_names(names)
-    pairs, alone = pair_labels(images, path, ".txt")
-    alone = [file for file in alone
-             if file.name not in NO_LABELS and not file.name.upper().startswith("README")]
-    photos = []
+    pairs, alone = pair_labels(source, ".txt")
+    without_photo(source, [file for file in alone if file.name not in NO_LABELS
+                           and not file.name.upper().startswith("README")])
+    photos, scored = [], 0
     for file, label in pairs:
-        photo = photo_in(images, place, file, split=split, label=label or "")
-        photo.width, photo.height = photo_size(photo.source)
-        if label:
-            photo.shapes = _read_shapes(label, classes, photo.width, photo.height)
-        photos.append(photo)
-    return Labels(photos, classes, without_photo(alone, images, skip_missing))
-
-
-def _read_shapes(path: Path, classes: list[str], width: int, height: int) -> list[Shape]:
-    shapes = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        where, cells = f"{path}, line {number}", line.split()
-        if not cells:
+        photo = source.photo(file, label or "")
+        if photo is None:
             continue
-        try:
-            index, values = int(cells[0]), [float(cell) for cell in cells[1:]]
-        except ValueError:
-            raise InputError(f"{where}: {line[:60]!r} is no line `class x1 y1 x2 y2 x3 y3 ...` of "
-                             "numbers") from None
-        if not 0 <= index < len(classes):
-            raise InputError(f"{where}: class {index} has no name; the file of names has 0 to "
-                             f"{len(classes) - 1}")
-        if len(values) == 4:
-            raise InputError(f"{where}: this is a box, and a box is no mask; export polygons "
-                             "(segmentation), or make masks with a tool such as SAM")
-        if len(values) < 6 or len(values) % 2:
-            raise InputError(f"{where}: {len(values)} coordinates are no polygon; three or more "
-                             "points of x and y are needed")
-        outside = [value for value in values if not -0.1 <= value <= 1.1]
-        if outside or not all(map(math.isfinite, values)):
-            raise InputError(f"{where}: coordinate {outside[0]} is no share of the photo (0 .. 1); "
-                             "export normalised coordinates")
-        ring = [value * side for value, side in
-                zip(values, (width, height) * (len(values) // 2), strict=True)]
-        shapes.append(Shape(classes[index], polygons=[ring]))
-    return shapes
+        photos.append(photo)
+        text = ""
+        with source.noted():
+            text = read_text(label) if label else ""
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip():
+                with source.noted():
+                    scored += _add_line(line, f"{label}, line {number}", classes, photo)
+    if scored:
+        source.told.append(f"{scored} lines of {path} end with a number more, which is taken for "
+                           "a confidence (save_conf) and left")
+    with source.noted():
+        check_outlined(path, photos, "labels")
+    return source.labels(photos, classes)
+
+
+def _add_line(line: str, where: str, classes: list[str], photo: LabelledPhoto) -> bool:
+    """Give the photo the polygon, or the box, of a line. Returns whether it ends with a number
+    more."""
+    try:
+        index, *values = map(float, line.split())
+    except ValueError:
+        raise InputError(f"{where}: {line[:60]!r} is no line `class x1 y1 x2 y2 x3 y3 ...` of "
+                         "numbers") from None
+    if index not in range(len(classes)):
+        raise InputError(f"{where}: class {line.split()[0]} has no name; the file of names has 0 "
+                         f"to {len(classes) - 1}")
+    scored = len(values) % 2 == 1 and len(values) > 4 and 0 <= values[-1] <= 1
+    if scored:
+        values.pop()
+    if len(values) < 4 or len(values) % 2:
+        raise InputError(f"{where}: {len(values)} coordinates are no polygon; three or more points "
+                         "of x and y are needed")
+    outside = [value for value in values if not -0.1 <= value <= 1.1]
+    if outside or not all(map(math.isfinite, values)):
+        raise InputError(f"{where}: coordinate {outside[0]} is no share of the photo (0 .. 1); "
+                         "export normalised coordinates")
+    points = [value * side for value, side in
+              zip(values, (photo.width, photo.height) * (len(values) // 2), strict=True)]
+    if len(points) == 4:
+        x, y, width, height = points  # the box's middle and its sides
+        photo.boxes.append(ring(rectangle(x - width / 2, y - height / 2, x + width / 2,
+                                          y + height / 2)))
+    else:
+        photo.shapes.append(Shape(classes[int(index)], polygons=[points], where=where))
+    return scored
 
 
 def _read_names(path: Path) -> list[str]:
