@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from zlib import crc32
 
@@ -24,6 +26,41 @@ def sha256(path: Path) -> str:
     """The checksum of a file, hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def spelled_otherwise(path: Path) -> Path | None:
+    """The file that is there in place of one that is not, and whose path differs from its own only
+    in upper and lower case, or in how letters with marks are stored: `ä` as one letter (NFC), or,
+    as macOS does, as an a and its dots (NFD). None if there is none, or there are two."""
+    missing = [path]
+    while not (folder := missing[-1].parent).is_dir():
+        if folder == missing[-1]:
+            return None
+        missing.append(folder)
+    for name in (part.name for part in reversed(missing)):
+        if not (folder / name).exists():
+            try:
+                alike = _names_in(folder, folder.stat().st_mtime_ns).get(_folded(name), [])
+            except OSError:
+                return None
+            if len(alike) != 1:
+                return None
+            name = alike[0]
+        folder /= name
+    return folder if folder.exists() else None
+
+
+@lru_cache(maxsize=16)
+def _names_in(folder: Path, changed: int) -> dict[str, list[str]]:
+    """What lies in a folder that was last changed then; thousands may be missing from one."""
+    names: dict[str, list[str]] = {}
+    for name in os.listdir(folder):
+        names.setdefault(_folded(name), []).append(name)
+    return names
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 @contextmanager

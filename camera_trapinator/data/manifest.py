@@ -4,10 +4,9 @@ The manifest is the list of photos, one row a photo, with the columns of `COLUMN
 is needed. `classes.csv` (index, name, colour) stands beside it; class 0 is the background.
 """
 
-import csv
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, islice
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import InputError, written_whole
+from .. import InputError
 from .locations import location_of, refuse_two_spellings, settle
+from .tables import read_cells, read_rows, write_rows
 
 COLUMNS = ("image", "mask", "location", "datetime", "sequence", "split", "difficulty",
            "focus")
@@ -28,6 +28,10 @@ BACKGROUND = "background"  # in the mask column: checked, nothing there
 # Where this finds nothing, in paths of a line each, all are fine; else they are looked at singly.
 DOUBTFUL_PATH = re.compile(r"\\|\.\.|^[/~]|^.:", re.MULTILINE)
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+TO_THE_MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}")
+# What makes the two tables where there is none.
+IMPORTERS = ("make it from what your labelling tool exports: scripts/import_labels.py TOOL ... "
+             "--out {root}, TOOL being coco, labelme, yolo, cvat, label-studio, roboflow or masks")
 # Rows that are read together: one by one takes three times as long, and so do thousands, for then
 # Python's garbage collection looks through all objects again and again.
 AT_ONCE = 300
@@ -111,13 +115,14 @@ def read_manifest(path: str | Path) -> Manifest:
     """Read and check manifest.csv; opens no photo.
 
     Where the location column is absent or empty, the location is what the photo's folder tells
-    (`location_of` and `settle`). Raises InputError with line and value for: no such file, no
-    `image` column, an empty, absolute or doubled image path, a path that leaves the data root, an
-    unknown split, a datetime, difficulty or focus of another form; for a location that is spelled
-    in two ways, and where folders do not tell the location.
+    (`location_of` and `settle`); a datetime without seconds is at second 0. Raises InputError with
+    line and value for: no such file, no `image` column, an empty, absolute or doubled image path,
+    a path that leaves the data root, an unknown split, a datetime, difficulty or focus of another
+    form; for a location that is spelled in two ways, and where folders do not tell the location.
     """
     path = Path(path)
-    rows = read_cells(path, "image")
+    rows = read_cells(path, "image", cure=IMPORTERS.format(root=path.parent) + "; or write it, a "
+                      "line `image,mask` and one for each photo")
     _, header = next(rows)  # columns of the user's own are welcome
     columns = {name: TextColumn() for name in COLUMNS if name in header or name == "location"}
     hashes = array("q")  # of the image paths: all paths in a set would cost gigabytes
@@ -128,6 +133,8 @@ def read_manifest(path: str | Path) -> Manifest:
         texts |= {name: list(map(str.strip, column)) for name, column in zip(
             header, zip(*cells, strict=True), strict=True) if name in COLUMNS}
         if not _all_fine(texts):
+            texts["datetime"] = [f"{time}:00" if TO_THE_MINUTE.fullmatch(time) else time
+                                 for time in texts["datetime"]]
             for line, row in zip(lines, zip(*texts.values(), strict=True), strict=True):
                 _check_row(Row(*row), f"{path}, line {line}")
         given.update(texts["location"])
@@ -206,7 +213,8 @@ def _check_row(row: Row, where: str) -> None:
             valid = False
         if not valid:  # 2023-7-4 5:06:07 too: sequences sort the times as text
             raise InputError(f"{where}: datetime {row.datetime!r} is not of the form "
-                             "2023-07-04 05:06:07")
+                             "2023-07-04 05:06:07 (year-month-day, 24 hours; a spreadsheet calls "
+                             "it yyyy-mm-dd hh:mm:ss)")
     if row.difficulty:
         try:
             valid = 0 <= float(row.difficulty) <= 1
@@ -214,7 +222,7 @@ def _check_row(row: Row, where: str) -> None:
             valid = False
         if not valid:
             raise InputError(f"{where}: difficulty {row.difficulty!r} is not a number from 0 "
-                             "(easy) to 1 (hard)")
+                             "(easy) to 1 (hard), such as 0.5")
     if row.focus.lower() not in FOCUS:
         raise InputError(f"{where}: focus {row.focus!r} is none of yes, 1, true, no, 0, "
                          "false, or empty")
@@ -230,7 +238,9 @@ def read_classes(path: str | Path) -> list[Class]:
     a colour of another form, and more than 255 classes.
     """
     classes: list[Class] = []
-    for line, cells in read_rows(Path(path), "index", "name", "colour"):
+    cure = (f"{IMPORTERS.format(root=Path(path).parent)}; or write it, such as these three lines: "
+            "`index,name,colour`, `0,background,#000000`, `1,animal,#d95f02`")
+    for line, cells in read_rows(Path(path), "index", "name", "colour", cure=cure):
         where = f"{path}, line {line}"
         index, name, colour = (cells[key].strip() for key in ("index", "name", "colour"))
         if index != str(len(classes)):
@@ -278,61 +288,3 @@ def assign_sequences(locations: Sequence[str], datetimes: Sequence[str],
         location, time = locations[index], now
         names[index] = f"{location}#{number}"
     return names
-
-
-# ------------------------------------------------------------------------------- CSV files
-
-
-def read_rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, {column: text}) for each row of a CSV file with a header row."""
-    rows = read_cells(path, *needed)
-    _, header = next(rows)
-    for line, cells in rows:
-        yield line, dict(zip(header, cells, strict=True))
-
-
-def read_cells(path: Path, *needed: str) -> Iterator[tuple[int, list[str]]]:
-    """(line number, texts) for each row of a CSV file; the first one is the header, in which the
-    columns `needed` must be."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM
-            reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]  # `image, mask` happens
-            if twice := [name for name in set(header) if name and header.count(name) > 1]:
-                raise InputError(f"{path}: the column {min(twice)!r} stands in the header twice; "
-                                 "delete one of them")
-            for name in needed:
-                if name not in header:
-                    hint = "; save it with commas, not semicolons" if ";" in "".join(header) else ""
-                    raise InputError(f"{path}: no column {name!r} in the header "
-                                     f"({','.join(header) or 'empty file'}){hint}")
-            yield reader.line_num, header
-            width = len(header)
-            for cells in reader:
-                if len(cells) != width:
-                    if not cells:  # an empty line
-                        continue
-                    raise InputError(f"{path}, line {reader.line_num}: the row has more or fewer "
-                                     f"cells than the header ({width})")
-                if "\0" in "".join(cells):
-                    raise InputError(f"{path}, line {reader.line_num}: the row holds NUL bytes; "
-                                     "the file is damaged or not UTF-8 text")
-                yield reader.line_num, cells
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it "
-                         "as CSV UTF-8") from None
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def write_rows(path: str | Path, header: list[str], rows: Iterable[list]) -> None:
-    """Write a CSV file with a header row whole or not at all."""
-    with written_whole(path) as temporary, open(temporary, "w", newline="",
-                                                encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

@@ -2,12 +2,14 @@
 start opens none of them again."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from zlib import crc32
 
 from .. import InputError, written_whole
 from ..utils import RUNS
+from .files import spelled_otherwise
 
 
 class Memory:
@@ -60,6 +62,20 @@ def file_stamp(path: Path, what: str) -> tuple[str, int, int]:
     try:
         status = path.stat()
     except OSError:
-        raise InputError(f"{path}: no such {what}, but the manifest lists it; correct "
-                         "manifest.csv or bring the file back") from None
+        raise InputError(f"{path}: no such {what}, but the manifest lists it; "
+                         + _cure(path)) from None
     return str(path), status.st_size, status.st_mtime_ns
+
+
+def _cure(path: Path) -> str:
+    """What to do about a file that is not there."""
+    there = spelled_otherwise(path)
+    if there is None:
+        return "correct manifest.csv or bring the file back"
+    for form in ("NFC", "NFD"):
+        if unicodedata.normalize(form, str(path)) == str(there):
+            return (f"{there} is there, which looks the same but is written with other bytes, its "
+                    f"letters with marks in Unicode's form {form}; write all paths of manifest.csv "
+                    f'in it, as Python\'s unicodedata.normalize("{form}", path) does, or copy the '
+                    "files anew")
+    return f"{there} is there, in another spelling; write it so in manifest.csv"

@@ -35,8 +35,14 @@ RESULTS = "predictions*.jsonl"  # a folder with this is one of results, with pic
 # What Pillow raises on damaged files, by its own tests and by files met in the wild.
 UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError,
               OverflowError, MemoryError, struct.error, Image.DecompressionBombError)
+DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits a pixel
+PACKED = (10, 12, 14)  # those that a file stores only on purpose
+BITS_PER_SAMPLE = 258  # TIFF's
 ORIENTATION_TAG, EXIF_IFD, GPS_IFD = 0x0112, 0x8769, 0x8825
 DATETIME_TAGS = ((EXIF_IFD, 36867), (EXIF_IFD, 36868), (None, 306))  # original, digitized, edited
+EXIF_TIME = re.compile(
+    r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d?):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?![:\d])"
+    r"\s*(?:([AaPp])\.?\s?[Mm]\b)?")
 UPRIGHT = {  # EXIF orientation -> the turn that sets the photo upright; other values count as 1
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -137,8 +143,9 @@ def read_photo(path: str | Path, working_scale: int = 0) -> Photo:
 
     Large JPEGs are decoded at the smallest 1/2, 1/4 or 1/8 scale that is still at least the
     wanted size (libjpeg does that in the frequency domain, 3 to 5 times faster than in full) and
-    then reduced with an antialiased filter. 16-bit, palette, grayscale and CMYK photos become
-    RGB; of a file with several pages the first counts. Raises InputError with the reason.
+    then reduced with an antialiased filter. Palette, grayscale, CMYK, 16-bit and float photos (see
+    `_eight_bits`) become RGB; of a file with several pages the first counts. Raises InputError with
+    the reason.
     """
     try:
         with open_picture(path) as image:
@@ -249,12 +256,33 @@ def open_picture(path: str | Path) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # 16-bit and float: bring to 8 bits; no clipping at 255
-        values = np.asarray(image).astype(np.float32)
-        if image.mode.startswith("I;16") or values.max(initial=0) > 255:
-            values = values / 257
-        image = Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
+    if image.mode.startswith(("I", "F")):  # 16-bit and float
+        image = Image.fromarray(_eight_bits(image))
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> np.ndarray:
+    """The grey values of a 16-bit, 32-bit or float picture as uint8 (height, width).
+
+    White is what the bits in use can hold, not the brightest pixel: photos of one camera keep one
+    scale. A TIFF of 12 bits a pixel says so itself. Cameras and converters also store 10, 12 or 14
+    bits in 16 and tell nobody; there the least of these depths that holds the brightest pixel
+    counts (of 16 bits, which would make such a photo black, only if one has used more than 14).
+    Floats of at most 1 are shares of white, others are taken like whole numbers.
+    """
+    values = np.asarray(image)
+    told = image.tag_v2.get(BITS_PER_SAMPLE, (0,))[0] if image.format == "TIFF" else 0
+    if image.mode == "F":
+        values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
+    most = int(values.max(initial=0))
+    if image.mode == "F" and most <= 1:  # a little more than 1 is what scaling leaves
+        white = 1
+    elif told in PACKED:
+        white = 2**told - 1
+    else:
+        white = 2 ** next((bits for bits in DEPTHS if most < 2**bits), 32) - 1
+    return (values.astype(np.float32) * np.float32(255 / white)).clip(0, 255).round().astype(
+        np.uint8)
 
 
 def _exif(image: Image.Image) -> Image.Exif:
@@ -285,15 +313,24 @@ def _datetime(exif: Image.Exif) -> str:
 def parse_datetime(text: str) -> str:
     """EXIF or ISO time as `YYYY-MM-DD HH:MM:SS`; "" for junk such as a reset clock (to 2000).
 
-    Accepts `:`, `-` and `/` in the date; drops NULs, fractions of seconds and zone suffixes:
-    the camera's wall clock is kept as it is. Source: the EXIF standard, tag 36867, and the rules
-    of MegaDetector's `exif` tools.
+    Accepts `:`, `-` and `/` in the date, and AM or PM behind the time; seconds may be missing
+    (0). Drops NULs, fractions of seconds and zone suffixes: the camera's wall clock is kept as it
+    is. Source: the EXIF standard, tag 36867, and the rules of MegaDetector's `exif` tools.
     """
-    match = re.match(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)", text.strip("\0 "))
+    match = EXIF_TIME.match(text.strip("\0 "))
     if not match:
         return ""
+    *day, hour, minute, second, half = match.groups()
+    hour = int(hour)
+    if half:
+        after_noon = half in "pP"
+        if hour > 12 and not after_noon or hour == 0 and after_noon:
+            return ""
+        hour = hour % 12 + 12 * after_noon if hour <= 12 else hour  # 14:30 PM is what it says
+    elif len(match[4]) == 1:
+        return ""
     try:
-        time = datetime(*map(int, match.groups()))
+        time = datetime(*map(int, day), hour, int(minute), int(second or 0))
     except ValueError:  # no such day or hour
         return ""
     return str(time) if time.year > 2000 else ""

@@ -85,9 +85,22 @@ def test_columns_that_are_empty_are_left_out(tmp_path):
     "image,observer,mask,\na/b.jpg,Ana;Bo,background,\n",  # columns of the user's own
     "image, mask\n a/b.jpg , background\n",  # typed by hand
     'image,mask\n\n"a/b.jpg",background',  # empty lines, quotes, no newline at the end
+    "image;mask\na/b.jpg;background\n", "image\tmask\r\na/b.jpg\tbackground\r\n",
+    "\ufeffsep=;\r\nimage;mask\r\na/b.jpg;background\r\n",
+    '"sep=,"\nimage,mask\na/b.jpg,background',
+    "sep=|\nimage|mask\na/b.jpg|background\n", "sep=\t\nimage\tmask\na/b.jpg\tbackground\n",
+    "sep=;\nimage,mask\na/b.jpg,background\n",  # saved anew by a program that knows no such line
+    "image,mask,,\na/b.jpg,background,,\n,,,\n", "image,mask\na/b.jpg,background,\n",
+    "image,mask,\na/b.jpg,background\n",
+    'image;note;mask\na/b.jpg;"a; b, c";background\n', "image,my;note,mask\na/b.jpg,,background\n",
 ])
-def test_what_is_tolerated(tmp_path, content):
-    (tmp_path / "manifest.csv").write_bytes(content.encode())
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
+def test_what_is_tolerated(tmp_path, content, encoding):
+    """UTF-16 is what Excel calls Unicode text; its byte order mark tells."""
+    if encoding != "utf-8":
+        content = content.removeprefix("\ufeff")
+    content = "\ufeff" * (encoding == "utf-16-be") + content
+    (tmp_path / "manifest.csv").write_bytes(content.encode(encoding))
     assert list(read_manifest(tmp_path / "manifest.csv")) == [Row("a/b.jpg", "background", "a")]
 
 
@@ -110,7 +123,9 @@ def test_given_locations_win_and_empty_ones_follow_from_the_path(tmp_path):
 
 @pytest.mark.parametrize(("content", "expected"), [
     ("photo,mask\na.jpg,\n", "no column 'image' in the header (photo,mask)"),
-    ("image;mask\na.jpg;\n", "save it with commas, not semicolons"),
+    ("Image;mask\na.jpg;\n", "no column 'image' in the header (Image,mask); write image in"),
+    ("sep=;\nimage;mask\n;b.png\n", ", line 3: the image column is empty"),
+    ("sep=;\nimage;mask\na.jpg;;c\n", ", line 3: the row has more or fewer cells"),
     ("", "empty file"),
     ("image,mask\n", "the manifest lists no photo"),
     ("image\n\n\n", "the manifest lists no photo"),
@@ -136,12 +151,12 @@ def test_given_locations_win_and_empty_ones_follow_from_the_path(tmp_path):
     ('image,difficulty\na.jpg,"0,5"\n', ", line 2: difficulty '0,5' is not"),
     ("image,focus\na.jpg,yes\nb.jpg,maybe\n", ", line 3: focus 'maybe' is none of yes, 1, true"),
     ("image,focus\na.jpg,2\n", ", line 2: focus '2' is none of"),
-    ("image,mask\na.jpg,,\n", ", line 2: the row has more or fewer cells than the header (2)"),
+    ("image,mask\na.jpg,,c\n", ", line 2: the row has more or fewer cells than the header (2)"),
     ("image,mask\na.jpg,\nb.jpg\n", ", line 3: the row has more or fewer cells"),
     ('image,mask\na.jpg,"a.png\nb.jpg,b.png\n', "unexpected end of data"),
     ("image,mask\na.jpg,\nb\0.jpg,\n", ", line 3: the row holds NUL bytes"),
     ("image\nb\u00e4r.jpg\n".encode("latin-1"), "not UTF-8 text"),
-    ("image\na.jpg\n".encode("utf-16"), "not UTF-8 text"),
+    ("image\nb\u00e4r.jpg\n".encode("utf-16")[:-1], "not UTF-8 text"),  # cut short
     ("image\na.jpg\n".encode("utf-16-le"), "no column 'image'"),
 ])
 def test_mistakes_are_refused_with_line_and_value(tmp_path, content, expected):
@@ -150,13 +165,22 @@ def test_mistakes_are_refused_with_line_and_value(tmp_path, content, expected):
 
 @pytest.mark.parametrize("text", [
     "2023:07:04 05:06:07", "04.07.2023 05:06", "2023-07-04", "2023-13-04 05:06:07",
+    "01.05.2024 10:00", "5/1/2024 10:00", "2023-07-04 05:60", "2023-07-04 5:06",
     "2023-02-30 05:06:07", "2023-07-04 24:00:00", "2023-07-04T05:06:07", "yesterday",
     "2023-07-04 05:06:07.5", "2023-07-04 05:06:07+02:00", "23-07-04 05:06:07",
     "2023-7-4 5:06:07",  # would be sorted among the wrong neighbours
 ])
 def test_datetimes_of_another_form_are_refused(tmp_path, text):
     message = refusal(tmp_path, f"image,datetime\na.jpg,2023-07-04 05:06:07\nb.jpg,{text}\n")
-    assert message.startswith(f", line 3: datetime '{text}' is not of the form")
+    assert message.startswith(f", line 3: datetime '{text}") and "is not of the form" in message
+    assert "yyyy-mm-dd hh:mm:ss" in message
+
+
+def test_a_time_without_seconds_is_at_the_full_minute(tmp_path):
+    (tmp_path / "manifest.csv").write_text("image,datetime\na.jpg,2024-05-01 10:00\nb.jpg,\n"
+                                           "c.jpg,2024-05-01 10:00:30\n")
+    assert list(read_manifest(tmp_path / "manifest.csv").column("datetime")) == [
+        "2024-05-01 10:00:00", "", "2024-05-01 10:00:30"]
 
 
 def test_files_that_cannot_be_opened(tmp_path):
@@ -294,7 +318,7 @@ HEAD = "index,name,colour\n0,background,#000000\n"
 
 @pytest.mark.parametrize(("content", "expected"), [
     ("index,name\n0,background\n", "no column 'colour'"),
-    ("index;name;colour\n", "semicolons"),
+    ("index;name;colour\n0;background;#000000\n", "1 classes; there must be 2"),
     ("", "empty file"),
     (HEAD, "1 classes; there must be 2"),
     (HEAD + "2,fox,#ff0000\n", ", line 3: index '2' should be 1"),

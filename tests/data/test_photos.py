@@ -148,6 +148,48 @@ def test_16_bit_photos_keep_their_shades(tmp_path):
         assert np.array_equal(read_photo(tmp_path / name).image[0, :, 0], np.round(ramp[0] / 257))
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_fewer_bits_stored_in_16_keep_their_shades(tmp_path, bits, suffix):
+    """The same picture, whatever the camera's depth; a plain / 257 makes 12 bits black."""
+    right = smooth_photo(24, 16).convert("L")
+    deep = np.round(np.asarray(right) / 255 * (2**bits - 1)).astype(np.uint16)
+    deep[0, 0] = 2**bits - 1  # a light somewhere
+    Image.fromarray(deep).save(tmp_path / f"photo.{suffix}")
+    got = read_photo(tmp_path / f"photo.{suffix}").image[..., 0].astype(int)
+    assert np.abs(got - np.asarray(right))[1:].max() <= 1 and got[0, 0] == 255
+
+
+def test_a_dark_photo_of_12_bits_stays_dark_where_the_file_tells_its_depth(tmp_path):
+    """A TIFF of 12 bits a pixel, two in three bytes, as the TIFF standard packs them."""
+    values = np.random.default_rng(0).integers(0, 500, (6, 8))  # 10 bits would hold them
+    first, second = values[:, ::2], values[:, 1::2]
+    data = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], 2)
+    entries = [(256, 8), (257, 6), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 6),
+               (279, data.size)]
+    file = b"II*\0" + struct.pack("<I", 8 + data.size) + data.astype(np.uint8).tobytes()
+    file += struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries) + bytes(4)
+    (tmp_path / "photo.tif").write_bytes(file)
+    assert np.abs(read_photo(tmp_path / "photo.tif").image[..., 0]
+                  - values * 255 / 4095).max() <= 0.51
+
+
+@pytest.mark.parametrize("white", [1, 255, 4095, 65535])
+def test_floats_are_shares_of_white_or_numbers_of_some_bits(tmp_path, white):
+    right = np.asarray(smooth_photo(24, 16).convert("L")).astype(np.float32)
+    right[0, 0], right[0, 1] = 255, 0
+    stored = right / 255 * white
+    stored[0, 1] = np.nan
+    Image.fromarray(stored).save(tmp_path / "photo.tif")
+    for working_scale in (0, 12):
+        got = read_photo(tmp_path / "photo.tif", working_scale).image[..., 0]
+        oracle = Image.fromarray(right.round().astype(np.uint8))
+        if working_scale:
+            oracle = oracle.resize((12, 8), Image.Resampling.BILINEAR)
+        assert np.abs(got.astype(int) - np.asarray(oracle)).max() <= 1
+
+
 def test_first_page_of_several_counts(tmp_path):
     pages = [Image.new("RGB", (8, 6), colour) for colour in ((10, 20, 30), (90, 90, 90))]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
@@ -314,6 +356,16 @@ def test_damaged_bytes_never_raise_anything_but_input_errors(tmp_path):
     ("2023-07-04T05:06:07.5Z", "2023-07-04 05:06:07"),
     ("2001:01:01 00:00:00", "2001-01-01 00:00:00"),
     ("2024:02:29 23:59:59", "2024-02-29 23:59:59"),
+    ("2023:07:04 05:06:07 PM", "2023-07-04 17:06:07"),
+    ("2023:07:04 5:06:07 pm\0", "2023-07-04 17:06:07"),
+    ("2023:07:04 12:06:07 AM", "2023-07-04 00:06:07"),
+    ("2023:07:04 12:06:07 p.m.", "2023-07-04 12:06:07"),
+    ("2023:07:04 11:06:07 AM", "2023-07-04 11:06:07"),
+    ("2023:07:04 17:06:07 PM", "2023-07-04 17:06:07"),
+    ("2023:07:04 17:06:07 AM", ""), ("2023:07:04 00:06:07 PM", ""),
+    ("2023-07-04 05:06", "2023-07-04 05:06:00"), ("2023/07/04 05:06 PM", "2023-07-04 17:06:00"),
+    ("2023:07:04 5:06:07", ""), ("2023:07:04 05:06:", ""), ("2023:07:04 05:06:7", ""),
+    ("04.07.2023 05:06:07", ""), ("07/04/2023 05:06:07 PM", ""),
     ("2000:12:31 23:59:59", ""), ("1970:01:01 00:00:00", ""), ("0000:00:00 00:00:00", ""),
     ("2023:13:01 00:00:00", ""), ("2023:00:01 00:00:00", ""), ("2023:01:00 00:00:00", ""),
     ("2023:02:30 00:00:00", ""), ("2023:02:29 00:00:00", ""), ("2023:01:01 24:00:00", ""),
