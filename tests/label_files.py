@@ -17,6 +17,7 @@ from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.mask_folder import read_mask_folder
+from camera_trapinator.labels.source import Source
 from camera_trapinator.utils import ROOT
 
 LABELS = ROOT.parent / "shared" / "data" / "labels"
@@ -108,7 +109,7 @@ def read_pictures(folder, table, name="table.csv", photos=("1.jpg",), **options)
         path.parent.mkdir(parents=True, exist_ok=True)
         with Image.open(next((folder / "masks").rglob("*.*"))) as mask:
             Image.new("RGB", mask.size).save(path)
-    labels = read_mask_folder(folder / "masks", folder / "card", "photos",
+    labels = read_mask_folder(Source(folder / "masks", folder / "card", "photos"),
                               colours=folder / name, **options)
     write_data_root(labels, folder / "out", overwrite=True, unannotated="unlabelled")
     masks, names = masks_of(folder / "out")

@@ -16,27 +16,38 @@ from PIL import Image
 from .. import IGNORE, InputError
 from ..data.manifest import BACKGROUND
 from .exports import check_folder, open_mask, pair_labels, without_photo
+from .mask_names import refuse_ending, without_channels
 from .mask_table import IGNORED, Table, read_table
 from .shapes import Labels, Shape
-from .smooth_edges import nearest_neighbour, refuse_unknown
+from .smooth_edges import nearest_neighbour, unknown_colours
 from .source import Source
+from .unknown import Lacking, LackingAnywhere, described
 
 CREAM = 0xE0E0C0  # which PASCAL VOC ignores
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "F")  # of Pillow, and I for 16 bits
+UNSEEN, HALF_SEEN = -1, -2  # instead of the values of pixels that are transparent, or half so
 
 
 def read_mask_folder(source: Source, colours: Path, ending: str = ".png",
                      edges: str = "nearest") -> Labels:
     """The labels of a folder of pictures, in the same tree as the photos.
 
-    The mask of `a/IMG_1.jpg` is `a/IMG_1<ending>`. `colours` is the file of the table. `edges`:
-    colours that the table lacks, if they look like the smooth edge between two classes, go to the
-    `nearest` of the colours that touch them, or to `ignore`. Pictures that cannot hold classes are
-    named, and so are values and colours that the table does not know, when they are drawn.
+    The mask of `a/IMG_1.jpg` is `a/IMG_1<ending>`; that of nnU-Net's `a/x_0000.png` is `a/x.png`.
+    `colours` is the file of the table. `edges`: colours that the table lacks, if they look like the
+    smooth edge between two classes, go to the `nearest` of the colours that touch them, or to
+    `ignore`. Pictures that cannot hold classes are named, and so are values and colours that the
+    table does not know, when they are drawn.
     """
+    if source.path.is_file():
+        raise InputError(f"{source.path}: a file, not the folder of the masks; give "
+                         f"{source.path.parent}")
     check_folder(source.path, "masks")
     table = read_table(colours)
-    pairs, alone = pair_labels(source, ending)
+    pairs, alone = without_channels(source, *pair_labels(source, ending))
+    masks = [mask for _, mask in pairs if mask is not None]
+    if not masks:
+        refuse_ending(source, [file for file, _ in pairs], ending)
+    lacking = LackingAnywhere(masks, partial(_classes_of, table=table, edges=edges))
     photos = []
     for file, mask in pairs:
         with source.noted():
@@ -45,7 +56,7 @@ def read_mask_folder(source: Source, colours: Path, ending: str = ".png",
                 continue
             if mask is not None:
                 photo.width, photo.height = _check_header(mask)
-                photo.picture = partial(_read_shapes, mask, table, edges)
+                photo.picture = partial(_read_shapes, mask, table, edges, lacking)
             photos.append(photo)
     without_photo(source, alone)
     return source.labels(photos, table.order)
@@ -66,25 +77,38 @@ def _check_header(path: Path) -> tuple[int, int]:
         return picture.size
 
 
-def _read_shapes(path: Path, table: Table, edges: str) -> list[Shape]:
+def _read_shapes(path: Path, table: Table, edges: str, lacking: LackingAnywhere) -> list[Shape]:
     """The classes of a picture, each with its pixels."""
-    with open_mask(path) as picture:
-        pixels = np.array(_as_the_table_says(picture, table))
-    if pixels.ndim == 2:
-        names, classes = _by_value(pixels, table, path)
-    else:
-        names, classes = _by_colour(pixels, table, edges, path)
+    try:
+        names, classes = _classes_of(path, table, edges)
+    except Lacking as error:
+        raise InputError(f"{error}{lacking.told_with(path)}") from None
     return [Shape(None if name == IGNORED else name, inside=classes == place)
             for place, name in enumerate(names) if name != BACKGROUND]
 
 
+def _classes_of(path: Path, table: Table, edges: str) -> tuple[list[str], np.ndarray]:
+    """The names of the classes of a picture, and for each pixel (height, width) its place there."""
+    with open_mask(path) as picture:
+        pixels = np.array(_as_the_table_says(picture, table))
+    if pixels.ndim == 3 and pixels.shape[2] > 2:
+        return _by_colour(pixels, table, edges, path)
+    if pixels.ndim == 3:  # grey and alpha, as of Labelbox: what is transparent is not drawn
+        grey, opacity = pixels[..., 0].astype(np.int64), pixels[..., 1]
+        grey[opacity < 128] = UNSEEN
+        if edges == "ignore":
+            grey[(opacity > 0) & (opacity < 255)] = HALF_SEEN
+        return _by_value(grey, {UNSEEN: BACKGROUND, HALF_SEEN: IGNORED, **table.values}, path)
+    return _by_value(pixels, table.values, path)
+
+
 def _as_the_table_says(picture: Image.Image, table: Table) -> Image.Image:
-    """The picture as one channel of values, or as RGB or RGBA."""
+    """The picture as one channel of values, perhaps with alpha, or as RGB or RGBA."""
     if picture.mode == "1" and 1 not in table.values:
         picture = picture.convert("L")  # white is 255, as every viewer shows it
     if picture.mode == "LA" and picture.getextrema()[1] == (255, 255):
         picture = picture.convert("L")  # nothing of it is transparent
-    if picture.mode in ("1", "L", "P"):
+    if picture.mode in ("1", "L", "P", "LA"):
         if not table.colours or (table.values and not _all_colours_known(picture, table)):
             return picture
     elif picture.mode == "F" or picture.mode.startswith("I"):
@@ -95,26 +119,33 @@ def _as_the_table_says(picture: Image.Image, table: Table) -> Image.Image:
 
 def _all_colours_known(picture: Image.Image, table: Table) -> bool:
     """Whether the values of a grey or palette picture have each a colour of the table."""
+    if picture.mode == "LA":
+        picture = picture.convert("L")
     colours = [red << 16 | green << 8 | blue
                for _, (red, green, blue) in picture.convert("RGB").getcolors(256)]
     return (len(colours) == len(picture.getcolors(256))  # else a palette without meaning
             and all(colour in table.colours or colour == CREAM for colour in colours))
 
 
-def _by_value(pixels: np.ndarray, table: Table, path: Path) -> tuple[list[str], np.ndarray]:
+def _by_value(pixels: np.ndarray, values: dict[int, str], path: Path,
+              ) -> tuple[list[str], np.ndarray]:
     whole = (abs(pixels) < 1e9) & (pixels == np.round(pixels))  # not so for NaN
     if not whole.all():
         raise InputError(f"{path}: values such as {pixels[~whole][0]} are no classes; save whole "
                          "numbers")
     pixels = pixels.astype(np.int64)
-    known = {0: BACKGROUND, IGNORE: IGNORED, **table.values}
-    found, counts = np.unique(pixels, return_counts=True)
-    if strange := [value for value in found.tolist() if value not in known]:
-        listed = ", ".join(f"{value} ({count} pixels)" for value, count in
-                           zip(found.tolist()[:20], counts.tolist(), strict=False))
+    known = {0: BACKGROUND, IGNORE: IGNORED, **values}
+    found, first, counts = np.unique(pixels, return_index=True, return_counts=True)
+    places = dict(zip(found.tolist(), zip(counts.tolist(), *(
+        along.tolist() for along in np.unravel_index(first, pixels.shape)), strict=True),
+        strict=True))
+    if strange := [value for value in places if value not in known]:
+        listed = ", ".join(f"{value} ({count} pixels)" for value, (count, *_) in
+                           list(places.items())[:20] if value >= 0)
         lines = " ".join(f"{value},NAME" for value in strange[:20])
-        raise InputError(f"{path}: value {strange[0]} is not in the table; found {listed}. Add "
-                         f"to the table, a line each: {lines}")
+        raise Lacking(f"{path}: value {strange[0]} is not in the table "
+                      f"({described(*places[strange[0]])}); found {listed}. Add to the table, a "
+                      f"line each: {lines}", {f"value {value}": places[value] for value in strange[:20]})
     names = sorted({known[value] for value in found.tolist()})
     place = {value: names.index(known[value]) for value in found.tolist()}
     return names, np.array([place[value] for value in found.tolist()])[
@@ -148,7 +179,12 @@ def _by_colour(pixels: np.ndarray, table: Table, edges: str, path: Path,
     blends = pixels[rows, columns].astype(np.int32)
     if pixels.shape[2] == 4:  # as it looks on black
         blends = blends[:, :3] * blends[:, 3:] // 255
-    refuse_unknown(codes, places, rows, columns, blends, colours, path)
+    if unknown := unknown_colours(codes, places, rows, columns, blends, colours):
+        first, *others = unknown
+        also = ", ".join(f"{name} ({described(*unknown[name])})" for name in others)
+        raise Lacking(f"{path}: colour {first} fills a region ({described(*unknown[first])}) but "
+                      f"is not in the table{also and f'; likewise {also}'}; give each a line "
+                      "`colour,name`, and draw it opaque", unknown)
     if edges == "nearest":
         places[rows, columns] = nearest_neighbour(places, rows, columns, blends, colours)
     classes = meanings[places]

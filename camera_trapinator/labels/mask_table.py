@@ -6,9 +6,10 @@ As a CSV it is
     0,background                  #000000,background
     255,animal                    255 0 255,snow
 
-or has both columns. Of CVAT's labelmap.txt (`label:R,G,B:parts:actions`) the rows, counted from 0,
-are the values. The name `background` is class 0, the name `ignore` (or none) marks pixels that
-count for nothing.
+or has both columns; a colour may also be written `255,0,255`, and its parts may be the columns
+`r,g,b`. Roboflow's `_classes.csv` begins with `Pixel Value, Class`. Of CVAT's labelmap.txt
+(`label:R,G,B:parts:actions`) the rows, counted from 0, are the values. The name `background` is
+class 0, the name `ignore` (or none) marks pixels that count for nothing.
 """
 
 import csv
@@ -18,9 +19,15 @@ from typing import NamedTuple
 
 from .. import InputError
 from ..data.manifest import BACKGROUND
-from .exports import read_text
+from ..data.tables import SEPARATOR_LINE, encoding_of, mark_of
 
 IGNORED = "ignore"
+ALSO = {"color": "colour", "rgb": "colour", "pixelvalue": "value", "class": "name", "red": "r",
+        "green": "g", "blue": "b"}  # how a column is called as well
+HEADERS = (["name", "value"], ["colour", "name"], ["colour", "name", "value"],
+           ["b", "g", "name", "r"], ["b", "g", "name", "r", "value"])
+COLOUR = re.compile(r"(?:rgb)?[\[(]?\s*([0-9]{1,3})[\s,;]+([0-9]{1,3})[\s,;]+([0-9]{1,3})\s*[\])]?",
+                    re.IGNORECASE | re.ASCII)
 
 
 class Table(NamedTuple):
@@ -33,25 +40,25 @@ class Table(NamedTuple):
 
 def read_table(path: Path) -> Table:
     """The table in a file. Raises InputError with the line for what is wrong."""
-    text = read_text(path, cure="; a table of what each colour means is needed, or, from CVAT, the "
-                     "unzipped `Segmentation mask 1.1` with its labelmap.txt")
     table = Table({}, {}, [])
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1)
-             if line.strip()]
-    mark = ";" if lines and ";" in lines[0][1] else ","  # some spreadsheets write semicolons
-    header = [{"color": "colour"}.get(cell, cell) for cell in
-              (lines[0][1].lower().replace(" ", "").split(mark) if lines else [])]
-    if len(header) > 1 and sorted(header) in (["name", "value"], ["colour", "name"],
-                                              ["colour", "name", "value"]):
+    lines = [(number, line) for number, line in enumerate(_text_of(path).splitlines(), start=1)
+             if line.strip(" ,;\t")]
+    mark, separator = "", lines and SEPARATOR_LINE.fullmatch(lines[0][1])
+    if separator:
+        mark, lines = separator[1], lines[1:]
+    first = lines[0][1] if lines else ""
+    mark = mark if mark and mark in first else mark_of(first)
+    header = [ALSO.get(cell, cell) for cell in re.sub('[ "]', "", first.lower()).split(mark)]
+    while header and not header[-1]:  # trailing commas
+        header.pop()
+    if sorted(header) in HEADERS:
         for number, line in lines[1:]:
             where = f"{path}, line {number}"
             try:
-                cells = next(csv.reader([line], delimiter=mark, strict=True))
+                cells = next(csv.reader([line], delimiter=mark, strict=True, skipinitialspace=True))
             except csv.Error as error:
                 raise InputError(f"{where}: {line[:60]!r} is no line of a CSV ({error})") from None
-            if len(cells) < len(header):
-                raise InputError(f"{where}: {line[:60]!r} has not {len(header)} cells")
-            _enter(table, dict(zip(header, cells, strict=False)), where)
+            _enter(table, _by_column(header, cells, f"{where}: {line[:60]!r}"), where)
     else:
         lines = [(number, line) for number, line in lines if not line.startswith("#")]
         for row, (number, line) in enumerate(lines):
@@ -65,6 +72,36 @@ def read_table(path: Path) -> Table:
     if not table.order:
         raise InputError(f"{path}: the table names no class")
     return table
+
+
+def _text_of(path: Path) -> str:
+    """What the file holds, in UTF-8 or, with a byte order mark, in UTF-16."""
+    try:
+        return path.read_text(encoding=encoding_of(path))
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; give the table's file in it") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); a table of what each colour "
+                         "means is needed, two lines or more: `colour,name`, `#ff0000,fox`; or, "
+                         "from CVAT, the unzipped `Segmentation mask 1.1` with its labelmap.txt"
+                         ) from None
+    except UnicodeError:
+        raise InputError(f"{path}: not UTF-8 text") from None
+
+
+def _by_column(header: list[str], cells: list[str], where: str) -> dict[str, str]:
+    """{column: text} of a line; `255,0,255` as three cells is one colour."""
+    while len(cells) > len(header) and not cells[-1].strip():
+        cells.pop()
+    place = header.index("colour") if "colour" in header else len(header)
+    if len(cells) == len(header) + 2 and COLOUR.fullmatch(",".join(cells[place:place + 3])):
+        cells[place:place + 3] = [" ".join(cells[place:place + 3])]
+    if len(cells) != len(header):
+        raise InputError(f"{where} has not {len(header)} cells ({','.join(header)})")
+    found = dict(zip(header, cells, strict=True))
+    if "r" in found:
+        found["colour"] = " ".join(found[part] for part in "rgb")
+    return found
 
 
 def _enter(table: Table, cells: dict[str, str], where: str) -> None:
@@ -87,11 +124,10 @@ def _enter(table: Table, cells: dict[str, str], where: str) -> None:
 
 
 def _colour_code(text: str, where: str) -> int:
-    text = text.strip()
-    if re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+    if re.fullmatch("#[0-9a-fA-F]{6}", text):
         return int(text[1:], 16)
-    parts = text.split()
-    if re.fullmatch("[0-9]{1,3} +[0-9]{1,3} +[0-9]{1,3}", text) and max(map(int, parts)) < 256:
-        red, green, blue = map(int, parts)
+    parts = COLOUR.fullmatch(text)
+    if parts and max(map(int, parts.groups())) < 256:
+        red, green, blue = map(int, parts.groups())
         return red << 16 | green << 8 | blue
     raise InputError(f"{where}: colour {text!r} is neither #rrggbb nor three numbers to 255")

@@ -3,12 +3,8 @@
 A smooth edge blends the classes beside it, a few pixels wide, each pixel a little differently.
 """
 
-from pathlib import Path
-
 import numpy as np
 from scipy import ndimage
-
-from .. import InputError
 
 # These are signs that a colour is none, but a class that the table lacks:
 THICKEST_EDGE = 4  # pixels; in a square wider than this there is no known colour
@@ -17,13 +13,14 @@ OFF_BLEND = 24  # than so many steps of RGB from every blend of two colours that
 MANY_EDGES = 0.1  # of the picture's pixels are unknown
 
 
-def refuse_unknown(codes: np.ndarray, places: np.ndarray, rows: np.ndarray, columns: np.ndarray,
-                   blends: np.ndarray, colours: np.ndarray, path: Path) -> None:
-    """Refuse colours that are no smooth edge but of a class that the table lacks.
+def unknown_colours(codes: np.ndarray, places: np.ndarray, rows: np.ndarray, columns: np.ndarray,
+                    blends: np.ndarray, colours: np.ndarray) -> dict[str, tuple[int, int, int]]:
+    """The colours that are no smooth edge but of a class that the table lacks, the most frequent
+    first: {`#rrggbb`: (how many pixels, row and column of the first)}.
 
     `codes`, uint32 (height, width), are the picture's colours as numbers; `places`, int16 (height,
     width), where they stand in `colours`, int32 (n, 3), -1 = nowhere. `rows` and `columns` (m,)
-    are the pixels where it is -1, `blends`, int32 (m, 3), their colours. Raises InputError.
+    are the pixels where it is -1, `blends`, int32 (m, 3), their colours.
     """
     found, first, counts = np.unique(codes[rows, columns], return_index=True, return_counts=True)
     wide = ndimage.minimum_filter(places < 0, THICKEST_EDGE + 1)
@@ -36,15 +33,19 @@ def refuse_unknown(codes: np.ndarray, places: np.ndarray, rows: np.ndarray, colu
         refused[index] = _distance_to_blends(blends[first[index]], occurring) > OFF_BLEND
     if len(rows) > MANY_EDGES * codes.size:
         refused[counts.argmax()] = True
-    if not refused.any():
-        return
     # Named are the most frequent one, and others that are no edges between the unknown classes.
-    listed = sorted(zip(counts[refused].tolist(), found[refused].tolist(), strict=True))[::-1][:20]
-    first, *others = (f"#{code & 0xFFFFFF:06x}{' half transparent' if code >> 24 else ''}"
-                      for count, code in listed if count >= min(MANY_TIMES, listed[0][0]))
-    also = f"; likewise {', '.join(others)}" if others else ""
-    raise InputError(f"{path}: colour {first} fills a region but is not in the table{also}; give "
-                     "each a line `colour,name`, and draw it opaque")
+    listed = sorted(np.flatnonzero(refused).tolist(), reverse=True,
+                    key=lambda index: (counts[index], found[index]))[:20]
+    unknown = {}
+    for index in listed:
+        if counts[index] >= min(MANY_TIMES, counts[listed[0]]):
+            code = int(found[index])
+            name = f"#{code & 0xFFFFFF:06x}{' half transparent' if code >> 24 else ''}"
+            count, place = unknown.get(name, (0, first[index]))[:2]
+            place = min(place, first[index])  # one colour at several opacities
+            unknown[name] = (count + int(counts[index]), place)
+    return {name: (count, int(rows[place]), int(columns[place]))
+            for name, (count, place) in unknown.items()}
 
 
 def _distance_to_blends(colour: np.ndarray, colours: np.ndarray) -> float:
@@ -67,7 +68,7 @@ def nearest_neighbour(places: np.ndarray, rows: np.ndarray, columns: np.ndarray,
     """For pixels of smooth edges the nearest of the colours that touch them, else come close.
 
     Of those alone: half way from black to magenta lies a purple that may be nearer to the colour
-    of a third class. The arguments are those of `refuse_unknown`; returns places, int16 (m,).
+    of a third class. The arguments are those of `unknown_colours`; returns places, int16 (m,).
     """
     best = np.full(len(rows), -1, np.int16)
     least = np.full(len(rows), np.iinfo(np.int32).max, np.int32)

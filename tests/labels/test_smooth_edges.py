@@ -101,7 +101,7 @@ def test_two_unknown_classes_are_both_named_but_not_their_edges(tmp_path):
     picture, _ = smooth((RED, disk(5, 10, 10)), (UNKNOWN, disk(15, 24.3, 31.8)),
                         (PURPLE, disk(8, 24.3, 31.8)))
     save_mask(tmp_path, picture)
-    with pytest.raises(InputError, match="#00c85a fills .* table; likewise #790079; give"):
+    with pytest.raises(InputError, match="#00c85a fills .* table; likewise #790079 .*; give"):
         read_pictures(tmp_path, "colour,name\n#ff0000,fox\n")
 
 
