@@ -143,9 +143,10 @@ def _by_value(pixels: np.ndarray, values: dict[int, str], path: Path,
         listed = ", ".join(f"{value} ({count} pixels)" for value, (count, *_) in
                            list(places.items())[:20] if value >= 0)
         lines = " ".join(f"{value},NAME" for value in strange[:20])
-        raise Lacking(f"{path}: value {strange[0]} is not in the table "
-                      f"({described(*places[strange[0]])}); found {listed}. Add to the table, a "
-                      f"line each: {lines}", {f"value {value}": places[value] for value in strange[:20]})
+        raise Lacking(
+            f"{path}: value {strange[0]} is not in the table ({described(*places[strange[0]])}); "
+            f"found {listed}. Add to the table, a line each: {lines}",
+            {f"value {value}": places[value] for value in strange[:20]})
     names = sorted({known[value] for value in found.tolist()})
     place = {value: names.index(known[value]) for value in found.tolist()}
     return names, np.array([place[value] for value in found.tolist()])[

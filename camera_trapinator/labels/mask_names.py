@@ -29,8 +29,8 @@ def without_channels(source: Source, pairs: Sequence[tuple[str, Path | None]],
             mask = masks[match[1]]
         found.append((file, mask))
     if channels:
-        source.told.append(f"{len(channels)} pictures are further channels of nnU-Net, no photos, "
-                           f"and left out, such as {source.images / channels[0]}")
+        source.told.append(f"left out: {len(channels)} further channels of nnU-Net, which are no "
+                           f"photos, such as {source.images / channels[0]}")
     return found, [path for path in alone if path not in taken]
 
 

@@ -38,7 +38,7 @@ class LackingAnywhere:
             some = "; ".join(f"{mask.name} {described(*place)}"
                              for mask, place in list(where.items())[:TOLD_MASKS])
             more = f"; and {len(where) - TOLD_MASKS} more" * (len(where) > TOLD_MASKS)
-            lines.append(f"{key} in {len(where)} masks, {sum(n for n, *_ in where.values())} "
+            lines.append(f"{key} in {len(where)} of them, {sum(n for n, *_ in where.values())} "
                          f"pixels ({some}{more})")
         return f". In all {len(self.masks)} masks: " + ", ".join(lines)
 

@@ -20,6 +20,7 @@ from label_files import (
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
+from camera_trapinator.labels.mask_table import read_table
 
 WIDTH, HEIGHT = 24, 16
 RED = (255, 0, 0)
@@ -125,6 +126,53 @@ def test_lines_of_the_table_that_are_wrong_are_refused_by_number(table, tmp_path
     with pytest.raises(InputError, match=r"table\.csv, line [23]: ") as refusal:
         read_pictures(tmp_path, table)
     assert len(str(refusal.value)) < 400
+
+
+@pytest.mark.parametrize("table", [
+    "colour,name\n255,0,0,fox\n0,0,255,hare\n",
+    'colour,name\n"255,0,0",fox\n"(0, 0, 255)",hare\n',
+    "name,colour\nfox,255,0,0\nhare,0,0,255\n", "colour;name\n255,0,0;fox\nrgb(0,0,255);hare\n",
+    "name,r,g,b\nfox,255,0,0\nhare,0,0,255\n",
+    "sep=\t\nColor\tClass\n#ff0000\tfox\n0 0 255\thare\n",
+    "Red;Green;Blue;Name;\n255;0;0;fox;\n0;0;255;hare;\n;;;;\n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_tables_of_colours_as_people_write_them(table, encoding, tmp_path):
+    index = np.random.default_rng(0).integers(0, 3, (HEIGHT, WIDTH))
+    save_mask(tmp_path, np.array([(0, 0, 0), RED, (0, 0, 255)], np.uint8)[index])
+    (tmp_path / "table.csv").write_text(table, encoding=encoding)
+    read = read_table(tmp_path / "table.csv")
+    assert read.colours == {0xFF0000: "fox", 0x0000FF: "hare"} and read.order == ["fox", "hare"]
+    masks, names = read_pictures(tmp_path, table)
+    assert names == ["background", "fox", "hare"] and np.array_equal(masks["1.jpg"], index)
+
+
+@pytest.mark.parametrize("line", ["255,0,fox", "255,0,0,0,fox", "255,0,x,fox", "255,0,256,fox"])
+def test_colours_with_too_many_or_too_few_parts_are_refused(line, tmp_path):
+    (tmp_path / "table.csv").write_text(f"colour,name\n{line}\n")
+    with pytest.raises(InputError, match=r"table\.csv, line 2: .*(not 2 cells|neither)"):
+        read_table(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("table", ["value,name\n255,fox\n", "colour,name\n#ffffff,fox\n",
+                                   "name,value,colour\nfox,255,\nfox,,#ffffff\n"])
+def test_grey_with_alpha_is_drawn_where_it_is_opaque(table, tmp_path):
+    """As Labelbox exports masks: white everywhere, and alpha says where."""
+    picture, inside = white_square("L")
+    alpha = inside * np.uint8(255)
+    pixels = np.dstack([np.full_like(alpha, 255), alpha])
+    save_mask(tmp_path, Image.fromarray(pixels))
+    masks, _ = read_pictures(tmp_path, table)
+    assert np.array_equal(masks["1.jpg"], inside)
+
+
+def test_a_smooth_alpha_beside_a_value_is_cut_in_half_or_ignored(tmp_path):
+    row = np.repeat(np.array([0, 100, 128, 254, 255, 0], np.uint8), WIDTH // 6)
+    alpha = row[None].repeat(HEIGHT, 0)
+    save_mask(tmp_path, Image.fromarray(np.dstack([np.full_like(alpha, 3), alpha])))
+    table = "value,name\n3,fox\n"
+    assert np.array_equal(read_pictures(tmp_path, table)[0]["1.jpg"], alpha >= 128)
+    masks, _ = read_pictures(tmp_path, table, edges="ignore")
+    assert np.array_equal(masks["1.jpg"], np.select([alpha == 0, alpha == 255], [0, 1], IGNORE))
 
 
 # ------------------------------------------------------------------------- random pictures
@@ -282,3 +330,77 @@ def test_pictures_that_hold_no_classes_are_refused(tmp_path):
                         ("value,name\n1,fox\n1,hare\n", "twice"), ("", "no class"),
                         ("fox\n", "a table begins")):
         assert part in error_line(import_masks(tmp_path, table))
+
+
+def test_the_semantic_masks_of_roboflow(tmp_path):
+    """Masks beside the photos, class numbers as grey; its own table, blanks behind the commas."""
+    export, right = tmp_path / "train", np.random.default_rng(0).integers(0, 3, (48, 64))
+    write_photos(export, "1_jpg.rf.aa.jpg", "2_jpg.rf.bb.jpg")
+    for name in ("1_jpg.rf.aa", "2_jpg.rf.bb"):
+        Image.fromarray(right.astype(np.uint8)).save(export / f"{name}_mask.png")
+    (export / "_classes.csv").write_text("Pixel Value, Class\n0, background\n1, red fox\n2, hare\n")
+    command = ["masks", export, "--images", export, "--colours", export / "_classes.csv", "--out",
+               tmp_path / "out"]
+    line = error_line(import_labels(*command))
+    assert "say --ending _mask.png" in line and "aa_mask.png" in line
+    imported(*command, "--ending", "_mask.png")
+    masks, names = masks_of(tmp_path / "out")
+    assert names == ["background", "red fox", "hare"]
+    assert masks.keys() == {"train/1_jpg.rf.aa.jpg", "train/2_jpg.rf.bb.jpg"}
+    assert all(np.array_equal(mask, right) for mask in masks.values())
+
+
+def test_the_names_of_nnunet(tmp_path):
+    """imagesTr/x_0000.png belongs to labelsTr/x.png; x_0001.png is heat, and no photo."""
+    right = np.random.default_rng(0).integers(0, 2, (48, 64))
+    write_photos(tmp_path / "imagesTr", "cam_001_0000.png", "cam_001_0001.png", "cam_002_0000.png",
+                 "IMG_0000.png", "IMG_0001.png")
+    for name in ("cam_001", "cam_002", "IMG_0000", "IMG_0001"):  # the last two as they always were
+        save_mask(tmp_path, right.astype(np.uint8), f"{name}.png")
+    (tmp_path / "table.csv").write_text("value,name\n1,fox\n")
+    told = imported("masks", tmp_path / "masks", "--images", tmp_path / "imagesTr", "--colours",
+                    tmp_path / "table.csv", "--out", tmp_path / "out")
+    assert "left out: 1 further channels of nnU-Net" in told and "cam_001_0001.png" in told
+    masks, _ = masks_of(tmp_path / "out")
+    assert masks.keys() == {f"imagesTr/{name}.png" for name in (
+        "cam_001_0000", "cam_002_0000", "IMG_0000", "IMG_0001")}
+    assert all(np.array_equal(mask, right) for mask in masks.values())
+
+
+@pytest.mark.parametrize("kind", ["colour", "value"])
+def test_what_the_table_lacks_is_told_of_all_masks_at_once(kind, tmp_path):
+    names = [f"{number}.jpg" for number in range(9)]
+    write_photos(tmp_path / "card", *names)
+    for number in range(9):
+        index = np.zeros((48, 64), np.uint8)
+        index[5:15, 5:15] = 1
+        if number not in (0, 4):  # two masks are sound
+            index[20 + number:30 + number, 7:27] = 2
+        if number == 8:
+            index[2:4, 40:60] = 3
+        save_mask(tmp_path, index if kind == "value" else np.array(
+            [(0, 0, 0), RED, (0, 200, 0), (9, 9, 250)], np.uint8)[index], f"{number}.png")
+    table = "value,name\n1,fox\n" if kind == "value" else "colour,name\n255,0,0,fox\n"
+    second, third = ("value 2", "value 3") if kind == "value" else ("#00c800", "#0909fa")
+    result = import_masks(tmp_path, table)
+    assert result.returncode == 2 and not (tmp_path / "out").exists()
+    whole, = [line for line in result.stdout.splitlines() if "In all 9 masks: " in line]
+    assert whole.startswith(f"fault       {tmp_path / 'masks/1.png'}: ")
+    assert (f"{second} in 7 of them, 1400 pixels (1.png 200 pixels from row 21, column 7 on; "
+            "2.png 200 pixels from row 22, column 7 on; ") in whole
+    assert "; and 2 more)" in whole
+    assert f"{third} in 1 of them, 40 pixels (8.png 40 pixels from row 2, column 40 on)" in whole
+    assert "7 faults" in result.stderr
+
+
+def test_a_file_where_a_folder_is_wanted_and_the_reverse(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    save_mask(tmp_path, white_square("L")[0])
+    (tmp_path / "table.csv").write_text("value,name\n255,fox\n")
+    for masks, table, part in (
+            (tmp_path / "masks/1.png", tmp_path / "table.csv", f"give {tmp_path / 'masks'}"),
+            (tmp_path / "masks", tmp_path, "a folder; give the table's file"),
+            (tmp_path / "masks", tmp_path / "none.csv", "`colour,name`, `#ff0000,fox`")):
+        assert part in error_line(import_labels(
+            "masks", masks, "--images", tmp_path / "card", "--colours", table, "--out",
+            tmp_path / "out"))
