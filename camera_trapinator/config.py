@@ -45,6 +45,33 @@ SUCCESSORS = {
 FIXED = {"momentum": "0.9", "temperature": "2.0", "freeze_norm": "false"}  # what they are today
 
 
+# What other programs call these knobs, and beginners with them.
+ALSO_CALLED = {
+    "lr": "learning_rate", "lr0": "learning_rate", "base_lr": "learning_rate", "wd": "weight_decay",
+    "bs": "batch_size", "batch": "batch_size", "num_epochs": "epochs", "n_epochs": "epochs",
+    "max_epochs": "epochs", "workers": "num_workers", "opt": "optimizer", "criterion": "loss",
+    "imgsz": "working_scale", "img_size": "working_scale", "image_size": "working_scale",
+    "input_size": "working_scale", "resize": "working_scale", "crop": "crop_size", "data":
+    "data_root", "data_dir": "data_root", "data_path": "data_root", "dataset": "data_root", "root":
+    "data_root", "backbone": "encoder", "arch": "network", "model": "network", "pretrained":
+    "weights", "gpu": "device", "amp": "precision", "hflip": "flip", "tta": "flips",
+    "random_seed": "seed", "grad_clip": "gradient_clip", "freeze": "freeze_encoder", "threshold":
+    "smallest_blob", "class_weight": "class_weights",
+}
+
+
+BACKSLASH = ("between double quotes a backslash and the letter behind it are one sign: write the "
+             "path with forward slashes, as in C:/photos, or without quotes")
+
+
+def near_knob(name: str) -> str:
+    """The knob that is meant by a name, perhaps in another spelling; "" if none looks like it."""
+    name = name.strip().lower().replace("-", "_")
+    fields = [field.name for field in dataclasses.fields(Config)]
+    near = [name] if name in fields else difflib.get_close_matches(name, fields, n=1)
+    return ALSO_CALLED.get(name) or next(iter(near), "")
+
+
 def knob(default, low: float | None = None, high: float | None = None,
          choices: Sequence[str] = ()):
     """A dataclass field with its range or choices."""
@@ -194,6 +221,8 @@ def read_text(path: Path) -> str:
     """The text of a YAML file. Raises InputError if it cannot be read or is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; give a YAML file in it") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
@@ -221,8 +250,8 @@ def parse_config(text: str, source: str, overrides: Sequence[str] = (), stored: 
         if key in SUCCESSORS:
             raise InputError(f"{sources[key]}: the key {key} is gone: {SUCCESSORS[key]}")
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else "configs/unet.yaml names them all"
+            near = near_knob(key)
+            hint = f"did you mean {near}?" if near else "configs/unet.yaml names them all"
             raise InputError(f"{sources[key]}: unknown key {key}; {hint}")
         values[key] = _coerce(text, hints[key], fields[key], f"{sources[key]}: {key}")
     return check_config(Config(**values))
@@ -340,7 +369,8 @@ def _parse_lines(text: str, source: str) -> dict[str, object]:
     if content == "":  # an empty file is the default config
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise InputError(f"{source}: a config is a list of lines `key: value`")
+        raise InputError(f"{source}: a config is a list of lines `key: value`, with a blank behind "
+                         "the colon")
     return content
 
 
@@ -368,7 +398,20 @@ def _parse(text: str, where: str) -> object:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not readable"
-        raise InputError(f"{where}{line}: no valid YAML ({problem})") from None
+        raise InputError(f"{where}{line}: no valid YAML ({problem}){_cure(text, mark)}") from None
+
+
+def _cure(text: str, mark: yaml.Mark | None) -> str:
+    """What to do about a slip in YAML that beginners make; "" if it is none of these."""
+    lines = text.splitlines()[:mark.line + 1] if mark else [""]
+    line = lines[-1]
+    if "\t" in line:
+        return "; the line holds a tab, which YAML does not take: write blanks"
+    if re.search(r'"[^"]*\\', line):
+        return f"; {BACKSLASH}"
+    if any(re.match(r"\s*\w+:[^\s#]", line) for line in lines):
+        return "; a blank belongs behind the colon, as in `epochs: 2`"
+    return ""
 
 
 def _coerce(text: object, kind: type, field: dataclasses.Field, where: str):
@@ -398,6 +441,8 @@ def _scalar(text: str, kind: type, where: str):
             raise InputError(f"{where}: {text!r} should be true or false")
         return truth[text.lower()]
     if kind is str:
+        if re.search("[\x00-\x1f\x7f-\x9f]", text):  # "C:\temp" is a C, a colon, a tab ...
+            raise InputError(f"{where}: {text!r} holds a sign that no path has; {BACKSLASH}")
         return text
     try:
         value = float(text)

@@ -1,16 +1,25 @@
-"""Small helpers of the scripts: device and precision, seeds, ROOT, the exit on bad input.
+"""Small helpers of the scripts: arguments, device, precision, seeds, ROOT, exit on bad input.
 
 torch is imported inside the functions, so that a script's --help does not wait for it.
 """
 
+import argparse
+import difflib
 import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+if sys.version_info < (3, 11):  # noqa: UP036 (scripts import this first, with any Python)
+    print("error: Python 3.11 or newer is needed, and this is {}.{}; activate the environment, or "
+          "make one with a newer Python (README, Install)".format(*sys.version_info),
+          file=sys.stderr)
+    sys.exit(2)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +35,9 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1
                 if hasattr(signal, name)]
 CONNECTION_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe",
                    "remote process exited")  # what torch.distributed says
+ACTIVATE = r"source .venv/bin/activate, in Windows .venv\Scripts\Activate.ps1"
 UNREADABLE = (errno.ENAMETOOLONG, errno.EIO)
+OF_ANOTHER_KIND = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -47,14 +58,53 @@ class Precision(NamedTuple):
     scaler: bool  # whether gradients need scaling (fp16 underflows, bf16 does not)
 
 
-def same_checkout(script: str) -> None:
+class ScriptParser(argparse.ArgumentParser):
+    """The arguments of a script, whose docstring is the help. A knob that is given like an option
+    is told how it is written."""
+
+    def __init__(self, description: str):
+        super().__init__(description=description,
+                         formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def parse_with_knobs(self) -> argparse.Namespace:
+        """The arguments, after which knobs of the config may follow, as `overrides`."""
+        self.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
+        return self.parse_intermixed_args()
+
+    def error(self, message: str) -> None:
+        """End the script with exit code 2 and a line that says what is wrong."""
+        options = [option for action in self._actions for option in action.option_strings]
+        for argument in sys.argv[1:] if message.startswith("unrecognized arguments") else ():
+            name, _, value = argument.partition("=")
+            if not name.startswith("-") or any(option.startswith(name) for option in options):
+                continue
+            if near := difflib.get_close_matches(name, options, n=1, cutoff=0.8):
+                message = f"{name}: no such option; did you mean {near[0]}?"
+                break
+            after = [*sys.argv, "-"][sys.argv.index(argument) + 1]
+            value = value or ("VALUE" if after.startswith("-") else after)
+            knob = name.lstrip("-").replace("-", "_")
+            message = (f"{name}: no such option (see --help); a knob of the config is given "
+                       f"without dashes: {knob}={value}")
+            break
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def same_checkout(script: str, *needed: str) -> None:
     """End a script, with a line and exit code 2, that would run with another checkout's package,
-    because that one is installed in the environment. `script`: its `__file__`."""
+    because that one is installed in the environment; or without packages that are `needed`.
+    `script`: its `__file__`."""
     checkout = Path(script).resolve().parents[1]
     if checkout != ROOT:
         print(f"error: {script} would run with the code of another checkout, {ROOT}, which is "
               f"installed in this environment; install this one (pip install -e {checkout}), or "
               f"use an environment of its own", file=sys.stderr)
+        sys.exit(2)
+    if missing := [name for name in ("numpy", "PIL", *needed) if find_spec(name) is None]:
+        print(f"error: {sys.executable} has no {', no '.join(missing)}; activate the environment "
+              f"({ACTIVATE}), or make it (README, Install): pip install -r requirements.txt",
+              file=sys.stderr)
         sys.exit(2)
 
 
@@ -76,6 +126,10 @@ def exit_on_bad_input() -> Iterator[None]:
     except OSError as error:
         if error.errno in UNREADABLE and error.filename:
             print(f"error: {str(error.filename)[:150]}: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
+        if error.errno in OF_ANOTHER_KIND and error.filename:
+            print(f"error: {str(error.filename)[:150]}: {error.strerror}; a file is named where a "
+                  "folder is wanted, or a folder in place of a file", file=sys.stderr)
             sys.exit(2)
         if error.errno not in UNWRITABLE:
             raise
@@ -101,8 +155,20 @@ def find_config(path: str) -> Path:
     """
     found = here_or_below_root(path)
     if not found.is_file():
-        raise InputError(f"{path}: no such config file, neither here nor below {ROOT}")
+        folder = next((folder for folder in (Path(path).expanduser(), found) if folder.is_dir()),
+                      None)
+        if folder:
+            raise InputError(f"{path}: a folder, not a config file; give one of "
+                             f"{_listed(folder.glob('*.y*ml'))}")
+        raise InputError(f"{path}: no such config file, neither here nor below {ROOT}; there are "
+                         f"{_listed((ROOT / 'configs').glob('*.yaml'))}")
     return found
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    names = [str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+             for path in sorted(paths)]
+    return ", ".join(names[:10]) or "those that end in .yaml (here is none)"
 
 
 def here_or_below_root(path: str) -> Path:

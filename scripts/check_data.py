@@ -14,20 +14,21 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from camera_trapinator.utils import same_checkout
+try:
+    from camera_trapinator.utils import ScriptParser, same_checkout
+except ImportError as why:
+    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ScriptParser(__doc__)
     parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
     parser.add_argument("--out", help="folder of the report (default: see above)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
-    return parser.parse_intermixed_args()
+    return parser.parse_with_knobs()
 
 
 if __name__ == "__main__":
-    same_checkout(__file__)
+    same_checkout(__file__, "torch")
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
 import numpy as np

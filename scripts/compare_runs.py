@@ -17,14 +17,16 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from camera_trapinator.utils import same_checkout
+try:
+    from camera_trapinator.utils import ScriptParser, same_checkout
+except ImportError as why:
+    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
 
 AXES = {"epoch": "epoch", "seconds": "seconds of training and validation", "photos": "photos seen"}
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ScriptParser(__doc__)
     parser.add_argument("runs", nargs="+", metavar="run", help="name of a run, or its folder")
     parser.add_argument("--out", help="picture (default: compare.png in the folder of the runs); "
                         "the table goes beside it, as .csv")
@@ -35,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    same_checkout(__file__)
+    same_checkout(__file__, "torch")
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
 import numpy as np

@@ -21,7 +21,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from camera_trapinator.utils import same_checkout
+try:
+    from camera_trapinator.utils import same_checkout
+except ImportError as why:
+    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
 
 
 def fail(message: str) -> NoReturn:

@@ -6,10 +6,9 @@
     torchrun --nproc_per_node 4 -- scripts/test.py --images ~/sd_card    # on 4 GPUs
     python scripts/test.py --images ~/sd_card --shard 2/5    # the second of 5 machines
 
-Results go to cnn_states/<run>/test/ or cnn_states/<run>/predict/<folder>/. A prediction that was
-stopped goes on where it was when the same command is given again, by as many processes as you
-like. When all shards are done and their files lie in one folder, the command without --shard
-writes the results. Knobs can follow as key=value.
+Results go to cnn_states/<run>/test/ or cnn_states/<run>/predict/<folder>/. A stopped prediction
+goes on when the same command is given again, by as many processes as you like. When the files of
+all shards lie in one folder, the command without --shard writes the results. Knobs: key=value.
 """
 
 import argparse
@@ -18,12 +17,14 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
-from camera_trapinator.utils import exit_on_bad_input, same_checkout
+try:
+    from camera_trapinator.utils import ScriptParser, exit_on_bad_input, same_checkout
+except ImportError as why:
+    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ScriptParser(__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--run", help="name of the run (default: the newest)")
     source.add_argument("--weights", help="checkpoint file, instead of a run")
@@ -31,12 +32,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", help="folder of the results")
     parser.add_argument("--overwrite", action="store_true", help="predict anew what is done there")
     parser.add_argument("--shard", metavar="i/n", help="predict the i-th of n equal parts only")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
-    return parser.parse_intermixed_args()
+    return parser.parse_with_knobs()
 
 
 if __name__ == "__main__":
-    same_checkout(__file__)
+    same_checkout(__file__, "torch")
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
 import torch

@@ -15,12 +15,14 @@ import argparse
 import math
 from pathlib import Path
 
-from camera_trapinator.utils import exit_on_bad_input, same_checkout
+try:
+    from camera_trapinator.utils import ScriptParser, exit_on_bad_input, same_checkout
+except ImportError as why:
+    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ScriptParser(__doc__)
     parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
     parser.add_argument("--run", help="name of the run (default: the config's name)")
     again = parser.add_mutually_exclusive_group()
@@ -31,12 +33,11 @@ def parse_arguments() -> argparse.Namespace:
                        help="two batches of everything, and what it costs; makes no run")
     trial.add_argument("--overfit-one-batch", action="store_true",
                        help="learn one batch by heart: it must succeed if all fits together")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
-    return parser.parse_intermixed_args()
+    return parser.parse_with_knobs()
 
 
 if __name__ == "__main__":
-    same_checkout(__file__)
+    same_checkout(__file__, "torch")
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
 import torch

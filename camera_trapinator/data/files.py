@@ -1,5 +1,7 @@
 """Files that are written whole or not at all, under names that file systems take."""
 
+from __future__ import annotations  # an old Python comes as far as utils.py, which says so
+
 import hashlib
 import os
 import unicodedata

@@ -121,6 +121,10 @@ def read_manifest(path: str | Path) -> Manifest:
     form; for a location that is spelled in two ways, and where folders do not tell the location.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: no such file, for {path.parent} is no folder; set data_root to "
+                         "where your data are, or make the demo photos with "
+                         "scripts/make_demo_data.py")
     rows = read_cells(path, "image", cure=IMPORTERS.format(root=path.parent) + "; or write it, a "
                       "line `image,mask` and one for each photo")
     _, header = next(rows)  # columns of the user's own are welcome

@@ -16,8 +16,13 @@ def find_weights(weights: str | None, run: str | None) -> Path:
     Raises InputError if there is no such run.
     """
     if weights:
+        if Path(weights).is_dir():
+            raise InputError(f"--weights {weights}: a folder, not a checkpoint; give the file "
+                             "best.pt in it, or, for a run, --run NAME")
         return Path(weights)
     if run:
+        if Path(run).is_file():
+            raise InputError(f"--run {run}: a file, not the name of a run; give it with --weights")
         best = RUNS / run / "best.pt"
         if not best.exists():
             raise InputError(f"{best}: no such checkpoint; runs here: "
