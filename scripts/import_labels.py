@@ -60,6 +60,27 @@ def parse_arguments() -> argparse.Namespace:
     tool.add_argument("--edges", choices=("nearest", "ignore"), default="nearest",
                       help="colours between two classes (anti-aliasing): nearest colour, or ignore")
 
+    tool = add_tool(tools, "via", "VGG Image Annotator: project JSON, annotations as JSON or CSV")
+    tool.add_argument("--attribute", default="", metavar="NAME",
+                      help="the attribute that names the class (default: the only one)")
+    tool.add_argument("--class", default="", dest="name", metavar="NAME",
+                      help="the class of all regions, whatever their attributes")
+
+    tool = add_tool(tools, "segment-anything",
+                    "folders of JSON files of Segment Anything, one a photo", images=False)
+    tool.add_argument("--class", required=True, dest="name", metavar="NAME",
+                      help="the class of all masks")
+
+    add_tool(tools, "supervisely", "folders of Supervisely projects", images=False)
+    add_tool(tools, "datumaro", "folders of Datumaro exports (annotations/*.json)", images=False)
+
+    tool = add_tool(tools, "coco-video", "COCO JSON of videos, such as SA-FARI and YouTube-VIS: "
+                    "the frames are the photos")
+    tool.add_argument("--crowd", choices=("ignore", "class"), default="ignore",
+                      help="group regions (iscrowd): ignore (255), or count as their class")
+
+    add_tool(tools, "labelbox", "Labelbox exports as NDJSON, with the pictures of masks beside")
+
     return parser.parse_args()
 
 
@@ -77,6 +98,10 @@ def add_tool(tools, name: str, meaning: str,
     tool.add_argument("--visits", choices=("drop", "keep"), default="",
                       help="folders of visits, such as 2024-05-01: of one camera, or each of its "
                       "own")
+    tool.add_argument("--facts", type=Path, metavar="FILE",
+                      help="take location, sequence and time of the photos from a Timelapse CSV, "
+                      "Camtrap DP's media.csv, Wildlife Insights' images.csv, or COCO Camera Traps "
+                      "or MegaDetector JSON")
     tool.add_argument("--out", type=Path, required=True, help="data root to write")
     tool.add_argument("--overlap", choices=("later", "smaller", "ignore"), default="later",
                       help="where two classes overlap: later or smaller shape wins, or ignore")
@@ -99,23 +124,34 @@ if __name__ == "__main__":
 
 from camera_trapinator import InputError
 from camera_trapinator.labels.coco import read_coco
+from camera_trapinator.labels.coco_video import read_coco_video
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
+from camera_trapinator.labels.datumaro import read_datumaro
 from camera_trapinator.labels.exports import places_of, unlisted_photos
+from camera_trapinator.labels.facts import take_over
 from camera_trapinator.labels.iwildcam import read_iwildcam
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
+from camera_trapinator.labels.labelbox import read_labelbox
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
+from camera_trapinator.labels.segment_anything import read_segment_anything
 from camera_trapinator.labels.shapes import Labels
 from camera_trapinator.labels.sites import settle_sites
 from camera_trapinator.labels.source import Source
+from camera_trapinator.labels.supervisely import read_supervisely
+from camera_trapinator.labels.via import read_via
 from camera_trapinator.labels.yolo import read_yolo
 from camera_trapinator.utils import exit_on_bad_input
 
 
 def main(arguments: argparse.Namespace) -> None:
     labels = READERS[arguments.tool](arguments)
+    if arguments.facts:
+        folders = {place: Source(arguments.facts, images, place)
+                   for _, images, place, _ in inputs(arguments)}
+        take_over(arguments.facts, labels, list(folders.values()))
     print(f"locations   {settle_sites(labels.photos, arguments.visits, from_folders(arguments))}")
     labels.unpaired += unlisted_photos(arguments.images or arguments.labels, labels.photos,
                                        arguments.out)
@@ -175,6 +211,31 @@ def masks(arguments: argparse.Namespace) -> Labels:
                             edges=arguments.edges), arguments)
 
 
+def via(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_via, attribute=arguments.attribute, name=arguments.name),
+                    arguments)
+
+
+def segment_anything(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_segment_anything, name=arguments.name), arguments)
+
+
+def supervisely(arguments: argparse.Namespace) -> Labels:
+    return read_all(read_supervisely, arguments)
+
+
+def datumaro(arguments: argparse.Namespace) -> Labels:
+    return read_all(read_datumaro, arguments)
+
+
+def coco_video(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_coco_video, crowd=arguments.crowd), arguments)
+
+
+def labelbox(arguments: argparse.Namespace) -> Labels:
+    return read_all(read_labelbox, arguments)
+
+
 def read_all(read: Callable[[Source], Labels], arguments: argparse.Namespace) -> Labels:
     """The labels of all inputs together."""
     labels = Labels()
@@ -210,7 +271,9 @@ def inputs(arguments: argparse.Namespace) -> list[tuple[Path, Path, str, str]]:
 
 
 READERS = {"coco": coco, "labelme": labelme, "roboflow": roboflow, "yolo": yolo, "cvat": cvat,
-           "label-studio": label_studio, "iwildcam": iwildcam, "masks": masks}
+           "label-studio": label_studio, "iwildcam": iwildcam, "masks": masks, "via": via,
+           "segment-anything": segment_anything, "supervisely": supervisely, "datumaro": datumaro,
+           "coco-video": coco_video, "labelbox": labelbox}
 
 
 if __name__ == "__main__":
