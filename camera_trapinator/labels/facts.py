@@ -130,31 +130,34 @@ def _parts(path: str) -> list[str]:
 
 
 def _facts(path: Path, labels: Labels) -> Iterator[Fact]:
-    """What the file says, whatever tool it is of; times that cannot be read are told."""
-    facts, unread = _json(path) if path.suffix.lower() == ".json" else _table(path, labels), []
-    for fact in facts:
-        time = parse_datetime(fact.datetime)
-        if fact.datetime and not time:
-            unread.append(f"{fact.where}: {fact.datetime!r:.40}")
-        yield fact._replace(datetime=time)
+    """What the file says, whatever tool it is of; times that cannot be read are told, and what is
+    wrong is a fault."""
+    unread = []
+    try:
+        for fact in (_json if path.suffix.lower() == ".json" else _table)(path, labels):
+            time = parse_datetime(fact.datetime)
+            if fact.datetime and not time:
+                unread.append(f"{fact.where}: {fact.datetime!r:.40}")
+            yield fact._replace(datetime=time)
+    except InputError as error:
+        labels.faults.append(str(error))
     if unread:
         labels.told.append(f"{unread[0]} is no time such as 2023-07-04 05:06:07, or before 2001 "
                            f"(so are {len(unread)} times of the file); EXIF's counts there")
 
 
-def _json(path: Path) -> Iterator[Fact]:
+def _json(path: Path, labels: Labels) -> Iterator[Fact]:
     for number, item in enumerate(objects(read_json(path), "images", path), start=1):
         where = f"{path}, image {number}"
-        texts = []
-        for keys in (("file_name", "file"), ("location",), ("seq_id",),
-                     ("datetime", "date_captured")):
-            value = next((item[key] for key in keys if item.get(key) is not None), "")
-            if type(value) not in (str, int):
-                raise InputError(f"{where}: {keys[0]} {value!r:.40} is neither text nor number")
-            texts.append(str(value).strip())
-        if not texts[0]:
-            raise InputError(f"{where}: it has neither file_name nor file")
-        yield Fact(texts[:1], *texts[1:], where)
+        values = [next((item[key] for key in keys if item.get(key) is not None), "") for keys in (
+            ("file_name", "file"), ("location",), ("seq_id",), ("datetime", "date_captured"))]
+        if strange := [value for value in values if type(value) not in (str, int)]:
+            labels.faults.append(f"{where}: {strange[0]!r:.40} is neither text nor number")
+        elif not str(values[0]).strip():
+            labels.faults.append(f"{where}: it has neither file_name nor file")
+        else:
+            name, *facts = (str(value).strip() for value in values)
+            yield Fact([name], *facts, where)
 
 
 def _table(path: Path, labels: Labels) -> Iterator[Fact]:
@@ -163,10 +166,10 @@ def _table(path: Path, labels: Labels) -> Iterator[Fact]:
         return _timelapse(path, header, labels)
     if {"deploymentID", "filePath", "timestamp"} <= {*header}:
         return _deployed(path, "deploymentID", ("locationName", "locationID"), (
-            "filePath", "fileName"), "sequenceID")
+            "filePath", "fileName"), "sequenceID", labels)
     if {"deployment_id", "filename", "timestamp"} <= {*header}:
         return _deployed(path, "deployment_id", ("placename",), ("location", "filename"),
-                         "sequence_id")
+                         "sequence_id", labels)
     raise InputError(f"{path}: its columns ({', '.join(header)[:200]}) are of no file that is "
                      f"known: {KNOWN}")
 
@@ -184,8 +187,8 @@ def _timelapse(path: Path, header: Sequence[str], labels: Labels) -> Iterator[Fa
                    cells.get(site, ""), "", time, f"{path}, line {line}")
 
 
-def _deployed(path: Path, key: str, sites: Sequence[str], names: Sequence[str],
-              sequence: str) -> Iterator[Fact]:
+def _deployed(path: Path, key: str, sites: Sequence[str], names: Sequence[str], sequence: str,
+              labels: Labels) -> Iterator[Fact]:
     """The rows of a table whose deployments stand in deployments.csv beside it."""
     places: dict[str, str] = {}
     for line, cells in read_rows(path.parent / "deployments.csv", key, cure="bring it, it tells "
@@ -193,12 +196,13 @@ def _deployed(path: Path, key: str, sites: Sequence[str], names: Sequence[str],
         place = next(filter(None, (cells.get(name, "").strip() for name in sites)),
                      cells[key].strip())
         if places.setdefault(cells[key].strip(), place) != place:
-            raise InputError(f"{path.parent / 'deployments.csv'}, line {line}: {key} "
-                             f"{cells[key]!r} stands there twice, in two places")
+            labels.faults.append(f"{path.parent / 'deployments.csv'}, line {line}: {key} "
+                                 f"{cells[key]!r} stands there twice, in two places")
     for line, cells in read_rows(path, key, "timestamp"):
         where, deployment = f"{path}, line {line}", cells[key].strip()
         if deployment not in places:
-            raise InputError(f"{where}: {key} {deployment!r} is not in deployments.csv")
+            labels.faults.append(f"{where}: {key} {deployment!r} is not in deployments.csv")
+            continue
         files = [cells.get(name, "").strip() for name in names]
         # Of an address on the net only the name counts: its folders are none of the photos'.
         files = [file.rpartition("/")[2] if "://" in file else file for file in files]
