@@ -1,12 +1,13 @@
 """COCO for videos (SA-FARI, SA-Co, YouTube-VIS): a JSON file with `videos` and their frames.
 
 An annotation is one animal through a video, with a segmentation for each frame: run lengths or
-polygons as of COCO, or null where it is not to be seen. The frames are the photos, the video is
+polygons as of COCO, or null (or no pixel) where it is not to be seen. The frames are the photos, the video is
 their sequence. A frame with a box alone outlines nothing.
 Sources: youtube-vos.org/dataset/vis; facebookresearch/sam3, scripts/eval/veval.
 """
 
 from .. import InputError
+from ..data.rle import decode_runs
 from .exports import check_outlined, objects, pixels_along, read_json
 from .outlines import box_of, flat_ring, run_lengths, text_of
 from .shapes import LabelledPhoto, Labels, Shape
@@ -84,8 +85,9 @@ def _add(item: dict, name: str | None, frames: Frames, source: Source, where: st
             if photo is None:
                 continue
             if isinstance(segmentation, dict):
-                photo.shapes.append(Shape(name, rle=run_lengths(segmentation, photo, place),
-                                          where=place))
+                rle = run_lengths(segmentation, photo, place)
+                if len(decode_runs(rle).starts):  # without a pixel it means the same as null
+                    photo.shapes.append(Shape(name, rle=rle, where=place))
             elif isinstance(segmentation, list) and segmentation:
                 photo.shapes.append(Shape(name, polygons=[
                     flat_ring(ring, place) for ring in segmentation], where=place))

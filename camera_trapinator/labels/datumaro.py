@@ -2,8 +2,8 @@
 
 Polygons, ellipses and masks (run lengths) are outlines; z_order says which lies on top. A box
 outlines nothing; lines, points, skeletons and cuboids have no area. The labels `empty` and
-`background` of a photo mean that nothing is there; other labels and captions say nothing about
-pixels. Coordinates are pixels of the upright photo.
+`background` of a photo mean that nothing is there; other labels say nothing about pixels, but such
+a photo is not empty. Coordinates are pixels of the upright photo.
 Source: openvinotoolkit.github.io/datumaro, Datumaro format, and the exporter of that format.
 """
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from .. import InputError
 from .exports import (
     check_folder,
-    check_outlined,
     files_below,
     is_number,
     no_area,
@@ -23,11 +22,11 @@ from .exports import (
 from .outlines import (
     EMPTY,
     box_of,
+    finished,
     flat_ring,
     numbers_of,
     refuse_contradiction,
     run_lengths,
-    tell_turned,
     text_of,
 )
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, turned
@@ -39,7 +38,7 @@ NO_PIXELS = ("caption", "hash_key", "feature_vector", "tabular")
 
 def read_datumaro(source: Source) -> Labels:
     """The labels of all subsets of a Datumaro folder; or of one file of it."""
-    path, photos, names = source.path, [], []
+    path, photos, marked, names = source.path, [], [], []
     folder = path / "annotations" if (path / "annotations").is_dir() else path
     if not path.is_file():
         check_folder(path, "a Datumaro data set")
@@ -57,13 +56,10 @@ def read_datumaro(source: Source) -> Labels:
                     photo = _photo(item, file, source)
                     if photo is not None:
                         photos.append(photo)
-                        _read(item, photo, labels, source)
-    tell_turned(source, photos)
-    with source.noted():
-        check_outlined(path, photos, "annotations")
+                        marked += [photo] * _read(item, photo, labels, source)
     used = {shape.name for photo in photos for shape in photo.shapes}
-    return source.labels(photos, [name for name in dict.fromkeys(names) if name in used
-                                  or name.lower() not in EMPTY])
+    return finished(source, photos, marked, "annotations", [
+        name for name in dict.fromkeys(names) if name in used or name.lower() not in EMPTY])
 
 
 def _labels(content: dict, file: Path) -> list[str]:
@@ -80,8 +76,11 @@ def _photo(item: dict, file: Path, source: Source) -> LabelledPhoto | None:
         raise InputError(f"{where}: it has no `image` with the path of its photo; videos and point "
                          "clouds cannot be read")
     inner = text_of(image, "path", where)
-    rooted = inner.startswith(("/", "\\")) or inner[1:2] == ":"
-    photo = source.photo(inner if rooted else f"images/{file.stem}/{inner}", where)
+    inner = inner.replace("\\", "/")
+    below = inner.rpartition("../")[2]  # Datumaro itself writes paths such as ../data/images/x.jpg
+    if below == inner and not inner.startswith("/") and inner[1:2] != ":":
+        below = f"images/{file.stem}/{inner}"
+    photo = source.photo(below, where)
     if photo is not None and image.get("size") is not None:
         size = image["size"]
         if not isinstance(size, list) or len(size) != 2:
@@ -91,17 +90,17 @@ def _photo(item: dict, file: Path, source: Source) -> LabelledPhoto | None:
     return photo
 
 
-def _read(item: dict, photo: LabelledPhoto, labels: list[str], source: Source) -> None:
-    """Give the photo what its item says of it, lowest first."""
+def _read(item: dict, photo: LabelledPhoto, labels: list[str], source: Source) -> bool:
+    """Give the photo what its item says of it, lowest first; whether anything is marked."""
     outlines: list[tuple[float, Shape]] = []
-    for number, mark in enumerate(objects(item, "annotations", Path(photo.where)), start=1):
+    marks = [mark for mark in objects(item, "annotations", Path(photo.where))
+             if mark.get("type") not in NO_PIXELS]
+    for number, mark in enumerate(marks, start=1):
         where = f"{photo.where}, annotation {number}"
         with source.noted():
             kind = mark.get("type")
             if kind in NO_AREA:
                 raise no_area(where, kind)
-            if kind in NO_PIXELS:
-                continue
             if kind == "bbox":
                 photo.boxes.append(box_of(mark.get("bbox"), where))
                 continue
@@ -118,6 +117,7 @@ def _read(item: dict, photo: LabelledPhoto, labels: list[str], source: Source) -
             outlines.append((order, _outline(kind, mark, labels[index], photo, where)))
     photo.shapes = [shape for _, shape in sorted(outlines, key=lambda outline: outline[0])]
     refuse_contradiction(photo)
+    return bool(marks)
 
 
 def _outline(kind: object, mark: dict, name: str, photo: LabelledPhoto, where: str) -> Shape:

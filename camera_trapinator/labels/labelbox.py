@@ -16,8 +16,8 @@ import numpy as np
 
 from .. import InputError
 from ..data.rle import encode_rle
-from .exports import check_outlined, no_area, objects, open_mask, pixels_along, read_text
-from .outlines import box_of, numbers_of, ring_of, tell_turned, text_of
+from .exports import no_area, objects, open_mask, pixels_along, read_text
+from .outlines import box_of, finished, numbers_of, ring_of, text_of
 from .shapes import LabelledPhoto, Labels, Shape
 from .source import Source
 
@@ -27,7 +27,7 @@ PICTURES = (".png", ".tif", ".tiff")
 
 def read_labelbox(source: Source) -> Labels:
     """The labels of an NDJSON file; a photo that several people labelled is a fault."""
-    photos, pictures = [], {}
+    photos, marked, pictures = [], [], {}
     for path in sorted(source.path.parent.rglob("*")):
         if path.suffix.lower() in PICTURES and not path.name.startswith("._"):
             pictures.setdefault(path.stem, path)
@@ -42,12 +42,10 @@ def read_labelbox(source: Source) -> Labels:
                 photo.width, photo.height = (pixels_along(media, key, where)
                                              for key in ("width", "height"))
             for number, mark in enumerate(_marks(item, where), start=1):
+                marked += [photo] * (number == 1)
                 with source.noted():
                     _add(photo, mark, pictures, source.path.parent, f"{where}, object {number}")
-    tell_turned(source, photos)
-    with source.noted():
-        check_outlined(source.path, photos, "objects")
-    return source.labels(photos)
+    return finished(source, photos, marked, "objects")
 
 
 def _rows(source: Source) -> Iterator[tuple[dict, str]]:

@@ -15,8 +15,8 @@ from PIL import Image
 from .. import InputError
 from ..data.photos import UNREADABLE
 from ..data.rle import decode_rle, encode_rle
-from .exports import are_points, is_number
-from .shapes import LabelledPhoto, Shape, rasterise, rectangle, ring
+from .exports import are_points, check_outlined, is_number
+from .shapes import LabelledPhoto, Labels, Shape, rasterise, rectangle, ring
 from .source import Source
 
 EMPTY = ("empty", "background")  # what people call a photo on which nothing is
@@ -119,9 +119,23 @@ def refuse_contradiction(photo: LabelledPhoto) -> None:
                          "the mark or the shapes")
 
 
-def tell_turned(source: Source, photos: Iterable[LabelledPhoto]) -> None:
-    """Tell of photos that EXIF turns, where the labels do not say which way up they are meant."""
+def finished(source: Source, photos: Sequence[LabelledPhoto], marked: Iterable[LabelledPhoto],
+             what: str, classes: Sequence[str] = ()) -> Labels:
+    """The labels of a reader whose tool calls its shapes `what`, with the checks of them all.
+
+    `marked`: photos on which something is marked. Where that has no area, the photo gets a shape
+    without pixel, so that it is told and never taken for one that nobody marked. Photos that EXIF
+    turns are told, since the tools do not say which way up their labels are meant.
+    """
     if turned := [photo for photo in photos if photo.header.orientation not in (None, 0, 1)]:
         source.told.append(f"{source.path}: {len(turned)} photos are turned by their EXIF, such as "
                            f"{turned[0].file}; their labels are taken for the upright photo, as "
                            "browsers have shown it since 2020")
+    with source.noted():
+        check_outlined(source.path, photos, what)
+    labels = source.labels(photos, classes)
+    for photo in marked:
+        if not photo.labelled() and not photo.empty:
+            photo.shapes.append(Shape(None, where=f"{photo.where}, where only marks without area "
+                                      "are"))
+    return labels

@@ -10,7 +10,6 @@ geometry/bitmap.py (zlib and base64 of a PNG, `origin` = [column, row]).
 from .. import InputError
 from .exports import (
     check_folder,
-    check_outlined,
     files_below,
     no_area,
     objects,
@@ -20,10 +19,10 @@ from .exports import (
 from .outlines import (
     EMPTY,
     box_of,
+    finished,
     pasted,
     refuse_contradiction,
     ring_of,
-    tell_turned,
     text_of,
     with_holes,
 )
@@ -38,7 +37,7 @@ def read_supervisely(source: Source) -> Labels:
 
     The photo of `site/ann/IMG_1.jpg.json` is `site/img/IMG_1.jpg` below the folder of the photos.
     """
-    path, photos = source.path, []
+    path, photos, marked = source.path, [], []
     check_folder(path, "a Supervisely project")
     if not (path / "meta.json").is_file():
         raise InputError(f"{path}: no meta.json in it; give the folder of the whole project")
@@ -61,15 +60,13 @@ def read_supervisely(source: Source) -> Labels:
             photo.width, photo.height = (pixels_along(size, key, f"{file}, size")
                                          for key in ("width", "height"))
             photo.empty = _tagged_empty(content.get("tags"))
+            marked += [photo] * bool(items)
             for number, item in enumerate(items, start=1):
                 with source.noted():
                     _add(photo, item, names, f"{file}, object {number}")
             refuse_contradiction(photo)
-    tell_turned(source, photos)
-    with source.noted():
-        check_outlined(path, photos, "objects")
-    return source.labels(photos, [name for name, kind in names.items()
-                                  if kind not in (*NO_AREA, "rectangle")])
+    return finished(source, photos, marked, "objects", [
+        name for name, kind in names.items() if kind not in (*NO_AREA, "rectangle")])
 
 
 def _tagged_empty(tags: object) -> bool:

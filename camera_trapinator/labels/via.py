@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from .. import InputError
 from ..data.tables import read_rows
-from .exports import check_outlined, no_area, read_json
-from .outlines import box_of, numbers_of, ring_of, tell_turned, text_of
+from .exports import no_area, read_json
+from .outlines import box_of, finished, numbers_of, ring_of, text_of
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, turned
 from .source import Source
 
@@ -51,10 +51,7 @@ def read_via(source: Source, attribute: str = "", name: str = "") -> Labels:
             said = name or _value(_part(mark, "region_attributes").get(attribute))
             _add(photo, _part(mark, "shape_attributes"), said, attribute, where)
     found = [photo for photo in photos.values() if photo is not None]
-    tell_turned(source, found)
-    with source.noted():
-        check_outlined(path, found, "regions")
-    return source.labels(found)
+    return finished(source, found, [photo for photo, *_ in regions], "regions")
 
 
 def _json(source: Source) -> Iterator[tuple[dict, list, str]]:

@@ -61,7 +61,7 @@ def test_each_frame_gets_its_own_mask(tmp_path):
 
 
 def test_frames_without_a_mask_are_not_background_unless_somebody_says_so(tmp_path):
-    path = write(tmp_path, track(encoded(BLOBS[0]), None, None))
+    path = write(tmp_path, track(encoded(BLOBS[0]), None, encoded(BLOBS[0] & False)))
     line = error_line(import_labels("coco-video", path, "--images", tmp_path / "frames", "--out",
                                     tmp_path / "out"))
     assert "2 photos have no annotation" in line and "--unannotated" in line

@@ -61,6 +61,24 @@ def test_annotations_give_their_pixels(tmp_path):
     assert (masks["data/images/two/1.jpg"] != expected).sum() <= 8 and inside.sum() > 400
 
 
+def test_a_photo_with_labels_or_lines_alone_is_never_background(tmp_path):
+    folder = export(tmp_path, one=[item("1", SQUARE), item("2", {"type": "label", "label_id": 1})],
+                    two=[item("1", {"type": "polyline", "label_id": 1, "points": [1, 2, 3, 4]})])
+    stdout = imported("datumaro", folder, "--out", tmp_path / "out", "--unannotated", "empty")
+    masks, _ = masks_of(tmp_path / "out")
+    assert masks["data/images/one/2.jpg"] == masks["data/images/two/1.jpg"] == ""
+    assert "item '2', where only marks without area are" in stdout
+
+
+@pytest.mark.parametrize("path", ["../data/images/one/1.jpg", "C:\\x\\one\\1.jpg"])
+def test_paths_as_datumaro_writes_them_are_found(path, tmp_path):
+    first = item("1", SQUARE)
+    first["image"]["path"] = path
+    folder = export(tmp_path, one=[first])
+    labels = read_datumaro(Source(folder, folder / "images"))
+    assert [photo.file for photo in labels.photos] == ["one/1.jpg"] and not labels.faults
+
+
 def test_photos_in_a_folder_of_their_own_are_found_by_their_subset(tmp_path):
     folder = export(tmp_path, one=[item("1", SQUARE)], two=[item("1", mask(BLOB))])
     imported("datumaro", folder, "--images", folder / "images", "--out", tmp_path / "out")

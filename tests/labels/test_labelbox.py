@@ -106,3 +106,10 @@ def test_all_faults_are_told_at_once(tmp_path):
     assert all(part in text for part in (
         "m1.png", "m2.png", "line 2: no valid JSON", "line 3: no photo of Labelbox", "gone.jpg",
         "2 labels for one photo", "a video", "of the old export", "no `projects`"))
+
+
+def test_a_photo_with_lines_alone_is_never_background(tmp_path):
+    path = write(tmp_path, row("1.jpg", polygon("fox")), row("2.jpg", {
+        "name": "fox", "point": {"x": 1, "y": 2}}))
+    imported(*arguments(tmp_path, path)[:-1], "empty")
+    assert masks_of(tmp_path / "out")[0]["card/2.jpg"] == ""

@@ -122,3 +122,10 @@ def test_a_folder_without_project_is_refused(tmp_path):
     folder = project(tmp_path, a_1=[])
     line = error_line(import_labels("supervisely", folder / "a", "--out", tmp_path / "out"))
     assert "meta.json" in line and "whole project" in line
+
+
+def test_a_photo_with_lines_alone_is_never_background(tmp_path):
+    folder = project(tmp_path, a_1=[item("fox", "polygon", **points(RING))],
+                     a_2=[item("track", "line", **points([[0, 0], [9, 9]]))])
+    imported("supervisely", folder, "--out", tmp_path / "out", "--unannotated", "empty")
+    assert masks_of(tmp_path / "out")[0]["project/a/img/2.png"] == ""

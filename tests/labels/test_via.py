@@ -148,3 +148,12 @@ def test_what_is_no_via_file_is_refused(content, tmp_path):
     line = error_line(import_labels("via", path, "--images", tmp_path / "card", "--out",
                                     tmp_path / "out"))
     assert "VIA" in line and "via.json" in line
+
+
+def test_a_photo_with_lines_alone_is_never_background(tmp_path):
+    line = {"name": "polyline", "all_points_x": [0, 9], "all_points_y": [0, 9]}
+    path = write(tmp_path, photo("1.jpg", region(SQUARE, species="fox"))
+                 | photo("2.jpg", region(line, species="fox")))
+    imported("via", path, "--images", tmp_path / "card", "--out", tmp_path / "out",
+             "--unannotated", "empty")
+    assert masks_of(tmp_path / "out")[0]["card/2.jpg"] == ""
