@@ -1,8 +1,8 @@
 """COCO for videos (SA-FARI, SA-Co, YouTube-VIS): a JSON file with `videos` and their frames.
 
 An annotation is one animal through a video, with a segmentation for each frame: run lengths or
-polygons as of COCO, or null (or no pixel) where it is not to be seen. The frames are the photos, the video is
-their sequence. A frame with a box alone outlines nothing.
+polygons as of COCO, or null (or no pixel) where it is not to be seen. The frames are the photos,
+the video is their sequence. A frame with a box alone outlines nothing.
 Sources: youtube-vos.org/dataset/vis; facebookresearch/sam3, scripts/eval/veval.
 """
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from .. import InputError
 from ..data.photos import UNREADABLE
-from ..data.rle import decode_rle, encode_rle
+from ..data.rle import decode_runs, encode_rle
 from .exports import are_points, check_outlined, is_number
 from .shapes import LabelledPhoto, Labels, Shape, rasterise, rectangle, ring
 from .source import Source
@@ -84,7 +84,7 @@ def run_lengths(content: object, photo: LabelledPhoto, where: str) -> dict:
         raise InputError(f"{where}: counts of the run-length encoding are no text and no list of "
                          "whole numbers")
     try:
-        decode_rle({"size": size, "counts": counts})
+        decode_runs({"size": size, "counts": counts})
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
     return {"size": size, "counts": counts}
