@@ -97,8 +97,8 @@ def are_points(value: object) -> bool:
 
 def no_area(where: str, what: str) -> NoArea:
     """The refusal of lines, points and the like: `what` is no shape that a mask could have."""
-    return NoArea(f"{where}: a {what} has no area, so it is no mask; it is left out: draw a polygon "
-                  "instead if it marks an animal")
+    return NoArea(f"{where}: a {what} has no area, so it is no mask and left out; draw a "
+                  "polygon instead if it marks an animal")
 
 
 def check_outlined(path: Path, photos: Iterable[LabelledPhoto], shapes: str) -> None:

@@ -15,6 +15,7 @@ from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
+from camera_trapinator.labels.source import Source
 
 WIDTH, HEIGHT = 24, 16
 write_photos = partial(write_photos, size=(WIDTH, HEIGHT))
@@ -45,7 +46,8 @@ def read(folder, **options):
     """The data root of labels.xml: {photo: its mask, or the word in its row}, class names."""
     options = {"unannotated": "unlabelled", **options}
     skip = options.pop("skip_missing", False)
-    labels = read_cvat_xml(folder / "labels.xml", folder / "card", "photos", skip_missing=skip)
+    labels = read_cvat_xml(Source(folder / "labels.xml", folder / "card", "photos",
+                                  skip_missing=skip)).sound()
     write_data_root(labels, folder / "out", overwrite=True, **options)
     return masks_of(folder / "out")
 
@@ -266,7 +268,7 @@ def test_what_is_no_cvat_file_is_refused_in_one_line(data, part, tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     for path in (tmp_path / "labels.xml", tmp_path):
         with pytest.raises(InputError, match="cannot be read"):
-            read_cvat_xml(path, tmp_path, "photos")
+            read_cvat_xml(Source(path, tmp_path, "photos"))
 
 
 # ----------------------------------------------------------------------------- random files

@@ -15,6 +15,7 @@ from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.iwildcam import read_iwildcam
+from camera_trapinator.labels.source import Source
 
 WIDTH, HEIGHT = 24, 16
 CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
@@ -45,9 +46,10 @@ def write_set(folder, detections, masks, labels=None, species=("empty", "fox", "
 
 
 def read(folder, labels=False, **options):
-    return read_iwildcam(folder / "instance_masks", folder / "train", "photos/train",
-                         detections=folder / "detections.json",
-                         metadata=folder / "annotations.json" if labels else None, **options)
+    skip = options.pop("skip_missing", False)
+    source = Source(folder / "instance_masks", folder / "train", "photos/train", skip_missing=skip)
+    return read_iwildcam(source, detections=folder / "detections.json", metadata=folder
+                         / "annotations.json" if labels else None, **options).sound()
 
 
 def written(labels, out, **options):
@@ -191,9 +193,9 @@ def test_a_set_without_any_class_is_refused(tmp_path):
 def test_folders_that_cannot_be_meant_are_refused(tmp_path):
     write_set(tmp_path, {"a": [("1", 0.9)]}, {"a": stripes(1)})
     with pytest.raises(InputError, match="such as train/"):
-        read_iwildcam(tmp_path / "instance_masks", tmp_path, "", detections=tmp_path / "x.json")
+        read_iwildcam(Source(tmp_path / "instance_masks", tmp_path), detections=tmp_path / "x.json")
     with pytest.raises(InputError, match="no such folder"):
-        read_iwildcam(tmp_path / "masks", tmp_path, "", detections=tmp_path / "x.json")
+        read_iwildcam(Source(tmp_path / "masks", tmp_path), detections=tmp_path / "x.json")
     with pytest.raises(InputError, match="--confidence nan"):
         read(tmp_path, confidence=float("nan"))
 

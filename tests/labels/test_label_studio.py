@@ -18,6 +18,7 @@ from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
+from camera_trapinator.labels.source import Source
 from camera_trapinator.utils import ROOT
 
 WIDTH, HEIGHT = 24, 16
@@ -76,8 +77,8 @@ def write(folder, *tasks, photos=("1.jpg",)):
 def read(folder, **options):
     """{photo: its mask with class names, or the word in its row} of the data root."""
     skip = options.pop("skip_missing", False)
-    labels = read_label_studio(folder / "tasks.json", folder / "card", "photos",
-                               skip_missing=skip)
+    labels = read_label_studio(Source(folder / "tasks.json", folder / "card", "photos",
+                                      skip_missing=skip)).sound()
     return written(labels, folder / "out", **options)
 
 
@@ -192,19 +193,19 @@ def test_the_pictures_of_brush_labels_to_png(tmp_path):
         Image.fromarray(picture).save(folder / f"{name}.png")
     inputs = (folder, tmp_path / "card", "photos")
     with pytest.raises(InputError, match="brush: 0 JSON files"):
-        read_brush_pictures(*inputs)
+        read_brush_pictures(Source(*inputs)).sound()
     (folder / "min.json").write_text(json.dumps([  # JSON-MIN
         {"id": 1, "image": "/data/upload/1/00112233-1.jpg"}, {"id": 2, "image": "22.jpg"}]))
-    found = written(read_brush_pictures(*inputs), tmp_path / "out")
+    found = written(read_brush_pictures(Source(*inputs)).sound(), tmp_path / "out")
     assert np.array_equal(found["1.jpg"] == "red fox", stroke == 255)
     assert np.array_equal(found["1.jpg"] == "snow-hare", stroke[::-1] == 255)
     assert found["22.jpg"] == ""
     (folder / "task-9-annotation-5-by-1-tag-fox-0.png").write_bytes(b"x")
     with pytest.raises(InputError, match=r"task-9-.*png: task 9 is not in .*min\.json"):
-        read_brush_pictures(*inputs)
+        read_brush_pictures(Source(*inputs)).sound()
     (folder / "fox.png").write_bytes(b"x")
     with pytest.raises(InputError, match=r"fox\.png: no name as Label Studio gives"):
-        read_brush_pictures(*inputs)
+        read_brush_pictures(Source(*inputs)).sound()
 
 
 def change(entry, **edit):

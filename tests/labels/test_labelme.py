@@ -14,6 +14,7 @@ from PIL import Image
 from camera_trapinator import IGNORE
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.shapes import draw_mask
+from camera_trapinator.labels.source import Source
 
 WIDTH, HEIGHT = 64, 48
 ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH]
@@ -65,14 +66,14 @@ def test_labelme_shapes_give_their_pixels(tmp_path):
 @real
 def test_labelme_agrees_with_its_own_converter():
     folder = LABELS / "labelme"
-    labels = read_labelme(folder, folder, "photos", classes=folder / "labels.txt")
+    labels = read_labelme(Source(folder, folder, "photos"), classes=folder / "labels.txt")
     compared = 0
     for photo in labels.photos:
         expected = folder / (photo.source.stem + "_expected.png")
         if not expected.exists():
             continue
         theirs = np.array(Image.open(expected))
-        ours = draw_mask(photo, {name: place for place, name in enumerate(
+        ours, _ = draw_mask(photo, {name: place for place, name in enumerate(
             ["background", *labels.classes])}, "later")
         for value in np.unique(theirs):  # their polygons count the border in, ours do not
             assert ((ours == value) == (theirs == value)).mean() >= 0.99
@@ -86,7 +87,7 @@ def test_parts_of_one_group_are_one_shape(tmp_path):
     ring = [[0, 0], [9, 0], [9, 9]]
     labelme(tmp_path, "1.jpg", ("fox", "polygon", ring, {"group_id": 1}),
             ("fox", "polygon", ring, {"group_id": 2}), ("fox", "polygon", ring, {"group_id": 1}))
-    shapes = read_labelme(tmp_path, tmp_path, "").photos[0].shapes
+    shapes = read_labelme(Source(tmp_path, tmp_path)).sound().photos[0].shapes
     assert [len(shape.polygons) for shape in shapes] == [2, 1]
 
 

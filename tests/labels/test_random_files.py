@@ -19,6 +19,7 @@ from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
+from camera_trapinator.labels.source import Source
 from camera_trapinator.labels.yolo import read_yolo
 
 WIDTH, HEIGHT = 24, 16
@@ -52,8 +53,8 @@ def coco(folder, shapes, mask, random):
     content = {"images": [{"id": 1, "file_name": "1.png", "width": WIDTH, "height": HEIGHT}],
                "categories": [{"id": place, "name": name} for place, name in enumerate(NAMES)],
                "annotations": annotations}
-    return content, folder / "labels.json", lambda: read_coco(
-        folder / "labels.json", folder / "card", "photos")
+    return content, folder / "labels.json", lambda: read_coco(Source(
+        folder / "labels.json", folder / "card", "photos")).sound()
 
 
 def roboflow(folder, shapes, mask, random):
@@ -66,7 +67,7 @@ def roboflow(folder, shapes, mask, random):
 
     def read():
         (export, split), = find_exports(folder)
-        return group_copies(read_coco(export, folder / "train", "photos", split=split))
+        return group_copies(read_coco(Source(export, folder / "train", "photos", split)).sound())
     return content, path, read
 
 
@@ -76,7 +77,7 @@ def labelme(folder, shapes, mask, random):
                "imagePath": "1.png", "imageWidth": WIDTH, "imageHeight": HEIGHT}
     (folder / "names.txt").write_text("\n".join(NAMES))
     return content, folder / "card/1.json", lambda: read_labelme(
-        folder / "card", folder / "card", "photos", classes=folder / "names.txt")
+        Source(folder / "card", folder / "card", "photos"), classes=folder / "names.txt").sound()
 
 
 def yolo(folder, shapes, mask, random):
@@ -85,7 +86,7 @@ def yolo(folder, shapes, mask, random):
     (folder / "names.txt").write_text("\n".join(NAMES))
     (folder / "labels").mkdir()
     return lines, folder / "labels/1.txt", lambda: read_yolo(
-        folder / "labels", folder / "card", "photos", names=folder / "names.txt")
+        Source(folder / "labels", folder / "card", "photos"), names=folder / "names.txt").sound()
 
 
 def table(folder, shapes, mask, random):
@@ -96,7 +97,7 @@ def table(folder, shapes, mask, random):
     lines = [["value", "name"], *([value, name] for value, name in
                                   zip(values, NAMES, strict=True))]
     return lines, folder / "table.csv", lambda: read_mask_folder(
-        folder / "masks", folder / "card", "photos", colours=folder / "table.csv")
+        Source(folder / "masks", folder / "card", "photos"), colours=folder / "table.csv").sound()
 
 
 def write(content, path: Path) -> None:

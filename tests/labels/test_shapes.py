@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 from camera_trapinator.data.rle import encode_rle
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.shapes import rasterise
+from camera_trapinator.labels.source import Source
 from camera_trapinator.utils import ROOT
 
 WILD7 = ROOT.parent / "shared" / "data" / "wild7"
@@ -43,8 +44,8 @@ def test_wild7_polygons_equal_pycocotools():
     path = WILD7 / "train" / "_annotations.coco.json"
     oracle = COCO(str(path))
     scores = []
-    for photo, item in zip(read_coco(path, path.parent, "photos").photos, oracle.imgs.values(),
-                           strict=True):
+    labels = read_coco(Source(path, path.parent, "photos")).sound()
+    for photo, item in zip(labels.photos, oracle.imgs.values(), strict=True):
         for shape, annotation in zip(photo.shapes, oracle.imgToAnns[item["id"]], strict=True):
             ours = rasterise(shape.polygons, photo.height, photo.width)
             theirs = oracle.annToMask(annotation) > 0

@@ -8,6 +8,7 @@ from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.labels.mask_folder import read_mask_folder
+from camera_trapinator.labels.source import Source
 
 WIDTH, HEIGHT = 64, 48
 ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH]
@@ -167,7 +168,7 @@ def test_colour_coded_masks_of_a_real_camera(tmp_path):
     folder = LABELS / "colour_coded"
     (tmp_path / "table.csv").write_text("colour,name\n255 0 0,object\n255 0 14,object\n"
                                         "0 255 0,stick\n128 255 0,stick\n255 0 255,snow\n")
-    labels = read_mask_folder(folder, folder, "p", colours=tmp_path / "table.csv")
+    labels = read_mask_folder(Source(folder, folder, "p"), colours=tmp_path / "table.csv")
     assert [photo.source.suffix for photo in labels.photos] == [".jpg"] * 3
     assert labels.classes == ["object", "stick", "snow"]
     for photo in labels.photos:
@@ -182,4 +183,5 @@ def test_colour_coded_masks_of_a_real_camera(tmp_path):
         assert abs(drawn / (pixels[..., 3] / 255).sum() - 1) < 0.01
     (tmp_path / "table.csv").write_text("colour,name\n255 0 0,object\n0 255 0,stick\n")
     with pytest.raises(InputError, match="#80ff00 fills a region"):
-        read_mask_folder(folder, folder, "p", colours=tmp_path / "table.csv").photos[0].picture()
+        read_mask_folder(Source(folder, folder, "p"),
+                         colours=tmp_path / "table.csv").photos[0].picture()

@@ -6,6 +6,7 @@ from conftest import error_line
 from label_files import LABELS, import_labels, imported, inside, masks_of, real, write_photos
 
 from camera_trapinator.data.photos import photo_size
+from camera_trapinator.labels.source import Source
 from camera_trapinator.labels.yolo import read_yolo
 
 WIDTH, HEIGHT = 64, 48
@@ -44,7 +45,8 @@ def test_yolo_polygons_fill_the_pixels_of_a_brute_force_rasteriser(tmp_path):
 @real
 def test_yolo_of_a_real_export():
     folder = LABELS / "yolo_seg"
-    labels = read_yolo(folder / "labels", folder / "images", "p", names=folder / "data.yaml")
+    source = Source(folder / "labels", folder / "images", "p")
+    labels = read_yolo(source, names=folder / "data.yaml").sound()
     assert len(labels.photos) == 20 and labels.classes == ["cat"]
     for photo in labels.photos:
         assert (photo.width, photo.height) == photo_size(photo.source) and photo.shapes
