@@ -128,7 +128,7 @@ from camera_trapinator.labels.coco_video import read_coco_video
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.datumaro import read_datumaro
-from camera_trapinator.labels.exports import places_of, unlisted_photos
+from camera_trapinator.labels.exports import left_over, places_of
 from camera_trapinator.labels.facts import take_over
 from camera_trapinator.labels.iwildcam import read_iwildcam
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
@@ -138,7 +138,7 @@ from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.roboflow import find_exports, group_copies
 from camera_trapinator.labels.segment_anything import read_segment_anything
 from camera_trapinator.labels.shapes import Labels
-from camera_trapinator.labels.sites import settle_sites
+from camera_trapinator.labels.sites import settle_sites, settle_splits
 from camera_trapinator.labels.source import Source
 from camera_trapinator.labels.supervisely import read_supervisely
 from camera_trapinator.labels.via import read_via
@@ -152,9 +152,22 @@ def main(arguments: argparse.Namespace) -> None:
         folders = {place: Source(arguments.facts, images, place)
                    for _, images, place, _ in inputs(arguments)}
         take_over(arguments.facts, labels, list(folders.values()))
-    print(f"locations   {settle_sites(labels.photos, arguments.visits, from_folders(arguments))}")
-    labels.unpaired += unlisted_photos(arguments.images or arguments.labels, labels.photos,
-                                       arguments.out)
+    said = from_folders(arguments)
+    for title, settle in (
+            ("splits", partial(settle_splits, said=said, tree=arguments.tool == "yolo")),
+            ("locations", partial(settle_sites, visits=arguments.visits))):
+        try:
+            line = settle(labels.photos)
+        except InputError as error:
+            labels.faults.append(str(error))
+        else:
+            # Splits that were given, one for each input, are not assumed.
+            if line and (title != "splits" or said or not arguments.split):
+                print(f"{title:12}{line}")
+    unlisted, others = left_over(arguments.images or arguments.labels, labels.photos, arguments.out)
+    labels.unpaired += unlisted
+    for line in others:
+        print(f"passed over {line}")
     write_data_root(labels, arguments.out, overlap=arguments.overlap,
                     unannotated=arguments.unannotated, mask_long_side=arguments.mask_long_side,
                     overwrite=arguments.overwrite, dry_run=arguments.dry_run)

@@ -128,7 +128,7 @@ def look_below(folder: str | Path, results: Path | None = None) -> PhotoFolder:
                 pass_over("folders of the system (trash, thumbnails)", here / name)
                 folders.remove(name)
             elif (here / name).is_symlink():
-                pass_over("links to folders: predict what they lead to by itself", here / name)
+                pass_over("links to folders: give what they lead to by itself", here / name)
                 folders.remove(name)
     return PhotoFolder(sorted(photos), passed_over)
 

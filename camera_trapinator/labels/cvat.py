@@ -4,7 +4,8 @@ Polygons, ellipses and brush masks are what somebody outlined; z_order says whic
 A box outlines nothing: of a file with nothing but boxes no mask can be made; beside outlines, what
 lies in a box but in no outline is ignored (255), since an animal is in it, but nobody said where.
 Polylines, points, skeletons and cuboids are refused. The tags `empty` and `background` mean that
-nothing is there; other tags and all attributes say nothing about pixels.
+nothing is there; other tags and all attributes say nothing about pixels, but a photo with such a
+tag alone is not empty.
 Sources: docs.cvat.ai, XML annotation format; cvat-ai/cvat, dataset_manager/formats/cvat.py
 (ellipses), transformations.py (rotation: degrees, clockwise on the screen).
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import InputError
+from ..data.locations import split_of
 from ..data.manifest import BACKGROUND
 from ..data.rle import decode_rle
 from .exports import FAR, check_outlined, no_area
@@ -30,7 +32,7 @@ def read_cvat_xml(source: Source) -> Labels:
     """The labels of a CVAT XML file; what is wrong is named by file, image and shape.
 
     The classes are the labels of CVAT in their order there, without those that mark no area. In
-    the export of a project a photo lies in the folder of its subset.
+    the export of a project a photo lies in the folder of its subset, which may tell its split.
     """
     path, photos = source.path, []
     root = _parse(path)
@@ -39,13 +41,15 @@ def read_cvat_xml(source: Source) -> Labels:
         with source.noted():
             file, subset = _text(item, "name", where), item.get("subset")
             inner = f"{subset}/{file}"
-            photo = source.photo(inner if subset and inner in source.photos else file, where)
+            photo = source.photo(inner if subset and source.find(inner, where) else file, where)
             if photo is None:
                 continue
             photos.append(photo)
-            photo.width, photo.height = (_whole(item, key, where, least=1)
-                                         for key in ("width", "height"))
-            _read_image(item, photo, source)
+            photo.split = photo.split or split_of(subset or "")
+            with source.noted(photo):
+                photo.width, photo.height = (_whole(item, key, where, least=1)
+                                             for key in ("width", "height"))
+                _read_image(item, photo, source)
     with source.noted():
         check_outlined(path, photos, "shapes")
     used = sorted({shape.name for photo in photos for shape in photo.shapes})
@@ -87,13 +91,15 @@ def _area_labels(root: ElementTree.Element) -> list[str]:
 
 def _read_image(item: ElementTree.Element, photo: LabelledPhoto, source: Source) -> None:
     """Give the photo the outlines of its <image>, lowest first, and its boxes."""
-    outlines = []
+    outlines, tagged = [], False
     for number, element in enumerate(item, start=1):
         where = f"{photo.where}, shape {number} ({element.tag})"
-        with source.noted():
+        with source.noted(photo):
             name = _text(element, "label", where)
-            if element.tag == "tag":
-                photo.empty |= name.lower() in EMPTY
+            if element.tag == "tag" and name.lower() in EMPTY:
+                photo.empty = True
+            elif element.tag == "tag":
+                tagged = True
             elif element.tag in NO_AREA:
                 raise no_area(where, element.tag)
             elif element.tag == "box":
@@ -102,6 +108,7 @@ def _read_image(item: ElementTree.Element, photo: LabelledPhoto, source: Source)
                 shape = _outline(name, element, photo, where)
                 outlines.append((_number(element, "z_order", where, 0), shape))
     photo.shapes = [shape for _, shape in sorted(outlines, key=lambda item: item[0])]
+    photo.unclear |= tagged and not photo.empty
     if photo.empty and photo.labelled():
         raise InputError(f"{photo.where}: {photo.file!r} is tagged as empty but has shapes; delete "
                          "the tag or the shapes")

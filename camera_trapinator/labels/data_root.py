@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import InputError
+from .. import IGNORE, InputError
 from ..data.locations import location_of
 from ..data.manifest import (
     BACKGROUND,
@@ -51,15 +51,17 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         raise InputError(f"{out / 'manifest.csv'} exists; give another --out, or --overwrite")
     faults = list(labels.faults)
     photos, dropped = drop_leaking_copies(labels.photos)
-    undecided = [photo for photo in photos if not photo.labelled() and not photo.empty]
+    undecided = [photo for photo in photos
+                 if not (photo.labelled() or photo.empty or photo.unclear)]
     if undecided and unannotated is None:
         faults.append(f"{len(undecided)} photos have no annotation, such as "
-                         f"{undecided[0].file}: say with --unannotated empty that they were "
-                         "checked and nothing is there, or with --unannotated unlabelled that "
-                         "nobody looked")
+                      f"{undecided[0].file}: say with --unannotated empty that they were "
+                      "checked and nothing is there, or with --unannotated unlabelled that "
+                      "nobody looked")
     names = labels.classes or sorted({shape.name for photo in photos for shape in photo.shapes
                                       if shape.name})
     names = [name for name in names if name != BACKGROUND]
+    faults += spelled_alike(names)
     if not faults and not any(photo.labelled() for photo in photos):
         raise InputError("no photo has a labelled animal; nothing could be learned from this")
     if len(names) > 254:
@@ -96,7 +98,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         without = [shape for row, _, told in handled if row is not None for shape in told]
         counts = np.bincount(np.concatenate([NOTHING, *(found for _, found, _ in handled)]),
                              minlength=256)
-        if without and not counts[1:].any():
+        if without and not counts[1:IGNORE].any():  # of all that was outlined nothing is there
             faults += without
         refuse(faults)
         rows = with_sequences([row for row, *_ in handled])
@@ -116,7 +118,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         shutil.rmtree(staging, ignore_errors=True)
         with suppress(OSError):  # of a refused import not even an empty folder stays
             out.rmdir()
-    print_some("told        ", labels.told)
+    print_some("told        ", labels.told + unoutlined(photos))
     print_some("no pixel    ", without)
     print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
 
@@ -145,10 +147,37 @@ def print_some(title: str, lines: Sequence[str], most: int = 10) -> None:
         print(f"{title}and {len(lines) - most} more like this")
 
 
+def unoutlined(photos: Sequence[LabelledPhoto]) -> list[str]:
+    """What is known of the photos, but not where it is."""
+    boxes = [photo for photo in photos if photo.boxes]
+    unclear = [photo for photo in photos if photo.unclear and not photo.labelled()]
+    told = []
+    if boxes:
+        told.append(f"{sum(len(photo.boxes) for photo in boxes)} boxes without outline, on "
+                    f"{len(boxes)} photos such as {boxes[0].file}: what is in them is ignored "
+                    "(255) where no outline lies")
+    if unclear:
+        told.append(f"{len(unclear)} photos have labels, but none with an area, such as "
+                    f"{unclear[0].file}: they are unlabelled")
+    return told
+
+
+def spelled_alike(names: Sequence[str]) -> list[str]:
+    """The classes that differ by capital letters or blanks alone."""
+    known: dict[str, str] = {}
+    pairs = [(known.setdefault(" ".join(name.split()).casefold(), name), name)
+             for name in (BACKGROUND, *names)]
+    return [f"the classes {first!r} and {second!r} differ by capital letters or blanks alone; join "
+            "them in the tool (rename one), and export again"
+            for first, second in pairs if first != second]
+
+
 def row_of(photo: LabelledPhoto, unannotated: str | None) -> Row:
     """A photo's row of the manifest."""
     file = photo.file.removeprefix("photos/")
     mask = BACKGROUND if photo.empty or unannotated == "empty" else ""
+    if photo.unclear:
+        mask = ""
     if photo.labelled():
         mask = f"masks/{file}.png"
     return Row(photo.file, mask, photo.location or location_of(file),

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from .. import InputError
-from ..data.photos import SYSTEM_FOLDER, UNREADABLE, find_photos, reason_of
+from ..data.photos import SYSTEM_FOLDER, UNREADABLE, look_below, reason_of
 from .shapes import LabelledPhoto
 from .source import NoArea, Source
 
@@ -66,8 +66,29 @@ def objects(content: object, key: str, path: Path, kind: str = "") -> list[dict]
     """The list of objects `key` in the content of a JSON file of some `kind`."""
     items = content.get(key) if isinstance(content, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise InputError(f"{path}: {kind and f'no {kind}, '}it has no list {key!r} of objects")
+        raise InputError(f"{path}: {kind and f'no {kind}, '}it has no list {key!r} of objects"
+                         f"{_other_tool(content)}")
     return items
+
+
+def _other_tool(content: object) -> str:
+    """Whose file it is, if it is known; and how it is imported."""
+    first = content[0] if isinstance(content, list) and content else None
+    if isinstance(first, dict) and "data" in first and ("annotations" in first or "id" in first):
+        return "; it is of Label Studio, import it with label-studio"
+    if not isinstance(content, dict):
+        return ""
+    if any(key.startswith("_via_") for key in content) or any(
+            isinstance(item, dict) and "regions" in item for item in content.values()):
+        return "; it is of VIA (VGG Image Annotator), import it with via"
+    for keys, told in (
+            (("shapes", "imagePath"), "of Labelme, import its folder with labelme"),
+            (("videos", "annotations"), "COCO of videos, import it with coco-video"),
+            (("detection_categories",), "of MegaDetector, and a box is no mask"),
+            (("categories", "items"), "of Datumaro, import its folder with datumaro")):
+        if all(key in content for key in keys):
+            return f"; it is {told}"
+    return ""
 
 
 def pixels_along(item: dict, key: str, where: str) -> int:
@@ -175,20 +196,30 @@ def files_below(folder: Path, ending: str) -> list[Path]:
     return sorted(found)
 
 
-def without_photo(source: Source, labels: Sequence[Path]) -> None:
-    """Note the label files whose photo is missing: as faults unless they may be skipped."""
+def without_photo(source: Source, labels: Sequence[Path], names: Sequence[str] = ()) -> None:
+    """Note the label files whose photo is missing: as faults unless they may be skipped. `names`:
+    what each of them calls its photo."""
     if labels and not source.skip_missing:
-        source.faults.append(f"{labels[0]}: its photo is not in {source.images} (and "
+        name = f" {names[0]!r}" if names else ""
+        source.faults.append(f"{labels[0]}: its photo{name} is not in {source.images} (and "
                              f"{len(labels) - 1} more such labels); bring the photos, or leave "
                              "them out with --skip-missing")
     else:
         source.unpaired += [f"{path}: its photo is missing" for path in labels]
 
 
-def unlisted_photos(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
-                    out: Path) -> list[str]:
-    """The photos that lie in the folders but that no label names; masks in `out` are no photos."""
+def left_over(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
+              out: Path) -> tuple[list[str], list[str]]:
+    """What lies in the folders of the photos, but is not imported: a line for each photo that no
+    label names, and a line for each kind of other things (videos ...). Masks in `out` are no
+    photos."""
     listed = {os.path.realpath(photo.source) for photo in photos}
-    found = (folder / file for folder in folders for file in find_photos(folder))
-    return [f"{path}: no label names this photo" for path in found
-            if os.path.realpath(path) not in listed and not path.is_relative_to(out / "masks")]
+    unlisted, others = [], []
+    for folder in {folder.resolve(): folder for folder in folders}.values():
+        below = look_below(folder)
+        unlisted += [f"{folder / file}: no label names this photo" for file in below.photos
+                     if os.path.realpath(folder / file) not in listed
+                     and not (folder / file).is_relative_to(out / "masks")]
+        others += [f"{len(paths)} {what} (such as {folder / paths[0]})"
+                   for what, paths in below.passed_over.items()]
+    return unlisted, others

@@ -55,7 +55,9 @@ def read_iwildcam(source: Source, detections: Path, metadata: Path | None = None
     photos: dict[str, LabelledPhoto] = {}
     alone, given = [], set()
     for file in source.photos:
-        key, photo = _id_of(file), source.photo(file)
+        key, photo = _id_of(file), None
+        with source.noted():
+            photo = source.photo(file)
         mask = path / f"{key}.png"
         if photo is None:
             continue
@@ -72,13 +74,14 @@ def read_iwildcam(source: Source, detections: Path, metadata: Path | None = None
             if key not in found:
                 source.faults.append(f"{mask}: {detections} does not name its image; take the file "
                                      "of these masks")
+                photo.unclear = True
                 continue
             if kinds is not None:
                 kind = next(iter(kinds)) if len(kinds) == 1 and kinds != {EMPTY} else None
                 detected = tuple(kind if name == ANIMAL else name for name in detected)
             given.update(detected)
             photo.where, photo.picture = str(mask), partial(_read_shapes, mask, detected)
-            with source.noted():
+            with source.noted(photo):
                 photo.width, photo.height = _check_header(mask)
         elif any(detected):  # as background, the animal would be taught to be none
             alone.append(f"{mask}: missing, though {detections} has detections for {file}")

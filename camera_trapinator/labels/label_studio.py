@@ -3,8 +3,9 @@
 Polygons, ellipses and brush strokes are what somebody outlined, in their order in the file. A box
 outlines nothing: of a file with nothing but boxes no mask can be made; beside outlines, what lies
 in a box but in no outline is ignored (255). A submitted annotation without any region says that
-nothing is there; a task without one says that nobody looked. Of several annotations of a task the
-one marked as ground truth counts, else the one updated last.
+nothing is there (with attributes alone it says nothing of pixels, but then the photo is not empty);
+a task without one says that nobody looked. Of several annotations of a task the one marked as
+ground truth counts, else the one updated last. Which photo a task is of: label_studio_photos.py.
 Sources: labelstud.io/guide/task_format, labelstud.io/tags (positions and sizes in percent of
 `original_width` and `original_height`; rotation in degrees, clockwise, of rectangles around their
 upper left corner); thi.ng/rle-pack (the code of the brush strokes, which are RGBA pictures).
@@ -16,14 +17,13 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qs, unquote, urlsplit
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from .. import InputError
-from ..data.photos import PHOTO_SUFFIXES, UNREADABLE, reason_of
+from ..data.photos import UNREADABLE, reason_of
 from ..data.rle import encode_rle
 from .exports import (
     are_points,
@@ -35,16 +35,17 @@ from .exports import (
     pixels_along,
     read_json,
 )
+from .label_studio_photos import TaskPhotos
 from .rle_pack import unpack
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
 from .source import Source
 
 BARE = ("polygon", "rectangle", "ellipse", "brush", "bitmask")
-UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 NO_AREA = ("keypoint", "vector", "video", "brackets")  # how the types begin that mark no area
 HALF = 128  # of 255: a pixel that a brush stroke covers by half or more belongs to it
-# task-7-annotation-12-by-ann@example.org-tag-red fox-0.png
-BRUSH_NAME = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-[^-]+-(.+)-\d+\.png", re.IGNORECASE)
+# task-7-annotation-12-by-ann@example.org-tag-red fox-0.png: who, which control, which label
+BRUSH_NAME = re.compile(r"task-(?P<task>\d+)-annotation-(?P<annotation>\d+)-by-(?P<said>"
+                        r"[^-]*-[^-]+-(?P<label>.+))-\d+\.png", re.IGNORECASE)
 
 
 def read_label_studio(source: Source) -> Labels:
@@ -54,17 +55,13 @@ def read_label_studio(source: Source) -> Labels:
     if any("annotations" not in task for task in tasks):
         raise InputError(f"{path}: tasks without `annotations`, as in the export `JSON-MIN`; "
                          "export `JSON` instead")
-    photos = []
+    finder, photos = TaskPhotos(source), []
     for task, where in _numbered(tasks, path):
         with source.noted():
-            annotation = _chosen(task, where)
-            photo = _photo_of(task, source, where)
-            if photo is None:
-                continue
-            photos.append(photo)
+            annotation, mine = _chosen(task, where), finder.of(task, where)
+            photos += [photo for photo in mine if photo is not None]
             if annotation is not None:
-                photo.empty = not annotation["result"]
-                _add_regions(annotation, photo, source)
+                _add_regions(annotation["result"], mine, source, where)
     with source.noted():
         check_outlined(path, photos, "regions")
     return source.labels(photos)
@@ -82,39 +79,47 @@ def read_brush_pictures(source: Source) -> Labels:
     if len(exports) != 1:
         raise InputError(f"{path}: {len(exports)} JSON files; the pictures' names tell tasks, not "
                          "photos: put one JSON export of the same project beside them")
+    tasks = _read_tasks(exports[0])
     layers: dict[str, dict[int, list[tuple[str, Path]]]] = {}
-    names = set()
+    labels, names = sorted(_labels_in(tasks), key=len, reverse=True), set()
     for picture in files_below(path, ".png"):
-        name = BRUSH_NAME.fullmatch(picture.name)
-        if name is None:
+        match = BRUSH_NAME.fullmatch(picture.name)
+        label = match and next((label for label in labels if match["said"].endswith(f"-{label}")),
+                               match["label"])
+        if not label:
             source.faults.append(f"{picture}: no name as Label Studio gives, such as "
                                  "task-7-annotation-12-by-1-tag-fox-0.png; take it out of the "
                                  "folder")
             continue
-        task, annotation, label = name.groups()
-        layers.setdefault(task, {}).setdefault(int(annotation), []).append((label, picture))
+        layers.setdefault(match["task"], {}).setdefault(int(match["annotation"]), []).append(
+            (label, picture))
         names.add(label)
     if not layers and not source.faults:
         raise InputError(f"{path}: no picture task-...-annotation-...png in this folder")
-    photos = []
-    for task, where in _numbered(_read_tasks(exports[0]), exports[0]):
+    if unknown := sorted(names - set(labels)):
+        source.told.append(f"{exports[0]} tells no labels {', '.join(unknown)[:200]}: they are "
+                           "read from the names of the pictures")
+    finder, photos = TaskPhotos(source), []
+    for task, where in _numbered(tasks, exports[0]):
         with source.noted():
             drawn = layers.pop(str(task.get("id")), None)
-            photo = _photo_of(task, source, where)
-            if photo is None:
-                continue
-            if drawn:
-                last = drawn[max(drawn)]
-                photo.where = str(last[0][1])
-                photo.width, photo.height = _read_layer(last[0][1]).shape[::-1]
-                photo.picture = partial(_read_layers, last)
-            photos.append(photo)
+            mine = finder.of(task, where)
+            if drawn and len(mine) > 1:
+                raise InputError(f"{where}: {len(mine)} photos in one task, and the pictures' "
+                                 "names do not tell which is theirs; export `JSON` instead")
+            for photo in filter(None, mine):
+                photos.append(photo)
+                if drawn:
+                    last = drawn[max(drawn)]
+                    photo.where = str(last[0][1])
+                    photo.width, photo.height = _read_layer(last[0][1]).shape[::-1]
+                    photo.picture = partial(_read_layers, last)
     source.faults += [f"{next(iter(drawn.values()))[0][1]}: task {task} is not in {exports[0]}; "
                       "export both from the same project" for task, drawn in layers.items()]
     return source.labels(photos, sorted(names))
 
 
-# ------------------------------------------------------------------------- tasks and photos
+# ------------------------------------------------------------------------------------- tasks
 
 
 def _read_tasks(path: Path) -> list[dict]:
@@ -131,65 +136,16 @@ def _numbered(tasks: Sequence[dict], path: Path) -> Iterator[tuple[dict, str]]:
         yield task, f"{path}, task {task.get('id', number)!r:.40}"
 
 
-def _photo_of(task: dict, source: Source, where: str) -> LabelledPhoto | None:
-    """The photo of a task; None, and noted, if it is not there.
-
-    Label Studio keeps no path of an uploaded photo, puts eight digits before its name and changes
-    blanks and brackets in it; of other photos it keeps a URL. So it is the photo that has most
-    names of folders, from the end, in common with the task's; two such photos are an error.
-    """
-    location = _location_of_photo(task, where)
-    parts = PurePosixPath(location).parts
-    if ".." in parts or "\\" in location:
-        raise InputError(f"{where}: photo {location!r} is no path inside a folder of images")
-    for name in (parts[-1], UPLOADED.sub("", parts[-1])):
-        candidates = [(_common_end(parts[:-1], PurePosixPath(file).parts[:-1]), file)
-                      for file in source.photos
-                      if name in (other := file.rpartition("/")[2], _uploaded(other))]
-        if candidates:
-            break
-    best = [file for common, file in candidates if common == max(candidates)[0]]
-    if len(best) > 1:
-        raise InputError(f"{where}: is photo {location!r} {source.images / best[0]} or "
-                         f"{source.images / best[1]}? The export does not tell; rename one of "
-                         "them, or give Label Studio their paths (local files) and export again")
-    return source.photo(best[0] if best else location, where)
-
-
-def _uploaded(name: str) -> str:
-    """A file's name as Label Studio (Django) keeps it when it is uploaded."""
-    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
-
-
-def _common_end(first: Sequence[str], second: Sequence[str]) -> int:
-    """How many items two lists have in common at their ends."""
-    count = 0
-    for one, other in zip(reversed(first), reversed(second), strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
-
-
-def _location_of_photo(task: dict, where: str) -> str:
-    """The path of the task's photo, of whatever URL it stands in."""
-    data = task.get("data", task)  # JSON-MIN has the data in the task itself
-    texts = [value for value in data.values() if isinstance(value, str)] \
-        if isinstance(data, dict) else []
-    found = []
-    for text in texts:
-        try:
-            url = urlsplit(text)
-            local = parse_qs(url.query).get("d")  # /data/local-files/?d=site1/IMG_1.jpg
-        except ValueError:  # a broken URL
-            continue
-        path = local[0] if local else unquote(url.path)
-        if path.lower().endswith(PHOTO_SUFFIXES):
-            found.append(path)
-    if len(set(found)) != 1:
-        raise InputError(f"{where}: {len(set(found))} photos in its `data`, where one is needed "
-                         f"({', '.join(PHOTO_SUFFIXES)})")
-    return found[0]
+def _labels_in(content: object) -> set[str]:
+    """All texts in lists under keys such as `brushlabels`."""
+    found, left = set(), [content]
+    while left:
+        item = left.pop()
+        left += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        found |= {text for key, texts in (item.items() if isinstance(item, dict) else ())
+                  if key.endswith("labels") and isinstance(texts, list)
+                  for text in texts if isinstance(text, str) and text}
+    return found
 
 
 # ---------------------------------------------------------------------------------- regions
@@ -207,53 +163,82 @@ def _chosen(task: dict, where: str) -> dict | None:
         item.get("ground_truth") is True, str(item.get("updated_at") or "")))
 
 
-def _add_regions(annotation: dict, photo: LabelledPhoto, source: Source) -> None:
-    """Give the photo the outlines and boxes of an annotation.
+def _add_regions(regions: list, photos: Sequence[LabelledPhoto | None], source: Source,
+                 where: str) -> None:
+    """Give the photos of a task the outlines and boxes of an annotation.
 
     The class of a region stands in the result of a control of labels; results of other kinds
     (a choice, a rating, a text, a relation) are attributes, and are left.
     """
-    bare, labelled, size = {}, set(), []
-    for number, region in enumerate(annotation["result"], start=1):
-        where = f"{photo.where}, region {number}"
+    bare, labelled = {}, set()
+    sizes: dict[int, tuple[int, int]] = {}  # of the photos, by place
+    for number, region in enumerate(regions, start=1):
+        here, place = f"{where}, region {number}", None
         with source.noted():
+            place = _place_of(region, photos, here)
+        if place is None:
+            continue
+        with source.noted(photos[place]):
             kind = region.get("type") if isinstance(region, dict) else None
             if kind == "relation":
                 continue
             value = region.get("value") if isinstance(region, dict) else None
             if not isinstance(kind, str) or not isinstance(value, dict):
-                raise InputError(f"{where}: it has no `type` or no `value`")
+                raise InputError(f"{here}: it has no `type` or no `value`")
             if kind.startswith(NO_AREA):
-                raise no_area(where, f"region of type {kind!r:.40}")
+                raise no_area(here, f"region of type {kind!r:.40}")
             if kind in BARE:  # <Polygon> beside <Labels>, which follows
-                bare.setdefault(str(region.get("id")), where)
+                bare.setdefault(str(region.get("id")), (here, photos[place]))
             elif not kind.endswith("labels"):
                 line = f"{source.path}: what {region.get('from_name')!r:.40} ({kind}) says is left"
                 if line not in source.told:
                     source.told.append(line)
+                if photos[place] is not None:
+                    photos[place].unclear = True
             else:
                 names = value.get(kind)
                 if not isinstance(names, list) or len(names) != 1 or not isinstance(
                         names[0], str) or not names[0].strip():
-                    raise InputError(f"{where}: {kind!r:.40} {names!r:.60} is not one label; a "
+                    raise InputError(f"{here}: {kind!r:.40} {names!r:.60} is not one label; a "
                                      "pixel has one class")
                 labelled.add(str(region.get("id")))
-                _add_region(region, names[0].strip(), photo, size, where)
-    source.faults += [f"{where}: it has no label; give it one in Label Studio"
-                      for key, where in bare.items() if key not in labelled]
+                if photos[place] is not None:
+                    size = _size_of(region, sizes.get(place), here)
+                    sizes[place] = photos[place].width, photos[place].height = size
+                    _add_region(region, names[0].strip(), photos[place], here)
+    for key, (here, photo) in bare.items():
+        with source.noted(photo):
+            if key not in labelled:
+                raise InputError(f"{here}: it has no label; give it one in Label Studio")
+    for photo in filter(None, photos):  # of several, only those that somebody has surely seen
+        photo.empty = not regions
 
 
-def _add_region(region: dict, name: str, photo: LabelledPhoto, size: list[tuple[int, int]],
-                where: str) -> None:
-    """Give the photo the outline of a region, or the box that it is; all are of one `size`."""
-    value = region["value"]
+def _place_of(region: object, photos: Sequence[LabelledPhoto | None], where: str) -> int:
+    """Which of the photos of a task a region is on."""
+    place = region.get("item_index") if isinstance(region, dict) else None
+    if place is None and (len(photos) == 1 or not isinstance(region, dict)
+                          or region.get("type") == "relation"):
+        return 0
+    if type(place) is not int or not 0 <= place < len(photos):
+        raise InputError(f"{where}: item_index {place!r:.40} tells none of the {len(photos)} "
+                         "photos of its task")
+    return place
+
+
+def _size_of(region: dict, known: tuple[int, int] | None, where: str) -> tuple[int, int]:
+    """The size of the photo by a region; all regions of a photo must tell the same."""
     width, height = (pixels_along(region, key, where)
                      for key in ("original_width", "original_height"))
-    size = size or size.append((width, height)) or size
-    if (width, height) != size[0]:
+    if known not in (None, (width, height)):
         raise InputError(f"{where}: it is for {width} x {height} pixels, another region of the "
-                         f"photo for {size[0][0]} x {size[0][1]}")
-    photo.width, photo.height = width, height
+                         f"photo for {known[0]} x {known[1]}")
+    return width, height
+
+
+def _add_region(region: dict, name: str, photo: LabelledPhoto, where: str) -> None:
+    """Give the photo the outline of a region, or the box that it is."""
+    value, width, height = region["value"], photo.width, photo.height
     if region.get("image_rotation"):
         raise InputError(f"{where}: the photo was turned by {region['image_rotation']!r:.20} "
                          "degrees in Label Studio; turn it back there, and export again")

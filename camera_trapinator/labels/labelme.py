@@ -52,7 +52,7 @@ def read_labelme(source: Source, classes: Path | None = None) -> Labels:
     check_folder(path, "Labelme files")
     names = _read_names(classes) if classes else []
     photos: dict[str, LabelledPhoto] = {}
-    missing, foreign = [], []
+    missing, foreign, tried = [], [], set()
     files = files_below(path, ".json")
     for file in files:
         with source.noted():
@@ -61,9 +61,12 @@ def read_labelme(source: Source, classes: Path | None = None) -> Labels:
                 foreign.append(file)
                 continue
             key = _photo_of(content, file, source)
-            if source.find(key, str(file)) is None:
-                missing.append(file)
+            tried.add(key)
+            found = source.find(key, str(file))
+            if found is None:
+                missing.append((file, content["imagePath"]))
                 continue
+            tried.add(found)
             photo = source.photo(key, file)
             if photo is None:
                 continue
@@ -71,18 +74,20 @@ def read_labelme(source: Source, classes: Path | None = None) -> Labels:
                 raise InputError(f"{file}: {photos[photo.file].where} is for the same photo {key}; "
                                  "leave one of them out")
             photos[photo.file] = photo
-            photo.width, photo.height = _size(content, file) or photo.header.size
-            photo.shapes = _shapes(content["shapes"], photo, names, source)
+            with source.noted(photo):
+                photo.width, photo.height = _size(content, file) or photo.header.size
+                photo.shapes = _shapes(content["shapes"], photo, names, source)
     if foreign and len(foreign) == len(files):
         raise InputError(f"{foreign[0]}: no Labelme file, it has no `shapes` and `imagePath`")
     if not files:
         raise InputError(f"{path}: no .json file in it; Labelme writes one beside each photo")
     source.told += [f"{file} is left: no Labelme file, it has no `shapes` and `imagePath`"
                     for file in foreign]
-    known = {photo.source for photo in photos.values()}
-    photos |= {key: photo for key in source.photos if source.images / key not in known
-               and (photo := source.photo(key)) is not None}
-    without_photo(source, missing)
+    for key in source.photos:
+        with source.noted():
+            if key not in tried and (photo := source.photo(key)) is not None:
+                photos[photo.file] = photo
+    without_photo(source, [file for file, _ in missing], [name for _, name in missing])
     with source.noted():
         check_outlined(path, photos.values(), "shapes")
     return source.labels(photos.values(), names)
@@ -125,7 +130,7 @@ def _shapes(items: list, photo: LabelledPhoto, names: list[str], source: Source)
     shapes: list[Shape] = []
     groups: dict[tuple, int] = {}
     for number, item in enumerate(items, start=1):
-        with source.noted():
+        with source.noted(photo):
             shape = _labelled_shape(item, photo, names, f"{photo.where}, shape {number}")
             group = item.get("group_id")
             if type(group) is int and shape.polygons:

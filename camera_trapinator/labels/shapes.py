@@ -44,6 +44,7 @@ class LabelledPhoto:
     picture: Callable[[], list[Shape]] | None = None
     boxes: list[Sequence[float]] = field(default_factory=list)  # rings of what nobody outlined
     empty: bool = False  # checked, and nothing there
+    unclear: bool = False  # something is said of it that no mask can show: it is never background
     location: str = ""
     datetime: str = ""
     sequence: str = ""
@@ -155,32 +156,35 @@ def pixels_of(shape: Shape, height: int, width: int) -> np.ndarray:
     return rasterise(shape.polygons, height, width)
 
 
-def _box_remainder(photo: LabelledPhoto) -> Shape:
-    """What lies in a box but in no outline of the photo: to ignore."""
-    inside = rasterise(photo.boxes, photo.height, photo.width)
-    for shape in photo.shapes:
-        inside &= ~pixels_of(shape, photo.height, photo.width)
-    return Shape(None, inside=inside)
-
-
 def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str,
               ) -> tuple[np.ndarray, list[str]]:
     """The mask of a photo's shapes, uint8 (height, width) at the labels' size; and a line for each
-    shape that covers no pixel of it.
+    shape and box that covers no pixel of it.
 
     `overlap`, where shapes of two classes meet: `later` shape wins, `smaller` shape wins, or
-    `ignore` (255).
+    `ignore` (255). What lies in a box but in no shape is to ignore.
     """
-    shapes = photo.shapes + (photo.picture() if photo.picture else [])
-    if photo.boxes:
-        shapes = [*shapes, _box_remainder(photo)]
+    height, width = photo.height, photo.width
     drawn, without = [], []
-    for shape in shapes:
-        inside = pixels_of(shape, photo.height, photo.width)
-        drawn.append((IGNORE if shape.name is None else indices[shape.name], inside))
-        if not inside.any() and shape.inside is None:
-            without.append(f"{shape.where or photo.where}: the {shape.name} covers no pixel of "
-                           f"{photo.source.name} ({_why_none(shape, photo)})")
+    for shape in [*photo.shapes, *(photo.picture() if photo.picture else ())]:
+        inside = pixels_of(shape, height, width)
+        # A picture may well lack a class.
+        if why := shape.inside is None and _why_none(shape.polygons, inside, photo):
+            without.append(f"{shape.where or photo.where}: the {shape.name or 'region to ignore'} "
+                           f"covers no pixel of {photo.source.name} ({why})")
+        else:
+            drawn.append((IGNORE if shape.name is None else indices[shape.name], inside))
+    boxed = np.zeros((height, width), bool)
+    for box in photo.boxes:
+        inside = rasterise([box], height, width)
+        if why := _why_none([box], inside, photo):
+            without.append(f"{photo.where}: a box covers no pixel of {photo.source.name} ({why})")
+        else:
+            boxed |= inside
+    if boxed.any():
+        for _, inside in drawn:
+            boxed &= ~inside
+        drawn.append((IGNORE, boxed))
     if overlap == "smaller":
         drawn.sort(key=lambda item: -int(item[1].sum()))
     mask = np.zeros((photo.height, photo.width), np.uint8)
@@ -194,13 +198,18 @@ def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str,
     return mask, without
 
 
-def _why_none(shape: Shape, photo: LabelledPhoto) -> str:
-    points = np.concatenate([np.asarray(ring, float).reshape(-1, 2)
-                             for ring in shape.polygons]) if shape.polygons else np.zeros((0, 2))
+def _why_none(polygons: Sequence[Sequence[float]], inside: np.ndarray,
+              photo: LabelledPhoto) -> str:
+    """Why a shape covers no pixel; "" if it covers some."""
+    points = np.concatenate([np.asarray(ring, float).reshape(-1, 2) for ring in polygons]
+                            ) if polygons else np.zeros((0, 2))
+    # Shares of a large animal cover the first pixel, and nobody draws an animal of one.
+    if len(points) and abs(points - 0.5).max() <= 0.6 and max(photo.width, photo.height) > 1:
+        return "its coordinates are shares of the photo, 0 .. 1, where pixels are needed"
+    if inside.any():
+        return ""
     if not len(points):
         return "it is empty"
-    if points.min() >= 0 and points.max() <= 1.001:
-        return "its coordinates are shares of the photo, 0 .. 1, where pixels are needed"
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     if right < 0 or bottom < 0 or left > photo.width or top > photo.height:
         return "it lies outside the photo"

@@ -3,7 +3,8 @@
 Tools write the names of photos as they like: in another case, with the letters of macOS, with
 backslashes, with the folders of another machine. A photo is found by its path below the folder of
 the photos; else by that path in another spelling; else by the longest end of a path that a photo
-has. What was matched so is told, and two photos that fit are a fault.
+has. What was matched so is told, and two photos that fit are a fault. Where some paths end in the
+folder of the photos (`card1/a.jpg` for --images card1), those that end in another one are not here.
 """
 
 import os
@@ -15,7 +16,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from .. import InputError
-from ..data.photos import find_photos
+from ..data.photos import PhotoFolder, look_below
 from .shapes import LabelledPhoto, Labels
 
 
@@ -42,24 +43,27 @@ class Source:
     told: list[str] = field(default_factory=list)  # what was assumed or left out
     unpaired: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # photos
-    matched: list[tuple[str, str]] = field(default_factory=list)  # by another spelling, or an end
+    # The photos that were not found by their very paths: what labels call them, and the folders
+    # there that they do not lie in here.
+    matched: list[tuple[LabelledPhoto, str, tuple[str, ...]]] = field(default_factory=list)
     no_area: list[str] = field(default_factory=list)  # lines, points and the like
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Keep an InputError among the faults, and go on behind the block."""
+    def noted(self, photo: LabelledPhoto | None = None) -> Iterator[None]:
+        """Keep an InputError among the faults, and go on behind the block. The `photo` that it is
+        about is unclear then."""
         try:
             yield
-        except NoArea as error:
-            self.no_area.append(str(error))
         except InputError as error:
-            self.faults.append(str(error))
+            (self.no_area if isinstance(error, NoArea) else self.faults).append(str(error))
+            if photo is not None:
+                photo.unclear = True
 
     def photo(self, file: str, label: object = "") -> LabelledPhoto | None:
         """The photo that labels call `file`, with its size; None, and noted, if it is not there or
         cannot be read. `label`: the label's file, or the place in it. Raises InputError for a path
         that means two photos, or leads out of the folder."""
-        found = self.find(file, str(label or self.path))
+        found, elsewhere = self._locate(file, str(label or self.path))
         if found is None:
             self.missing.append(file)
             return None
@@ -74,39 +78,55 @@ class Source:
                 self.faults.append(f"{error}; bring it anew, or leave such photos out with "
                                    "--skip-broken")
             return None
+        if found != PurePosixPath(file).as_posix():
+            self.matched.append((photo, file, elsewhere))
         return photo
 
     def find(self, file: str, where: str) -> str | None:
         """The path below the folder of the photos that `file` means; None if there is none."""
+        return self._locate(file, where)[0]
+
+    def named(self, name: str) -> list[str]:
+        """The photos of this file name, in any spelling, whatever folder they lie in."""
+        return self._by_name.get(spelled(name), [])
+
+    def _locate(self, file: str, where: str) -> tuple[str | None, tuple[str, ...]]:
+        """The same, and the folders in front of it that it does not lie in here."""
         given = file.replace("\\", "/")
         plain = PurePosixPath(given).as_posix()
         if plain in self._exact:
-            return plain
+            self._refuse_way_out(plain, where)
+            return plain, ()
         if "\0" in given or ".." in given.split("/"):
             raise InputError(f"{where}: photo {file!r} is no path inside the folder of the images")
-        self._refuse_way_out(plain, where)
-        parts = [_spelled(part) for part in PurePosixPath(given).parts]
+        parts = tuple(spelled(part) for part in PurePosixPath(given).parts)
         fits = [photo for photo in self._by_name.get(parts[-1] if parts else "", ())
-                if _spelled(photo).split("/") == parts[-photo.count("/") - 1:]]
+                if tuple(spelled(photo).split("/")) == parts[-photo.count("/") - 1:]]
         longest = max((photo.count("/") for photo in fits), default=0)
         fits = [photo for photo in fits if photo.count("/") == longest]
         if len(fits) > 1:
             raise InputError(f"{where}: is photo {file!r} {self.images / fits[0]} or "
                              f"{self.images / fits[1]}? Rename one of them")
-        if fits:
-            self.matched.append((file, fits[0]))
-        return fits[0] if fits else None
+        self._refuse_way_out(fits[0] if fits else plain.lstrip("/"), where)
+        return (fits[0], parts[:-longest - 1]) if fits else (None, ())
 
     def _refuse_way_out(self, file: str, where: str) -> None:
         """Refuse what is there, but through a link that leads out of the folder."""
-        path = self.images / file.lstrip("/")
-        if os.path.lexists(path) and not path.resolve().is_relative_to(self.images.resolve()):
+        path = self.images / file
+        # A photo that was found lies in no folder that is a link: those are not looked into.
+        linked = os.path.islink(path) if file in self._exact else os.path.lexists(path)
+        if linked and not path.resolve().is_relative_to(self.images.resolve()):
             raise InputError(f"{where}: photo {file!r} leads out of {self.images} through a link")
 
     @cached_property
     def photos(self) -> list[str]:
         """All photos below the folder."""
-        return find_photos(self.images)
+        return self.below.photos
+
+    @cached_property
+    def below(self) -> PhotoFolder:
+        """What lies below the folder of the photos; looked at once."""
+        return look_below(self.images)
 
     @cached_property
     def _exact(self) -> set[str]:
@@ -116,29 +136,46 @@ class Source:
     def _by_name(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for photo in self.photos:
-            found.setdefault(_spelled(photo.rpartition("/")[2]), []).append(photo)
+            found.setdefault(spelled(photo.rpartition("/")[2]), []).append(photo)
         return found
 
     def labels(self, photos: Iterable[LabelledPhoto], classes: Sequence[str] = ()) -> Labels:
         """All that was read, with what is amiss."""
-        photos, faults = list(photos), list(self.faults)
+        away = self._of_other_folders()
+        photos = [photo for photo in photos if id(photo) not in away]
+        matched = [entry for entry in self.matched if id(entry[0]) not in away]
+        missing, faults = self.missing + list(away.values()), list(self.faults)
         if any(photo.labelled() for photo in photos):
             self.told += self.no_area
         else:
             faults += self.no_area
-        if self.missing and self.skip_missing:
-            self.unpaired += [f"{self.path}: its photo {file} is missing" for file in self.missing]
-        elif self.missing:
-            faults.append(f"{self.path}: {len(self.missing)} of its photos are not in "
-                          f"{self.images}, such as {self.missing[0]!r}; bring them, or leave them "
-                          "out with --skip-missing")
-        if self.matched:
-            file, photo = self.matched[0]
-            self.told.append(f"{len(self.matched)} photos have another path or spelling in "
-                             f"{self.path} than here, such as {file!r} for {photo}")
+        if missing and self.skip_missing:
+            self.unpaired += [f"{self.path}: its photo {file} is missing" for file in missing]
+        elif missing:
+            faults.append(f"{self.path}: {len(missing)} of its photos are not in {self.images}, "
+                          f"such as {missing[0]!r}{self._namesake(missing[0])}; bring them, or "
+                          "leave them out with --skip-missing")
+        if matched:
+            photo, file, _ = matched[0]
+            self.told.append(f"{len(matched)} photos have another path or spelling in {self.path} "
+                             f"than here, such as {file!r} for {photo.source}")
         return Labels(photos, list(classes), self.unpaired, faults, self.told)
 
+    def _of_other_folders(self) -> dict[int, str]:
+        """The photos, by id, that were found by their names, but whose labels tell of another
+        folder than those that tell of this one; and what labels call them."""
+        here = spelled(self.images.resolve().name)
+        if not any(elsewhere[-1:] == (here,) for *_, elsewhere in self.matched):
+            return {}
+        return {id(photo): file for photo, file, elsewhere in self.matched
+                if elsewhere and elsewhere[-1] != here}
 
-def _spelled(text: str) -> str:
+    def _namesake(self, file: str) -> str:
+        """A photo that has the name of the missing one, but lies elsewhere."""
+        others = self.named(PurePosixPath(file.replace("\\", "/")).name)
+        return f" ({others[0]} is there, but its path is another one)" if others else ""
+
+
+def spelled(text: str) -> str:
     """A name without what systems see differently: case, and how letters with marks are stored."""
     return unicodedata.normalize("NFC", text).casefold()

@@ -23,8 +23,8 @@ def read_yolo(source: Source, names: Path) -> Labels:
     `names`: data.yaml, or a text file with one class name a line. A photo whose file is empty or
     missing has no shapes: YOLO calls it background, but whether somebody looked, it cannot say.
     Text files that tools add (classes.txt, train.txt, README...) are no labels. A further number at
-    the end of a line is how sure a network was, and is left. What is no polygon and no box is named
-    by file and line.
+    the end of all lines is how sure a network was, and is left; of some lines it is a fault. What
+    is no polygon and no box is named by file and line.
     """
     path = source.path
     check_folder(path, "labels")
@@ -32,30 +32,37 @@ def read_yolo(source: Source, names: Path) -> Labels:
     pairs, alone = pair_labels(source, ".txt")
     without_photo(source, [file for file in alone if file.name not in NO_LABELS
                            and not file.name.upper().startswith("README")])
-    photos, scored = [], 0
+    photos, plain = [], 0
+    scored: dict[str, int] = {}  # how many numbers the lines have that end with one more
     for file, label in pairs:
-        photo = source.photo(file, label or "")
-        if photo is None:
-            continue
-        photos.append(photo)
-        text = ""
         with source.noted():
-            text = read_text(label) if label else ""
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                with source.noted():
-                    scored += _add_line(line, f"{label}, line {number}", classes, photo)
-    if scored:
-        source.told.append(f"{scored} lines of {path} end with a number more, which is taken for "
-                           "a confidence (save_conf) and left")
+            photo = source.photo(file, label or "")
+            if photo is None:
+                continue
+            photos.append(photo)
+            for number, line in enumerate((read_text(label) if label else "").splitlines(), 1):
+                if line.strip():
+                    where = f"{label}, line {number}"
+                    with source.noted(photo):
+                        if count := _add_line(line, where, classes, photo):
+                            scored[where] = count
+                        else:
+                            plain += 1
+    if plain:
+        source.faults += [f"{where}: {count} coordinates are no polygon; if the last number is a "
+                          "confidence, take it away: other lines have none"
+                          for where, count in scored.items()]
+    elif scored:
+        source.told.append(f"all {len(scored)} lines of {path} end with a number more, which is "
+                           "taken for a confidence (save_conf) and left")
     with source.noted():
         check_outlined(path, photos, "labels")
     return source.labels(photos, classes)
 
 
-def _add_line(line: str, where: str, classes: list[str], photo: LabelledPhoto) -> bool:
-    """Give the photo the polygon, or the box, of a line. Returns whether it ends with a number
-    more."""
+def _add_line(line: str, where: str, classes: list[str], photo: LabelledPhoto) -> int:
+    """Give the photo the polygon, or the box, of a line. Returns how many numbers it has behind the
+    class, if it ends with one more; else 0."""
     try:
         index, *values = map(float, line.split())
     except ValueError:
@@ -64,8 +71,8 @@ def _add_line(line: str, where: str, classes: list[str], photo: LabelledPhoto) -
     if index not in range(len(classes)):
         raise InputError(f"{where}: class {line.split()[0]} has no name; the file of names has 0 "
                          f"to {len(classes) - 1}")
-    scored = len(values) % 2 == 1 and len(values) > 4 and 0 <= values[-1] <= 1
-    if scored:
+    count = len(values)
+    if count % 2 and count > 4 and 0 <= values[-1] <= 1:
         values.pop()
     if len(values) < 4 or len(values) % 2:
         raise InputError(f"{where}: {len(values)} coordinates are no polygon; three or more points "
@@ -82,7 +89,7 @@ def _add_line(line: str, where: str, classes: list[str], photo: LabelledPhoto) -
                                           y + height / 2)))
     else:
         photo.shapes.append(Shape(classes[int(index)], polygons=[points], where=where))
-    return scored
+    return count % 2 * count
 
 
 def _read_names(path: Path) -> list[str]:
