@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from conftest import error_line
 from PIL import Image
 
 from camera_trapinator.data.manifest import read_classes, read_manifest
@@ -58,6 +59,14 @@ def imported(*arguments) -> str:
     result = import_labels(*arguments)
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def refusal(result: CompletedProcess) -> str:
+    """What an import that refused says: its line, or all faults where there are several."""
+    faults = [line for line in result.stdout.splitlines() if line.startswith("fault ")]
+    line = error_line(result)
+    assert bool(faults) == ("see above" in line)
+    return "\n".join(faults) or line
 
 
 def masks_of(out):

@@ -218,7 +218,7 @@ def drop_leaking_copies(photos: Sequence[LabelledPhoto],
         return list(photos), []
     first: dict[bytes, str] = {}
     hashes = [hashlib.blake2b(photo.source.read_bytes()).digest() for photo in photos]
-    rank = {name: place for place, name in enumerate(("test", "test_seen", "val", "train"))}
+    rank = {name: place for place, name in enumerate(("test", "test_seen", "val", "train", ""))}
     for digest, photo in sorted(zip(hashes, photos, strict=True),
                                 key=lambda item: rank[item[1].split]):
         first.setdefault(digest, photo.split)

@@ -107,7 +107,8 @@ class Source:
         if len(fits) > 1:
             raise InputError(f"{where}: is photo {file!r} {self.images / fits[0]} or "
                              f"{self.images / fits[1]}? Rename one of them")
-        self._refuse_way_out(fits[0] if fits else plain.lstrip("/"), where)
+        for path in [plain.lstrip("/"), *fits]:
+            self._refuse_way_out(path, where)
         return (fits[0], parts[:-longest - 1]) if fits else (None, ())
 
     def _refuse_way_out(self, file: str, where: str) -> None:

@@ -1,11 +1,20 @@
 """import_labels.py coco, on small files written here."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 from conftest import error_line
-from label_files import SQUARE, import_labels, write_coco, write_photos
+from label_files import (
+    SQUARE,
+    import_labels,
+    imported,
+    masks_of,
+    refusal,
+    write_coco,
+    write_photos,
+)
 
 from camera_trapinator import IGNORE
 from camera_trapinator.data.manifest import read_classes, read_manifest
@@ -76,6 +85,123 @@ def test_camera_trap_fields_are_taken_over(tmp_path):
     assert [row.mask for row in rows] == ["masks/card/1.jpg.png", "background"]
 
 
+def square_and(*boxes):
+    """The mask of SQUARE, and 255 in boxes (left, top, right, bottom)."""
+    mask = np.zeros((48, 64), int)
+    for left, top, right, bottom in boxes:
+        mask[top:bottom, left:right] = IGNORE
+    mask[10:20, 10:20] = 1
+    return mask
+
+
+@pytest.mark.parametrize("outline", [{}, {"segmentation": []}, {"segmentation": [[]]},
+                                     {"segmentation": None}],
+                         ids=["no key", "empty", "empty ring", "null"])
+def test_what_is_in_a_box_alone_is_ignored_and_never_background(outline, tmp_path):
+    write_photos(tmp_path / "card", "1.jpg", "2.jpg", "3.jpg")
+    labels = write_coco(tmp_path / "labels.json", ["1.jpg", "2.jpg", "3.jpg"], [
+        {"image_id": 0, "segmentation": SQUARE, "bbox": [10, 10, 10, 10]},
+        {"image_id": 0, "bbox": [15, 5, 20, 10], "category_id": 7, **outline},
+        {"image_id": 1, "bbox": [40.0, 20.0, 20.0, 20.0], **outline}])
+    for unannotated in ("empty", "unlabelled"):
+        stdout = imported("coco", labels, "--images", tmp_path / "card", "--out", tmp_path / "out",
+                          "--unannotated", unannotated, "--overwrite")
+        masks, names = masks_of(tmp_path / "out")
+        assert names == ["background", "red fox"]
+        assert np.array_equal(masks["card/1.jpg"], square_and((15, 5, 35, 15)))
+        alone = np.zeros((48, 64), int)
+        alone[20:40, 40:60] = IGNORE
+        assert np.array_equal(masks["card/2.jpg"], alone)
+        assert masks["card/3.jpg"] == ("background" if unannotated == "empty" else "")
+        assert "2 boxes without outline, on 2 photos" in stdout and "ignored (255)" in stdout
+
+
+def test_a_label_of_the_whole_photo_is_no_mask_and_the_photo_not_empty(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg", "2.jpg", "3.jpg")
+    labels = write_coco(tmp_path / "labels.json", ["1.jpg", "2.jpg", "3.jpg"], [
+        {"image_id": 0, "segmentation": SQUARE}, {"image_id": 1},
+        {"image_id": 2, "category_id": 0}], categories=[(0, "Empty"), (3, "red fox")])
+    stdout = imported("coco", labels, "--images", tmp_path / "card", "--out", tmp_path / "out",
+                      "--unannotated", "empty")
+    masks, _ = masks_of(tmp_path / "out")
+    assert masks["card/2.jpg"] == "" and masks["card/3.jpg"] == "background"
+    assert "1 photos have labels, but none with an area, such as photos/card/2.jpg" in stdout
+
+
+def test_flat_polygons_and_empty_rings_beside_sound_ones(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg", "2.jpg")
+    labels = write_coco(tmp_path / "labels.json", ["1.jpg", "2.jpg"], [
+        {"image_id": 0, "segmentation": SQUARE[0]}, {"image_id": 1, "segmentation": [[], *SQUARE]}])
+    imported("coco", labels, "--images", tmp_path / "card", "--out", tmp_path / "out")
+    for mask in masks_of(tmp_path / "out")[0].values():
+        assert np.array_equal(mask, square_and())
+
+
+def test_the_photo_tells_its_size_where_the_file_does_not(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg", "2.jpg")
+    images = [{"id": 0, "file_name": "1.jpg"},
+              {"id": 1, "file_name": "2.jpg", "width": 64.0, "height": 48.0}]
+    labels = write_coco(tmp_path / "labels.json", images, [
+        {"image_id": 0, "segmentation": SQUARE}, {"image_id": 1, "segmentation": SQUARE}])
+    imported("coco", labels, "--images", tmp_path / "card", "--out", tmp_path / "out")
+    for mask in masks_of(tmp_path / "out")[0].values():
+        assert np.array_equal(mask, square_and())
+
+
+def captured(folder, *images):
+    """The times in the manifest, and what is printed, for images with these facts."""
+    write_photos(folder / "card", *(f"{number}.jpg" for number in range(len(images))))
+    labels = write_coco(folder / "labels.json", [
+        {"id": number, "file_name": f"{number}.jpg", **facts}
+        for number, facts in enumerate(images)],
+        [{"image_id": number, "segmentation": SQUARE} for number in range(len(images))])
+    stdout = imported("coco", labels, "--images", folder / "card", "--out", folder / "out",
+                      "--overwrite")
+    return [row.datetime for row in read_manifest(folder / "out/manifest.csv")], stdout
+
+
+def test_date_captured_is_the_time_unless_it_is_that_of_the_export(tmp_path):
+    theirs = {"date_captured": "2011-05-13 23:43:18"}
+    assert captured(tmp_path, theirs)[0] == ["2011-05-13 23:43:18"]
+    both = {**theirs, "datetime": "2012-01-02 03:04:05"}
+    assert captured(tmp_path, both)[0] == ["2012-01-02 03:04:05"]
+    here = {**theirs, "location": 0}
+    assert captured(tmp_path, here, here)[0] == ["2011-05-13 23:43:18"] * 2
+    other = {"date_captured": "2011-05-13 23:43:20"}
+    assert captured(tmp_path, theirs, other)[0] == ["2011-05-13 23:43:18", "2011-05-13 23:43:20"]
+    times, stdout = captured(tmp_path, theirs, theirs)  # as Roboflow writes it
+    assert times == ["", ""] and "date_captured is 2011-05-13 23:43:18 for all images" in stdout
+
+
+def test_one_file_under_two_ids_has_the_shapes_of_both(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    labels = write_coco(tmp_path / "labels.json", ["1.jpg", "1.jpg"], [
+        {"image_id": 0, "segmentation": SQUARE},
+        {"image_id": 1, "segmentation": [[30, 20, 40, 20, 40, 30, 30, 30]]}])
+    stdout = imported("coco", labels, "--images", tmp_path / "card", "--out", tmp_path / "out")
+    expected = square_and()
+    expected[20:30, 30:40] = 1
+    assert np.array_equal(masks_of(tmp_path / "out")[0]["card/1.jpg"], expected)
+    assert "image 1 is '1.jpg' like image 0" in stdout
+
+
+@pytest.mark.parametrize(("content", "tool"), [
+    ({"_via_settings": {}, "_via_img_metadata": {}}, "with via"),
+    ({"1.jpg99": {"filename": "1.jpg", "regions": []}}, "with via"),
+    ([{"id": 1, "data": {"image": "1.jpg"}, "annotations": []}], "with label-studio"),
+    ({"shapes": [], "imagePath": "1.jpg"}, "with labelme"),
+    ({"videos": [], "annotations": [], "categories": []}, "with coco-video"),
+    ({"images": [], "detection_categories": {"1": "animal"}}, "of MegaDetector"),
+    ({"categories": {}, "items": []}, "with datumaro"),
+])
+def test_the_file_of_another_tool_is_named(content, tool, tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    line = error_line(import_labels("coco", tmp_path / "labels.json", "--images", tmp_path / "card",
+                                    "--out", tmp_path / "out"))
+    assert tool in line and "no COCO file" in line
+
+
 # -------------------------------------------------------------------------------- refusals
 
 GOOD = {"image_id": 0, "segmentation": SQUARE}
@@ -87,6 +213,11 @@ REFUSED = {
     "boxes alone": (["1.jpg"], [{"image_id": 0, "bbox": [1, 2, 3, 4]}], "box is no mask"),
     "unknown image": (["1.jpg"], [{**GOOD, "image_id": 5}], "image_id 5"),
     "unknown category": (["1.jpg"], [{**GOOD, "category_id": 9}], "category_id 9"),
+    "box of three": (["1.jpg"], [GOOD, {"image_id": 0, "bbox": [1, 2, 3]}], "[1, 2, 3] is no box"),
+    "two sizes of one file": ([{"id": key, "file_name": "1.jpg", "width": width, "height": 48}
+                               for key, width in ((0, 64), (1, 65))], [GOOD],
+                              "image 1: it is for 65 x 48 pixels"),
+    "flat list of four": (["1.jpg"], [{**GOOD, "segmentation": [1, 2, 3, 4]}], "no polygon"),
     "two points": (["1.jpg"], [{**GOOD, "segmentation": [[1, 2, 3, 4]]}], "annotation 0"),
     "odd polygon": (["1.jpg"], [{**GOOD, "segmentation": [[1, 2, 3, 4, 5, 6, 7]]}], "polygon"),
     "text in polygon": (["1.jpg"], [{**GOOD, "segmentation": [[1, 2, 3, 4, 5, "x"]]}], "polygon"),
@@ -98,7 +229,7 @@ REFUSED = {
                                                                    "counts": [81]}}], "[9, 9]"),
     "another size": ([{"id": 0, "file_name": "1.jpg", "width": 64, "height": 64}], [GOOD],
                      "64 x 64"),
-    "no size": ([{"id": 0, "file_name": "1.jpg"}], [GOOD], "width None"),
+    "half a size": ([{"id": 0, "file_name": "1.jpg", "width": 64}], [GOOD], "height None"),
     "no annotation": (["1.jpg", "2.jpg"], [GOOD], "--unannotated empty"),
     "doubled id": ([{"id": 0, "file_name": "1.jpg", "width": 64, "height": 48}] * 2, [GOOD],
                    "two images"),
@@ -111,9 +242,11 @@ def test_bad_labels_are_refused_by_name_and_nothing_is_written(name, tmp_path):
     write_photos(tmp_path / "card", "1.jpg", "2.jpg")
     (tmp_path / "card/link.jpg").symlink_to("/etc/passwd")
     labels = write_coco(tmp_path / "labels.json", images, annotations)
-    line = error_line(import_labels("coco", labels, "--images", tmp_path / "card", "--out",
-                                    tmp_path / "out"))
-    assert part in line
+    told = refusal(import_labels("coco", labels, "--images", tmp_path / "card", "--out",
+                                 tmp_path / "out"))
+    assert part in told
+    # The photo of an annotation without image is one that has none.
+    assert told.count("\n") == (name == "unknown image")
     assert not (tmp_path / "out").exists()
 
 

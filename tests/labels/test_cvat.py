@@ -12,6 +12,7 @@ from hypothesis import given
 from label_files import damaged, import_labels, imported, inside, masks_of, scratch, write_photos
 
 from camera_trapinator import IGNORE, InputError
+from camera_trapinator.data.manifest import read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
@@ -154,6 +155,61 @@ def test_tags_say_which_photos_are_empty(tmp_path):
     assert masks == {"2.jpg": "background", "3.jpg": "", "4.jpg": ""}
 
 
+def test_lines_beside_outlines_are_left_out_and_told_and_their_photo_is_not_empty(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg", "2.jpg", "3.jpg", "4.jpg")
+    line, tag = element("polyline", label="fox", points="0,0;5,5"), element("tag", label="fox")
+    empty = element("tag", label="empty")
+    write_xml(tmp_path / "labels.xml", image("1.jpg", SOUND, line, element("points", label="fox")),
+              image("2.jpg", line), image("3.jpg", tag), image("4.jpg", tag, empty))
+    stdout = imported("cvat", tmp_path / "labels.xml", "--images", tmp_path / "card", "--out",
+                      tmp_path / "out", "--unannotated", "empty")
+    masks, _ = masks_of(tmp_path / "out")
+    assert masks["card/1.jpg"].any()
+    assert [masks[f"card/{number}.jpg"] for number in (2, 3, 4)] == ["", "", "background"]
+    assert "image '0', shape 2 (polyline): a polyline has no area" in stdout
+    assert "shape 3 (points): a points has no area" in stdout
+    assert "2 photos have labels, but none with an area" in stdout
+
+
+def subset_image(subset, name, *shapes):
+    return element("image", "".join(shapes), id=0, name=name, width=WIDTH, height=HEIGHT,
+                   **({"subset": subset} if subset else {}))
+
+
+@pytest.mark.parametrize("tree", [True, False], ids=["folders", "flat"])
+def test_the_subsets_of_a_project_are_folders_and_splits(tree, tmp_path):
+    subsets = {"Train": "train", "Validation": "val", "Test": "test"}
+    rings = {subset: [(0, 0), (4 + 4 * place, 0), (4 + 4 * place, 8), (0, 8)]
+             for place, subset in enumerate(subsets)}
+    files = {subset: f"{subset}/1.jpg" if tree else f"{subset}.jpg" for subset in subsets}
+    write_photos(tmp_path / "images", *files.values())
+    write_xml(tmp_path / "annotations.xml", *(
+        subset_image(subset, "1.jpg" if tree else f"{subset}.jpg", polygon("fox", rings[subset]))
+        for subset in subsets))
+    command = ["cvat", tmp_path / "annotations.xml", "--images", tmp_path / "images", "--out",
+               tmp_path / "out", "--overwrite"]
+    stdout = imported(*command)
+    masks, _ = masks_of(tmp_path / "out")
+    for place, file in enumerate(files.values()):
+        assert (masks[f"images/{file}"] > 0).sum() == 8 * (4 + 4 * place)
+    rows = {row.image: row.split for row in read_manifest(tmp_path / "out/manifest.csv")}
+    assert rows == {f"photos/images/{files[subset]}": split for subset, split in subsets.items()}
+    assert "splits      by the labels; --split none" in stdout
+    imported(*command, "--split", "none")
+    assert {row.split for row in read_manifest(tmp_path / "out/manifest.csv")} == {""}
+
+
+def test_a_photo_in_no_subset_of_a_split_is_asked_about(tmp_path):
+    write_photos(tmp_path / "card", "Train/1.jpg", "Test/1.jpg", "3.jpg")
+    write_xml(tmp_path / "labels.xml", subset_image("Train", "1.jpg", SOUND),
+              subset_image("Test", "1.jpg", SOUND), subset_image("", "3.jpg", SOUND))
+    command = ["cvat", tmp_path / "labels.xml", "--images", tmp_path / "card", "--out",
+               tmp_path / "out"]
+    line = error_line(import_labels(*command))
+    assert "no split is known of" in line and "card/3.jpg" in line and "--split none" in line
+    imported(*command, "--split", "none")
+
+
 def test_the_label_background_erases(tmp_path):
     write_photos(tmp_path / "card", "1.jpg")
     pixels = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.5
@@ -174,7 +230,7 @@ def test_photos_that_are_missing_are_told_or_listed(tmp_path):
         read(tmp_path)
     masks, names = read(tmp_path, skip_missing=True)
     assert masks.keys() == {"a/1.jpg"} and names == ["background", "hare", "fox"]
-    assert "'1.jpg' is missing" in (tmp_path / "out/unpaired.txt").read_text()
+    assert "photo 1.jpg is missing" in (tmp_path / "out/unpaired.txt").read_text()
 
 
 @pytest.mark.parametrize("given", ["labels.xml", "unzipped"])
@@ -201,9 +257,9 @@ REFUSED = {
     "link outside": (image("link.jpg", SOUND), "through a link"),
     "one photo twice": (image("1.jpg", SOUND) + image(".//1.jpg", SOUND), "labels already"),
     "boxes alone": (image("1.jpg", box("fox", 1, 2, 3, 4)), "box is no mask"),
-    "polyline": (image("1.jpg", SOUND, element("polyline", label="fox", points="0,0;5,5")),
-                 "shape 2 (polyline): a polyline has no area"),
-    "skeleton": (image("1.jpg", SOUND, element("skeleton", label="fox")), "has no area"),
+    "polyline": (image("1.jpg", element("polyline", label="fox", points="0,0;5,5")),
+                 "shape 1 (polyline): a polyline has no area"),
+    "skeleton": (image("1.jpg", element("skeleton", label="fox")), "has no area"),
     "unknown shape": (image("1.jpg", element("cloud", label="fox")), "<cloud>"),
     "no label": (image("1.jpg", element("polygon", points="0,0;5,0;5,5")), "it has no label"),
     "two points": (image("1.jpg", polygon("fox", [(0, 0), (5, 5)])), "'0.00,0.00;5.00,5.00'"),
@@ -221,6 +277,8 @@ REFUSED = {
     "z_order": (image("1.jpg", element("polygon", label="fox", points="0,0;5,0;5,5",
                                        z_order="high")), "z_order 'high'"),
     "empty with shapes": (image("1.jpg", SOUND, element("tag", label="empty")), "tagged as empty"),
+    "empty with a line": (image("1.jpg", element("tag", label="empty"), element(
+        "polyline", label="fox", points="0,0;5,5")), "shape 2 (polyline): a polyline has no area"),
     "no name": (element("image", SOUND, id=7, width=9, height=9), "image '7': it has no name"),
     "no size": (element("image", SOUND, id=7, name="1.jpg"), "width None"),
     "no pixels": (image("1.jpg", SOUND, width=0, height=0), "width '0'"),

@@ -1,5 +1,7 @@
 """Label Studio: exports written after its documents, against pixels found edge by edge."""
 
+import base64
+import io
 import json
 import math
 import subprocess
@@ -181,6 +183,176 @@ def test_photos_are_found_by_the_end_of_their_urls(tmp_path, url, file):
         assert list(read(tmp_path)) == [file]
 
 
+def packed(url):
+    return base64.b64encode(url.encode()).decode()
+
+
+@pytest.mark.parametrize(("url", "file"), [
+    ("/tasks/7/resolve/?fileuri=" + packed("s3://bucket/site2/1.jpg"), "site2/1.jpg"),
+    ("https://ls.org/tasks/7/resolve/?fileuri=" + packed("gs://b/site1/ÿÿÿ>>>.jpg"),
+     "site1/ÿÿÿ>>>.jpg"),  # + and / in base64, which are others in URLs
+    ("/tasks/7/presign/?fileuri=" + packed("azure-blob://c/site1/1.jpg").rstrip("="),
+     "site1/1.jpg"),
+    ("/data/local-files/?d=survey%5Csite2%5C1.jpg", "site2/1.jpg"),  # of Windows
+    ("/data/local-files/?d=survey/SITE2/1.JPG", "site2/1.jpg"),
+    ("/data/upload/3/0a1b2c3d-my_fox_1.jpg", "site1/my fox (1).jpg"),
+    ("/data/upload/0a1b2c3d-My_fox_1.JPG", "site1/my fox (1).jpg"),
+    ("/data/upload/3/0a1b2c3d-Fuchs_Bar.jpg", "site2/Fu\u0308chs Ba\u0308r.jpg"),  # macOS
+    ("/data/upload/3/0a1b2c3d-F%C3%BCchs_B%C3%A4r.jpg", "site2/Fu\u0308chs Ba\u0308r.jpg"),
+    ("s3://bucket/my fox (1).jpg", "site1/my fox (1).jpg"),  # without folder
+    ("s3://bucket/site2/my fox (1).jpg", None),  # of another folder
+    ("/tasks/7/resolve/?fileuri=%%%", None),
+])
+def test_uploads_packed_urls_and_local_files(tmp_path, url, file):
+    files = ("site1/1.jpg", "site2/1.jpg", "site1/my fox (1).jpg", "site1/ÿÿÿ>>>.jpg",
+             "site2/Fu\u0308chs Ba\u0308r.jpg")
+    write(tmp_path, task(1, url, polygon("fox", SQUARE)), photos=files)
+    if file is None:
+        with pytest.raises(InputError, match="0 photos in its `data`|1 of its photos are not in"):
+            read(tmp_path)
+    else:
+        assert list(read(tmp_path)) == [file]
+
+
+def test_of_several_photos_in_a_task_the_one_that_is_here_counts(tmp_path):
+    entry = task(1, "/thumbs/gone.jpg", polygon("fox", SQUARE))
+    entry["data"].update(original="s3://bucket/site1/1.jpg",
+                         copy="/data/local-files/?d=site1/1.jpg")
+    write(tmp_path, entry, photos=("site1/1.jpg", "site1/2.jpg"))
+    assert (read(tmp_path)["site1/1.jpg"] == "fox").sum() == 64
+    entry["data"]["left"] = "s3://bucket/site1/2.jpg"
+    write(tmp_path, entry)
+    with pytest.raises(InputError, match=r"task 1: 2 photos in its `data` are here, "
+                                         r"'site1/1\.jpg' and 'site1/2\.jpg'"):
+        read(tmp_path, overwrite=True)
+    entry["data"] = {"image": "/thumbs/gone.jpg", "other": "/thumbs/away.jpg"}
+    write(tmp_path, entry)
+    with pytest.raises(InputError, match=r"1 of its photos are not in .*'/thumbs/gone\.jpg'"):
+        read(tmp_path, overwrite=True)
+
+
+def test_the_photos_of_a_list_are_told_apart_by_item_index(tmp_path):
+    other = [(14, 2), (20, 2), (20, 12), (14, 12)]
+    regions = [{**polygon("fox", SQUARE), "item_index": 1}, {
+        **polygon("hare", other), "item_index": 0}, {
+        **region("rectanglelabels", "fox", x=0, y=0, width=25, height=25), "item_index": 0}]
+    images = ["/data/upload/1/0a1b2c3d-1.jpg", "s3://b/site/22.jpg", "s3://b/site/333.jpg"]
+    files = ("1.jpg", "site/22.jpg", "site/333.jpg")
+    write(tmp_path, task(1, images, *regions), photos=files)
+    found = read(tmp_path)
+    assert (found["1.jpg"] == "hare").sum() == 60 and (found["1.jpg"] == "fox").sum() == 0
+    assert (found["1.jpg"] == "ignored").sum() == 6 * 4
+    assert (found["site/22.jpg"] == "fox").sum() == 64 and found["site/333.jpg"] == ""
+    write(tmp_path, task(1, images[:2], *regions), task(2, images[2:]), photos=files)
+    assert read(tmp_path, overwrite=True)["site/333.jpg"] == "background"
+    for place in (None, 3, -1, "1", True):
+        regions[0]["item_index"] = place
+        write(tmp_path, task(1, images, *regions))
+        with pytest.raises(InputError, match=f"task 1, region 1: item_index {place!r} tells none "
+                                             "of the 3 photos"):
+            read(tmp_path, overwrite=True)
+
+
+def attribute(kind, name, value):
+    """What a control with perRegion says of the region of polygon()."""
+    return {**polygon("fox", SQUARE), "type": kind, "from_name": name,
+            "value": {**polygon("fox", SQUARE)["value"], kind: value}}
+
+
+@pytest.mark.parametrize(("kind", "value"), [
+    ("choices", ["male"]), ("choices", ["male", "adult"]), ("rating", 3), ("number", 7),
+    ("taxonomy", [["Canidae", "Vulpes"]]), ("textarea", ["limps"]), ("datetime", "2024-05-01"),
+    ("pairwise", "left")])
+@pytest.mark.parametrize("first", [True, False])
+def test_attributes_of_a_region_are_left_and_told(tmp_path, kind, value, first):
+    both = [polygon("fox", SQUARE), attribute(kind, "sex", value)]
+    relation = {"from_id": "a", "to_id": "b", "type": "relation", "direction": "right"}
+    write(tmp_path, task(1, "1.jpg", *(both[::-1] if first else both), relation),
+          task(2, "22.jpg", attribute(kind, "sex", value)), photos=("1.jpg", "22.jpg"))
+    labels = read_label_studio(Source(tmp_path / "tasks.json", tmp_path / "card", "photos"))
+    assert [line for line in labels.told if "says is left" in line] == [
+        f"{tmp_path / 'tasks.json'}: what 'sex' ({kind}) says is left"]
+    found = written(labels.sound(), tmp_path / "out", unannotated="empty")
+    assert (found["1.jpg"] == "fox").sum() == 64
+    assert set(np.unique(found["1.jpg"])) == {"fox", "background"}
+    assert found["22.jpg"] == ""  # something was said of it, so it is not empty
+
+
+def png(pixels, mode="RGBA"):
+    alpha = (pixels * 255).astype(np.uint8)
+    image = Image.fromarray(alpha) if mode == "L" else Image.merge(
+        "RGBA", [*Image.new("RGB", pixels.shape[::-1], (9, 9, 0)).split(), Image.fromarray(alpha)])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L"])
+def test_bitmasks_are_read_and_wrong_ones_refused(tmp_path, mode):
+    stroke = np.zeros((HEIGHT, WIDTH), bool)
+    stroke[2:6, 3:20] = True
+    entry = region("bitmasklabels", "hare",
+                   imageDataURL="data:image/png;base64," + png(stroke, mode))
+    write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE), entry))
+    mask = read(tmp_path)["1.jpg"]
+    assert np.array_equal(mask == "hare", stroke) and (mask == "fox").sum() == 64 - 16
+    for wrong, part in (("data:image/png;base64,%%%", "no PNG in base64"), (7, "no PNG in base64"),
+                        ("data:image/png;base64," + png(stroke[:, :9], mode), "has 9 x 16 pixels")):
+        entry["value"]["imageDataURL"] = wrong
+        write(tmp_path, task(1, "1.jpg", entry))
+        with pytest.raises(InputError, match=f"region 1: imageDataURL .*{part}"):
+            read(tmp_path, overwrite=True)
+
+
+def test_brush_strokes_of_converters_that_write_0_and_1(tmp_path):
+    """label_studio_converter.brush.mask2rle of a mask of 0 and 1 has them in all four channels."""
+    stroke = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.3
+    entry = brush("fox", stroke)
+    for value, least in ((1, True), (127, False), (128, True)):
+        data = np.repeat(stroke.astype(np.uint8) * value, 4).tolist()
+        text = f"{len(data):032b}{8 - 1:05b}{3:04b}{3:04b}{3:04b}{3:04b}"
+        for start in range(0, len(data), 16):  # words as they are, sixteen at a time
+            text += "000" + "1111" + "".join(f"{word:08b}" for word in data[start:start + 16])
+        text += "0" * (-len(text) % 8)
+        entry["value"]["rle"] = [int(text[place:place + 8], 2) for place in range(0, len(text), 8)]
+        write(tmp_path, task(1, "1.jpg", entry, polygon("hare", [(0, 0), (2, 0), (2, 2)])))
+        found = read(tmp_path, overwrite=True)["1.jpg"]
+        expected = stroke & (found != "hare")
+        assert np.array_equal(found == "fox", expected if least else expected & False)
+
+
+def test_several_faults_of_an_export_are_told_at_once(tmp_path):
+    write(tmp_path, task(1, "1.jpg", polygon("fox", SQUARE), valued(
+        points=[[1, 1]])["annotations"][0]["result"][0]), task(2, "22.jpg", region(
+            "polygonlabels", "fox", points="x")), task(3, "gone.jpg"), photos=("1.jpg", "22.jpg"))
+    labels = read_label_studio(Source(tmp_path / "tasks.json", tmp_path / "card", "photos"))
+    assert len(labels.faults) == 3
+    assert ["task 1, region 2: points" in labels.faults[0],
+            "task 2, region 1: points" in labels.faults[1], "gone.jpg" in labels.faults[2]] == [
+        True] * 3
+
+
+def test_labels_and_controls_with_hyphens_in_the_names_of_pictures(tmp_path):
+    stroke = np.zeros((HEIGHT, WIDTH), np.uint8)
+    stroke[2:6, 3:20] = 255
+    write(tmp_path, photos=("1.jpg", "22.jpg"))
+    folder = tmp_path / "brush"
+    folder.mkdir()
+    names = {"task-1-annotation-5-by-1-brush-labels-fox-0": stroke,
+             "task-2-annotation-6-by-ann-marie@x.org-brush-labels-snow-hare-0": stroke[::-1]}
+    for name, picture in names.items():
+        Image.fromarray(picture).save(folder / f"{name}.png")
+    # JSON-MIN and JSON both tell the labels.
+    (folder / "min.json").write_text(json.dumps([
+        {"id": 1, "image": "1.jpg", "brush-labels": [{"brushlabels": ["fox"]}]},
+        task(2, "22.jpg", region("brushlabels", "snow-hare"))]))
+    labels = read_brush_pictures(Source(folder, tmp_path / "card", "photos"))
+    found = written(labels.sound(), tmp_path / "out")
+    assert np.array_equal(found["1.jpg"] == "fox", stroke == 255)
+    assert np.array_equal(found["22.jpg"] == "snow-hare", stroke[::-1] == 255)
+    assert labels.classes == ["fox", "snow-hare"] and labels.told == []
+
+
 def test_the_pictures_of_brush_labels_to_png(tmp_path):
     stroke = np.zeros((HEIGHT, WIDTH), np.uint8)
     stroke[2:6, 3:20] = 255
@@ -266,7 +438,7 @@ def test_the_script_imports_it_and_lists_what_is_missing(tmp_path):
 def draw(random):
     """Regions and the mask that they make, edge by edge."""
     regions, mask = [], np.full((HEIGHT, WIDTH), "background", dtype="U10")
-    for _ in range(int(random.integers(1, 4))):
+    while not regions or (mask == "background").all():  # an export without pixels is refused
         name = NAMES[int(random.integers(2))]
         if random.random() < 0.5:
             pixels = random.random((HEIGHT, WIDTH)) < random.random()

@@ -112,6 +112,68 @@ def test_labelme_files_that_are_wrong_are_refused_by_name(shape, other, part, tm
         (tmp_path / "card/link.jpg").symlink_to("/etc/passwd")
     labelme(tmp_path / "card", "1.jpg", shape, **other)
     line = error_line(import_labels("labelme", tmp_path / "card", "--out",
-                                 tmp_path / "out", "--unannotated", "empty"))
+                                    tmp_path / "out", "--unannotated", "empty"))
     assert part in line and "1.json" in line
     assert not (tmp_path / "out").exists()
+
+
+def card_of(tmp_path, *photos):
+    write_photos(tmp_path / "card", *photos)
+    return ["labelme", tmp_path / "card", "--out", tmp_path / "out", "--unannotated", "empty"]
+
+
+def test_rectangles_with_four_corners_and_rotations_as_of_x_anylabeling(tmp_path):
+    command = card_of(tmp_path, "1.jpg", "2.jpg")
+    corners = [[10, 10], [30, 10], [30, 20], [10, 20]]
+    labelme(tmp_path / "card", "1.jpg", ("fox", "rectangle", corners, {"direction": 0}),
+            version="3.2.1", imageData=None)
+    labelme(tmp_path / "card", "2.jpg", ("fox", "rotation", [
+        [10, 24], [20, 14], [30, 24], [20, 34]], {"direction": 0.785}))
+    imported(*command)
+    masks, _ = masks_of(tmp_path / "out")
+    assert np.array_equal(masks["card/1.jpg"], (ROWS >= 10) & (ROWS < 20) & (COLUMNS >= 10)
+                          & (COLUMNS < 30))
+    diamond = abs(ROWS + 0.5 - 24) + abs(COLUMNS + 0.5 - 20)
+    assert np.array_equal(masks["card/2.jpg"][diamond != 10], (diamond < 10)[diamond != 10])
+    labelme(tmp_path / "card", "1.jpg", ("fox", "rectangle", corners[:3]))
+    assert "a rectangle needs 2 points" in error_line(import_labels(*command, "--overwrite"))
+
+
+def test_json_of_other_tools_beside_is_left_and_told(tmp_path):
+    command = card_of(tmp_path, "1.jpg")
+    labelme(tmp_path / "card", "1.jpg", ("fox", "rectangle", [[10, 10], [20, 20]]))
+    for name, content in {"md.json": {"images": [], "detection_categories": {"1": "animal"}},
+                          "list.json": [1], "text.json": "x"}.items():
+        (tmp_path / "card" / name).write_text(json.dumps(content))
+    (tmp_path / "card/._1.json").write_bytes(b"\0\5\x16\7")  # a shadow of macOS
+    stdout = imported(*command)
+    assert (masks_of(tmp_path / "out")[0]["card/1.jpg"] == 1).sum() == 100
+    assert [f"{name}.json is left: no Labelme file" in stdout
+            for name in ("md", "list", "text", "._1")] == [True, True, True, False]
+    (tmp_path / "card/broken.json").write_text("{")
+    line = error_line(import_labels(*command, "--overwrite"))
+    assert "broken.json: no valid JSON" in line  # whose it is nobody can say
+
+
+@pytest.mark.parametrize("given", ["C:\\Users\\Ann\\Pictures\\IMG_1.JPG", "/home/ann/IMG_1.JPG",
+                                   "D:/IMG_1.JPG", "img_1.jpg"])
+def test_paths_of_another_machine_mean_the_photo_beside(given, tmp_path):
+    command = card_of(tmp_path, "a/IMG_1.JPG", "b/IMG_1.JPG")
+    labelme(tmp_path / "card", "a/IMG_1.JPG", ("fox", "rectangle", [[10, 10], [20, 20]]),
+            imagePath=given)
+    imported(*command)
+    masks, _ = masks_of(tmp_path / "out")
+    assert (masks["card/a/IMG_1.JPG"] == 1).sum() == 100
+    assert masks["card/b/IMG_1.JPG"] == "background"
+
+
+def test_a_line_beside_outlines_is_left_and_told_and_a_photo_with_it_alone_is_not_empty(tmp_path):
+    command = card_of(tmp_path, "1.jpg", "2.jpg")
+    line = ("fox", "linestrip", [[0, 0], [5, 5]])
+    labelme(tmp_path / "card", "1.jpg", ("fox", "rectangle", [[10, 10], [20, 20]]), line)
+    labelme(tmp_path / "card", "2.jpg", line)
+    stdout = imported(*command)
+    masks, _ = masks_of(tmp_path / "out")
+    assert (masks["card/1.jpg"] == 1).sum() == 100 and masks["card/2.jpg"] == ""
+    assert "1.json, shape 2: a 'linestrip' has no area" in stdout
+    assert "2.json, shape 1: a 'linestrip' has no area" in stdout

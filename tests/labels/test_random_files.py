@@ -117,7 +117,7 @@ def prepare(tool, folder, random):
     Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "card/1.png")
     shapes, mask = draw(random)
     if not mask.any():
-        mask[0, 0], shapes = 1, [(0, [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])]
+        mask[:2, :2], shapes = 1, [(0, [(0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0)])]
     return *tool(folder, shapes, mask, random), shapes, mask
 
 
