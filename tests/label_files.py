@@ -14,6 +14,7 @@ import pytest
 from conftest import error_line
 from PIL import Image
 
+from camera_trapinator import InputError
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.data_root import write_data_root
@@ -67,6 +68,20 @@ def refusal(result: CompletedProcess) -> str:
     line = error_line(result)
     assert bool(faults) == ("see above" in line)
     return "\n".join(faults) or line
+
+
+def faults_of(write) -> list[str]:
+    """All that a call refuses with, of each kind some; [] if it does not."""
+    with redirect_stdout(StringIO()) as stdout:
+        try:
+            write()
+        except InputError as error:
+            printed = [line.removeprefix("fault ").strip()
+                       for line in stdout.getvalue().splitlines() if line.startswith("fault ")]
+            assert "\n" not in str(error) and bool(printed) == ("see above" in str(error))
+            return [line for line in printed or [str(error)]
+                    if not line.endswith("more like this")]
+    return []
 
 
 def masks_of(out):

@@ -112,8 +112,8 @@ def _add(item: dict, name: str, crowd: str, photo: LabelledPhoto, where: str) ->
     segmentation = item.get("segmentation")
     if name.lower() == "empty":
         photo.empty = True
-    elif isinstance(segmentation, dict) or (
-            segmentation and any(ring != [] for ring in segmentation)):
+    elif segmentation is not None and not (isinstance(segmentation, list)
+                                           and all(ring == [] for ring in segmentation)):
         ignored = crowd == "ignore" and item.get("iscrowd") == 1
         photo.shapes.append(_shape(None if ignored else name, segmentation, photo, where))
     elif item.get("bbox") is not None:

@@ -61,7 +61,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     names = labels.classes or sorted({shape.name for photo in photos for shape in photo.shapes
                                       if shape.name})
     names = [name for name in names if name != BACKGROUND]
-    faults += spelled_alike(names)
+    faults += spelled_alike(names, photos)
     if not faults and not any(photo.labelled() for photo in photos):
         raise InputError("no photo has a labelled animal; nothing could be learned from this")
     if len(names) > 254:
@@ -162,14 +162,19 @@ def unoutlined(photos: Sequence[LabelledPhoto]) -> list[str]:
     return told
 
 
-def spelled_alike(names: Sequence[str]) -> list[str]:
+def spelled_alike(names: Sequence[str], photos: Sequence[LabelledPhoto]) -> list[str]:
     """The classes that differ by capital letters or blanks alone."""
     known: dict[str, str] = {}
-    pairs = [(known.setdefault(" ".join(name.split()).casefold(), name), name)
-             for name in (BACKGROUND, *names)]
-    return [f"the classes {first!r} and {second!r} differ by capital letters or blanks alone; join "
-            "them in the tool (rename one), and export again"
-            for first, second in pairs if first != second]
+    faults = []
+    for name in (BACKGROUND, *names):
+        first = known.setdefault(" ".join(name.split()).casefold(), name)
+        if first != name:
+            where = next((shape.where or photo.where for photo in photos for shape in photo.shapes
+                          if shape.name == name), photos[0].where if photos else "labels")
+            faults.append(f"{where}: the class {name!r} and another one, {first!r}, differ by "
+                          "capital letters or blanks alone; join them in the tool (rename one), "
+                          "and export again")
+    return faults
 
 
 def row_of(photo: LabelledPhoto, unannotated: str | None) -> Row:

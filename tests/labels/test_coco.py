@@ -213,6 +213,9 @@ REFUSED = {
     "boxes alone": (["1.jpg"], [{"image_id": 0, "bbox": [1, 2, 3, 4]}], "box is no mask"),
     "unknown image": (["1.jpg"], [{**GOOD, "image_id": 5}], "image_id 5"),
     "unknown category": (["1.jpg"], [{**GOOD, "category_id": 9}], "category_id 9"),
+    **{f"segmentation {value!r}": (["1.jpg"], [{**GOOD, "segmentation": value}], part)
+       for value, part in ((3, "'3' is neither"), (True, "'True' is nei"), ("x", "'x' is nei"),
+                           ([True], "True is no polygon"), ({}, "size None"))},
     "box of three": (["1.jpg"], [GOOD, {"image_id": 0, "bbox": [1, 2, 3]}], "[1, 2, 3] is no box"),
     "two sizes of one file": ([{"id": key, "file_name": "1.jpg", "width": width, "height": 48}
                                for key, width in ((0, 64), (1, 65))], [GOOD],
