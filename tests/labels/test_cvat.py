@@ -342,10 +342,13 @@ def draw(random):
     for _ in range(int(random.integers(1, 5))):
         index, z_order = int(random.integers(3)), int(random.integers(-2, 3))
         if random.random() < 0.5:
-            points = random.uniform((-3, -3), (27, 19), (int(random.integers(3, 7)), 2)).round(2)
-            ring = [tuple(point) for point in points.tolist()]
+            pixels = below = None
+            while pixels is None or (pixels != below).any():  # no centre lies on an edge
+                points = random.uniform((-3, -3), (27, 19), (int(random.integers(3, 7)), 2))
+                ring = [tuple(point) for point in points.round(2).tolist()]
+                pixels, below = (inside([(x, y + shift) for x, y in ring], HEIGHT, WIDTH)
+                                 for shift in (-1e-6, 1e-6))
             xml = polygon(NAMES[index], ring, z_order)
-            pixels = inside(ring, HEIGHT, WIDTH)
         else:
             pixels = np.zeros((HEIGHT, WIDTH), bool)
             left, top = int(random.integers(WIDTH)), int(random.integers(HEIGHT))

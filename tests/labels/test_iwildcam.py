@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, many, seeds
 from hypothesis import given
-from label_files import WORSE, damage, damaged, scratch
+from label_files import WORSE, damage, damaged, faults_of, scratch
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
@@ -182,6 +182,20 @@ def test_what_does_not_go_together_is_refused_by_name(name, tmp_path):
     with pytest.raises(InputError, match=part) as refused:
         written(read(tmp_path, labels=True), tmp_path / "out")
     assert "\n" not in str(refused.value) and not (tmp_path / "out").exists()
+
+
+def test_all_that_is_wrong_with_a_set_is_told_at_once(tmp_path):
+    """A link, a damaged photo, a picture of another kind; and no question about their photos."""
+    write_set(tmp_path, {key: [("1", 0.9)] for key in "abcd"}, {key: stripes(1) for key in "abc"})
+    (tmp_path / "train/x.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "train/b.jpg").write_text("")
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "instance_masks/c.png")
+    source = Source(tmp_path / "instance_masks", tmp_path / "train", "photos/train")
+    labels = read_iwildcam(source, detections=tmp_path / "detections.json")
+    for fault, part in zip(labels.faults, ("b.jpg: cannot be read", "c.png: a picture of mode RGB",
+                                           "'x.jpg' leads out", "d.png: missing"), strict=True):
+        assert part in fault
+    assert len(faults_of(lambda: write_data_root(labels, tmp_path / "out"))) == 4
 
 
 def test_a_set_without_any_class_is_refused(tmp_path):
