@@ -80,9 +80,10 @@ def read_iwildcam(source: Source, detections: Path, metadata: Path | None = None
                 kind = next(iter(kinds)) if len(kinds) == 1 and kinds != {EMPTY} else None
                 detected = tuple(kind if name == ANIMAL else name for name in detected)
             given.update(detected)
-            photo.where, photo.picture = str(mask), partial(_read_shapes, mask, detected)
+            photo.where = str(mask)
             with source.noted(photo):
                 photo.width, photo.height = _check_header(mask)
+                photo.picture = partial(_read_shapes, mask, detected)
         elif any(detected):  # as background, the animal would be taught to be none
             alone.append(f"{mask}: missing, though {detections} has detections for {file}")
             del photos[key]
