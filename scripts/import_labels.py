@@ -107,6 +107,9 @@ def add_tool(tools, name: str, meaning: str,
                       help="where two classes overlap: later or smaller shape wins, or ignore")
     tool.add_argument("--unannotated", choices=("empty", "unlabelled"),
                       help="photos without annotation: checked and empty, or not looked at")
+    tool.add_argument("--alike", choices=("join", "keep"), default="",
+                      help="classes that differ by capital letters, blanks or _ alone (Fox, fox): "
+                      "one class, or two")
     tool.add_argument("--mask-long-side", type=int, default=0, metavar="PIXELS",
                       help="store masks no larger than this (default: as labelled)")
     tool.add_argument("--skip-missing", action="store_true",
@@ -169,8 +172,9 @@ def main(arguments: argparse.Namespace) -> None:
     for line in others:
         print(f"passed over {line}")
     write_data_root(labels, arguments.out, overlap=arguments.overlap,
-                    unannotated=arguments.unannotated, mask_long_side=arguments.mask_long_side,
-                    overwrite=arguments.overwrite, dry_run=arguments.dry_run)
+                    unannotated=arguments.unannotated, alike=arguments.alike,
+                    mask_long_side=arguments.mask_long_side, overwrite=arguments.overwrite,
+                    dry_run=arguments.dry_run)
 
 
 # One function a tool: which reader its files are for, with which options.

@@ -31,7 +31,8 @@ TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 TO_THE_MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}")
 # What makes the two tables where there is none.
 IMPORTERS = ("make it from what your labelling tool exports: scripts/import_labels.py TOOL ... "
-             "--out {root}, TOOL being coco, labelme, yolo, cvat, label-studio, roboflow or masks")
+             "--out {root}, TOOL being coco, labelme, yolo, cvat, label-studio, roboflow, masks or "
+             "another one of docs/labels.md")
 # Rows that are read together: one by one takes three times as long, and so do thousands, for then
 # Python's garbage collection looks through all objects again and again.
 AT_ONCE = 300

@@ -37,12 +37,14 @@ NOTHING = np.zeros(0, np.uint8)
 
 
 def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
-                    unannotated: str | None = None, mask_long_side: int = 0,
+                    unannotated: str | None = None, alike: str = "", mask_long_side: int = 0,
                     overwrite: bool = False, dry_run: bool = False) -> None:
     """Write masks, photos, classes.csv and, last, manifest.csv; all is checked before.
 
     `overlap`: see `draw_mask`. `unannotated`: whether photos without annotation are `empty` or
-    `unlabelled`; None refuses them. `mask_long_side`: pixels that no mask exceeds; 0 = as labelled.
+    `unlabelled`; None refuses them. `alike`: `join` classes that differ by capital letters,
+    blanks or _ alone, or `keep` them apart; "" refuses them. `mask_long_side`: pixels that no mask
+    exceeds; 0 = as labelled.
     Photos inside `out` stay where they are; others are linked (hard links: no space, and the
     original stays what it is) or, across file systems, copied to `out`/photos. All that is wrong
     with the labels or the photos is printed, of each kind some; then InputError is raised.
@@ -61,7 +63,10 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     names = labels.classes or sorted({shape.name for photo in photos for shape in photo.shapes
                                       if shape.name})
     names = [name for name in names if name != BACKGROUND]
-    faults += spelled_alike(names, photos)
+    same = {} if alike == "keep" else spelled_alike(names)
+    if alike != "join":
+        faults += [alike_fault(name, first, photos) for name, first in same.items()]
+    names = [name for name in names if name not in same]
     if not faults and not any(photo.labelled() for photo in photos):
         raise InputError("no photo has a labelled animal; nothing could be learned from this")
     if len(names) > 254:
@@ -69,6 +74,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     classes = [Class(BACKGROUND, (0, 0, 0)), *(
         Class(name, COLOURS[place % len(COLOURS)]) for place, name in enumerate(names))]
     indices = {name: index for index, (name, _) in enumerate(classes)}
+    indices |= {name: indices[first] for name, first in same.items()}
     staging = out / ".import"  # masks are finished here, then moved into place
 
     def handle(photo: LabelledPhoto) -> tuple[Row | None, np.ndarray, list[str]]:
@@ -118,7 +124,8 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         shutil.rmtree(staging, ignore_errors=True)
         with suppress(OSError):  # of a refused import not even an empty folder stays
             out.rmdir()
-    print_some("told        ", labels.told + unoutlined(photos))
+    joined = [f"class {name!r} is {first!r}" for name, first in same.items()]
+    print_some("told        ", labels.told + joined + unoutlined(photos))
     print_some("no pixel    ", without)
     print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
 
@@ -162,19 +169,23 @@ def unoutlined(photos: Sequence[LabelledPhoto]) -> list[str]:
     return told
 
 
-def spelled_alike(names: Sequence[str], photos: Sequence[LabelledPhoto]) -> list[str]:
-    """The classes that differ by capital letters or blanks alone."""
+def spelled_alike(names: Sequence[str]) -> dict[str, str]:
+    """{class: the one before it that it differs from by capital letters, blanks or _}."""
     known: dict[str, str] = {}
-    faults = []
+    same = {}
     for name in (BACKGROUND, *names):
-        first = known.setdefault(" ".join(name.split()).casefold(), name)
+        first = known.setdefault(" ".join(re.split(r"[\s_]+", name.strip())).casefold(), name)
         if first != name:
-            where = next((shape.where or photo.where for photo in photos for shape in photo.shapes
-                          if shape.name == name), photos[0].where if photos else "labels")
-            faults.append(f"{where}: the class {name!r} and another one, {first!r}, differ by "
-                          "capital letters or blanks alone; join them in the tool (rename one), "
-                          "and export again")
-    return faults
+            same[name] = first
+    return same
+
+
+def alike_fault(name: str, first: str, photos: Sequence[LabelledPhoto]) -> str:
+    """The question whether two classes are one, with a label of the second."""
+    where = next((shape.where or photo.where for photo in photos for shape in photo.shapes
+                  if shape.name == name), photos[0].where if photos else "labels")
+    return (f"{where}: the class {name!r} and another one, {first!r}, differ by capital letters, "
+            "blanks or _ alone; --alike join makes them one, --alike keep leaves them two")
 
 
 def row_of(photo: LabelledPhoto, unannotated: str | None) -> Row:

@@ -196,9 +196,9 @@ def test_boxes_without_outline_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize(("first", "second"), [
-    ("Person", "person"), ("red fox", "red  fox"), ("Fuchs", "FUCHS"), ("Füchse", "FÜCHSE"),
-    ("Background", None)])
-def test_two_classes_that_differ_by_case_or_blanks_alone_are_refused(first, second, tmp_path):
+    ("Person", "person"), ("red fox", "red  fox"), ("red fox", "Red_Fox"), ("Fuchs", "FUCHS"),
+    ("Füchse", "FÜCHSE"), ("Background", None)])
+def test_two_classes_that_differ_by_case_or_blanks_alone_are_asked_about(first, second, tmp_path):
     write_photos(tmp_path / "card", "1.jpg")
     labels = write_coco(tmp_path / "labels.json", ["1.jpg"], [
         {"image_id": 0, "segmentation": SQUARE, "category_id": 1},
@@ -207,7 +207,24 @@ def test_two_classes_that_differ_by_case_or_blanks_alone_are_refused(first, seco
     line = error_line(import_labels("coco", labels, "--images", tmp_path / "card", "--out",
                                     tmp_path / "out"))
     assert repr(first) in line and repr(second or "background") in line
-    assert "join them in the tool" in line and not (tmp_path / "out").exists()
+    assert "--alike join" in line and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("answer", "names", "values"), [
+    ("join", ["background", "Fox", "deer"], [1, 2, 1]),
+    ("keep", ["background", "Fox", "deer", "fox"], [1, 2, 3])])
+def test_classes_that_are_spelled_alike_are_joined_or_kept(answer, names, values, tmp_path):
+    write_photos(tmp_path / "card", "1.jpg", "2.jpg", "3.jpg")
+    write_coco(tmp_path / "a.json", ["1.jpg", "2.jpg", "3.jpg"], [
+        {"image_id": place, "category_id": 3 + place, "segmentation": SQUARE}
+        for place in range(3)],
+        categories=[(3, "Fox"), (4, "deer"), (5, "fox")])
+    said = imported("coco", tmp_path / "a.json", "--images", tmp_path / "card", "--out",
+                    tmp_path / "out", "--alike", answer)
+    masks, found = masks_of(tmp_path / "out")
+    assert found == names
+    assert [int(masks[f"card/{number}.jpg"].max()) for number in (1, 2, 3)] == values
+    assert ("class 'fox' is 'Fox'" in said) == (answer == "join")
 
 
 def test_classes_that_differ_by_more_are_two(tmp_path):
@@ -262,6 +279,6 @@ def test_questions_of_the_whole_import_are_told_with_the_faults_of_its_labels(tm
         categories=[(3, "Fox"), (4, "fox")])
     told = refusal(import_labels("coco", labels, "--images", tmp_path / "card", "--out",
                                  tmp_path / "out"))
-    for part in ("--split folders", "--visits drop", "annotation 2", "join them", "--unannotated"):
+    for part in ("--split folders", "--visits drop", "annotation 2", "--alike", "--unannotated"):
         assert part in told, part
     assert len(told.splitlines()) == 5 and not (tmp_path / "out").exists()
