@@ -9,9 +9,9 @@ Ids may be ints or texts.
 
 from .. import InputError
 from ..data.photos import parse_datetime
-from ..data.rle import decode_rle
 from .exports import check_outlined, is_number, objects, pixels_along, read_json
-from .shapes import LabelledPhoto, Labels, Shape, rectangle, ring
+from .outlines import box_of, id_of, rings, run_lengths, text_of
+from .shapes import LabelledPhoto, Labels, Shape
 from .source import Source
 
 TIMES = ("datetime", "date_captured")
@@ -30,14 +30,14 @@ def read_coco(source: Source, crowd: str = "ignore") -> Labels:
     doubled: dict[str, str] = {}  # the id of each file
     for item in categories:
         with source.noted():
-            names[_id(item, f"{path}, category")] = _text(item, "name", f"{path}, category")
+            names[id_of(item, f"{path}, category")] = text_of(item, "name", f"{path}, category")
     for item in pictures:
         with source.noted():
-            key = _id(item, f"{path}, image")
+            key = id_of(item, f"{path}, image")
             if key in photos:
                 raise InputError(f"{path}, image {key}: two images have this id")
             photos[key] = None
-            where, file = f"{path}, image {key}", _text(item, "file_name", f"{path}, image {key}")
+            where, file = f"{path}, image {key}", text_of(item, "file_name", f"{path}, image {key}")
             other = doubled.setdefault(file, key)
             if other != key:
                 _check_same(photos[other], item, where)
@@ -48,7 +48,7 @@ def read_coco(source: Source, crowd: str = "ignore") -> Labels:
             photos[key] = _photo(item, file, source, where)
     for item in annotations:
         with source.noted():
-            where = f"{path}, annotation {_id(item, f'{path}, annotation')}"
+            where = f"{path}, annotation {id_of(item, f'{path}, annotation')}"
             image, category = str(item.get("image_id")), str(item.get("category_id"))
             if image not in photos:
                 raise InputError(f"{where}: image_id {item.get('image_id')!r} is no image of the "
@@ -117,58 +117,17 @@ def _add(item: dict, name: str, crowd: str, photo: LabelledPhoto, where: str) ->
         ignored = crowd == "ignore" and item.get("iscrowd") == 1
         photo.shapes.append(_shape(None if ignored else name, segmentation, photo, where))
     elif item.get("bbox") is not None:
-        photo.boxes.append(_box(item["bbox"], where))
+        photo.boxes.append(box_of(item["bbox"], where))
     else:
         photo.unclear = True
 
 
-def _box(box: object, where: str) -> list[float]:
-    if not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
-        raise InputError(f"{where}: bbox {box!r:.60} is no box [x, y, width, height]")
-    x, y, width, height = box
-    return ring(rectangle(x, y, x + width, y + height))
-
-
 def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: str) -> Shape:
     if isinstance(segmentation, dict):
-        size, counts = segmentation.get("size"), segmentation.get("counts")
-        if size != [photo.height, photo.width]:
-            raise InputError(f"{where}: the encoding's size {size} is not that of its image "
-                             f"({photo.height}, {photo.width})")
-        if not (isinstance(counts, str) or (isinstance(counts, list)
-                                            and all(type(count) is int for count in counts))):
-            raise InputError(f"{where}: counts of the run-length encoding are no text and no list "
-                             "of whole numbers")
-        rle = {"size": size, "counts": counts}
-        try:
-            decode_rle(rle)
-        except ValueError as error:
-            raise InputError(f"{where}: {error}") from None
-        return Shape(name, rle=rle, where=where)
+        return Shape(name, rle=run_lengths(segmentation, photo, where), where=where)
     if not isinstance(segmentation, list):
         raise InputError(f"{where}: segmentation {str(segmentation)[:40]!r} is neither polygons "
                          "nor a run-length encoding")
     if all(map(is_number, segmentation)):  # one flat list of coordinates
         segmentation = [segmentation]
-    segmentation = [ring for ring in segmentation if ring != []]
-    for points in segmentation:
-        sound = isinstance(points, list) and len(points) >= 6 and len(points) % 2 == 0 \
-            and all(map(is_number, points))
-        if not sound:
-            raise InputError(f"{where}: {points!r:.60} is no polygon [x1, y1, x2, y2, x3, y3 "
-                             "...] of three or more points")
-    return Shape(name, polygons=segmentation, where=where)
-
-
-def _id(item: dict, what: str) -> str:
-    value = item.get("id")
-    if type(value) not in (int, str):
-        raise InputError(f"{what} id {value!r} is neither a whole number nor a text")
-    return str(value)
-
-
-def _text(item: dict, key: str, where: str) -> str:
-    value = item.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{where}: {key} {value!r} is no text")
-    return value.strip()
+    return Shape(name, polygons=rings(segmentation, where), where=where)

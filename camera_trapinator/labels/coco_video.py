@@ -9,7 +9,7 @@ Sources: youtube-vos.org/dataset/vis; facebookresearch/sam3, scripts/eval/veval.
 from .. import InputError
 from ..data.rle import decode_runs
 from .exports import check_outlined, objects, pixels_along, read_json
-from .outlines import box_of, flat_ring, run_lengths, text_of
+from .outlines import box_of, id_of, rings, run_lengths, text_of
 from .shapes import LabelledPhoto, Labels, Shape
 from .source import Source
 
@@ -24,17 +24,17 @@ def read_coco_video(source: Source, crowd: str = "ignore") -> Labels:
     names, videos = {}, {}
     for item in categories:
         with source.noted():
-            names[_id(item, f"{path}, category")] = text_of(item, "name", f"{path}, category")
+            names[id_of(item, f"{path}, category")] = text_of(item, "name", f"{path}, category")
     for item in films:
         with source.noted():
-            key = _id(item, f"{path}, video")
+            key = id_of(item, f"{path}, video")
             if key in videos:
                 raise InputError(f"{path}, video {key}: two videos have this id")
             videos[key] = []
             videos[key] = _frames(item, source, f"{path}, video {key}")
     for item in annotations:
         with source.noted():
-            where = f"{path}, annotation {_id(item, f'{path}, annotation')}"
+            where = f"{path}, annotation {id_of(item, f'{path}, annotation')}"
             video, category = str(item.get("video_id")), str(item.get("category_id"))
             if video not in videos or category not in names:
                 raise InputError(f"{where}: video_id {item.get('video_id')!r:.40} or category_id "
@@ -89,16 +89,9 @@ def _add(item: dict, name: str | None, frames: Frames, source: Source, where: st
                 if len(decode_runs(rle).starts):  # without a pixel it means the same as null
                     photo.shapes.append(Shape(name, rle=rle, where=place))
             elif isinstance(segmentation, list) and segmentation:
-                photo.shapes.append(Shape(name, polygons=[
-                    flat_ring(ring, place) for ring in segmentation], where=place))
+                photo.shapes.append(Shape(name, polygons=rings(segmentation, place), where=place))
             elif segmentation not in (None, []):
                 raise InputError(f"{place}: segmentation {segmentation!r:.40} is neither run "
                                  "lengths nor polygons nor null")
             elif box is not None and box != [] and box != [0, 0, 0, 0]:
                 photo.boxes.append(box_of(box, place))
-
-
-def _id(item: dict, what: str) -> str:
-    if type(item.get("id")) not in (int, str):
-        raise InputError(f"{what} id {item.get('id')!r:.40} is neither a whole number nor a text")
-    return str(item["id"])

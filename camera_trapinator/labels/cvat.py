@@ -3,7 +3,7 @@
 Polygons, ellipses and brush masks are what somebody outlined; z_order says which lies on top.
 A box outlines nothing: of a file with nothing but boxes no mask can be made; beside outlines, what
 lies in a box but in no outline is ignored (255), since an animal is in it, but nobody said where.
-Polylines, points, skeletons and cuboids are refused. The tags `empty` and `background` mean that
+Polylines, points, skeletons and cuboids are left out. The tags `empty` and `background` mean that
 nothing is there; other tags and all attributes say nothing about pixels, but a photo with such a
 tag alone is not empty.
 Sources: docs.cvat.ai, XML annotation format; cvat-ai/cvat, dataset_manager/formats/cvat.py
@@ -18,13 +18,12 @@ import numpy as np
 
 from .. import InputError
 from ..data.locations import split_of
-from ..data.manifest import BACKGROUND
 from ..data.rle import decode_rle
 from .exports import FAR, check_outlined, no_area
-from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
+from .outlines import EMPTY, ring_of
+from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, turned
 from .source import Source
 
-EMPTY = ("empty", BACKGROUND)  # tags that say: checked, and nothing there
 NO_AREA = ("polyline", "points", "skeleton", "cuboid")
 
 
@@ -127,13 +126,10 @@ def _outline(name: str, element: ElementTree.Element, photo: LabelledPhoto, wher
 def _polygon(element: ElementTree.Element, where: str) -> list[float]:
     text = element.get("points", "")
     try:
-        points = [tuple(map(float, pair.split(","))) for pair in text.split(";")]
+        points = [list(map(float, pair.split(","))) for pair in text.split(";")]
     except ValueError:
-        points = []
-    if len(points) < 3 or not all(len(point) == 2 and max(map(abs, point)) < FAR
-                                  and not math.isnan(sum(point)) for point in points):
-        raise InputError(f"{where}: points {text[:60]!r} are not three or more `x,y;x,y`")
-    return ring(points)
+        raise InputError(f"{where}: points {text[:60]!r} are not three or more `x,y;x,y`") from None
+    return ring_of(points, where)
 
 
 def _ellipse(element: ElementTree.Element, where: str) -> list[float]:

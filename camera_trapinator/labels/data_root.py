@@ -32,7 +32,7 @@ from .shapes import LabelledPhoto, Labels, draw_mask
 COLOURS = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0),
            (204, 121, 167), (0, 114, 178), (160, 200, 90), (150, 90, 200), (120, 70, 30),
            (255, 150, 150), (60, 220, 220), (190, 190, 190), (90, 110, 40), (255, 80, 200)]
-SOME = 3  # faults of one kind that are told
+SOME = 3  # lines of one kind that are printed
 NOTHING = np.zeros(0, np.uint8)
 
 
@@ -125,25 +125,30 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         with suppress(OSError):  # of a refused import not even an empty folder stays
             out.rmdir()
     joined = [f"class {name!r} is {first!r}" for name, first in same.items()]
-    print_some("told        ", labels.told + joined + unoutlined(photos))
-    print_some("no pixel    ", without)
+    print_kinds("told", labels.told + joined + unoutlined(photos))
+    print_kinds("no pixel", without)
     print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
 
 
 def refuse(faults: Sequence[str]) -> None:
     """Raises InputError if there are faults, all of which are printed before, of each kind some."""
     if len(faults) > 1:
-        kinds: dict[str, list[str]] = {}
-        for fault in faults:
-            place, mark, text = fault.partition(": ")
-            kinds.setdefault(re.sub(r"'[^']*'|\[.*\]|\S*[\d/]\S*", "", text if mark else place),
-                             []).append(fault)
-        for some in kinds.values():
-            print_some("fault       ", some, SOME)
-        raise InputError(f"{len(faults)} faults, of {len(kinds)} kinds: see above; nothing was "
-                         "written")
+        raise InputError(f"{len(faults)} faults, of {print_kinds('fault', faults)} kinds: see "
+                         "above; nothing was written")
     if faults:
         raise InputError(faults[0])
+
+
+def print_kinds(title: str, lines: Iterable[str]) -> int:
+    """Print the lines, of each kind some, and return how many kinds there are."""
+    kinds: dict[str, list[str]] = {}
+    for line in lines:
+        place, mark, text = line.partition(": ")
+        kinds.setdefault(re.sub(r"'[^']*'|\[.*\]|\S*[\d/]\S*", "", text if mark else place),
+                         []).append(line)
+    for some in kinds.values():
+        print_some(f"{title:12}", some, SOME)
+    return len(kinds)
 
 
 def print_some(title: str, lines: Sequence[str], most: int = 10) -> None:

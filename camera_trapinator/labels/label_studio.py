@@ -11,22 +11,17 @@ Sources: labelstud.io/guide/task_format, labelstud.io/tags (positions and sizes 
 upper left corner); thi.ng/rle-pack (the code of the brush strokes, which are RGBA pictures).
 """
 
-import base64
-import binascii
-import io
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from .. import InputError
-from ..data.photos import UNREADABLE, reason_of
 from ..data.rle import encode_rle
 from .exports import (
-    are_points,
     check_outlined,
     files_below,
     is_number,
@@ -36,8 +31,9 @@ from .exports import (
     read_json,
 )
 from .label_studio_photos import TaskPhotos
+from .outlines import png_pixels, ring_of
 from .rle_pack import unpack
-from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring, turned
+from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, turned
 from .source import Source
 
 BARE = ("polygon", "rectangle", "ellipse", "brush", "bitmask")
@@ -249,11 +245,10 @@ def _add_region(region: dict, name: str, photo: LabelledPhoto, where: str) -> No
         photo.shapes.append(Shape(name, rle=encode_rle(_bitmask(value, width, height, where)),
                                   where=where))
     elif "points" in value:
-        points = value["points"]
-        if not are_points(points) or len(points) < 3:
-            raise InputError(f"{where}: points {points!r:.60} are not three or more [x, y]")
-        photo.shapes.append(Shape(name, where=where, polygons=[ring(
-            (x * width / 100, y * height / 100) for x, y in points)]))
+        sides = cycle((width, height))
+        photo.shapes.append(Shape(name, where=where, polygons=[[
+            share * side / 100 for share, side in zip(ring_of(value["points"], where), sides,
+                                                      strict=False)]]))
     elif "radiusX" in value:
         across, down = (_number(value, key, where) for key in ("radiusX", "radiusY"))
         photo.shapes.append(Shape(name, where=where, polygons=[_turned(
@@ -292,16 +287,8 @@ def _brush(value: dict, width: int, height: int, where: str) -> np.ndarray:
 
 def _bitmask(value: dict, width: int, height: int, where: str) -> np.ndarray:
     """The pixels of a <BitMask> region, a PNG in a data URL: bool (height, width)."""
-    try:
-        code = value["imageDataURL"].partition("base64,")[2]
-        with Image.open(io.BytesIO(base64.b64decode(code, validate=True))) as picture:
-            see_through = "A" in picture.mode or "transparency" in picture.info
-            channel = picture.convert("RGBA").getchannel("A") if see_through \
-                else picture.convert("L")
-            pixels = np.asarray(channel) > 0
-    except (*UNREADABLE, AttributeError, binascii.Error) as error:
-        raise InputError(f"{where}: imageDataURL is no PNG in base64 ({reason_of(error)[:60]})"
-                         ) from None
+    pixels = png_pixels(str(value["imageDataURL"]).partition("base64,")[2],
+                        f"{where}, imageDataURL")
     if pixels.shape != (height, width):
         raise InputError(f"{where}: imageDataURL has {pixels.shape[1]} x {pixels.shape[0]} pixels, "
                          f"the photo {width} x {height}")

@@ -4,20 +4,12 @@ Coordinates are pixels of the upright photo. Source: wkentaro/labelme, `_label_f
 `_utils/shape.py` (versions 4 to 7).
 """
 
-import base64
-import binascii
-import io
 import math
 import os
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from .. import InputError
 from ..data.manifest import BACKGROUND
-from ..data.photos import UNREADABLE
-from ..data.rle import encode_rle
 from .exports import (
     are_points,
     check_folder,
@@ -29,12 +21,13 @@ from .exports import (
     read_text,
     without_photo,
 )
+from .outlines import pasted, png_pixels, ring_of
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring
 from .source import Source
 
 # Points of each kind of shape. X-AnyLabeling stores a rectangle as its four corners, and turned
 # ones as `rotation`.
-NEEDED = {"polygon": (3,), "oriented_rectangle": (4,), "rotation": (4,), "rectangle": (2, 4),
+NEEDED = {"polygon": (), "oriented_rectangle": (4,), "rotation": (4,), "rectangle": (2, 4),
           "circle": (2,), "mask": (2,)}
 SPECIAL = {"__ignore__": None, "_background_": BACKGROUND}  # names that Labelme's converter knows
 
@@ -160,14 +153,15 @@ def _shape(name: str | None, item: dict, photo: LabelledPhoto, where: str) -> Sh
     points = item.get("points")
     if not isinstance(kind, str) or kind not in NEEDED:
         raise no_area(where, f"{kind!r:.20}")
-    needed = NEEDED[kind]
-    if not are_points(points) or (len(points) < needed[0] if kind == "polygon"
-                                  else len(points) not in needed):
-        raise InputError(f"{where}: a {kind} needs {needed[0]}{' or more' * (kind == 'polygon')}"
-                         f" points [x, y], not {points!r:.60}")
+    if kind == "polygon":
+        return Shape(name, polygons=[ring_of(points, where)], where=where)
+    if not are_points(points) or len(points) not in NEEDED[kind]:
+        raise InputError(f"{where}: a {kind} needs {NEEDED[kind][0]} points [x, y], not "
+                         f"{points!r:.60}")
     if kind == "mask":
-        return Shape(name, rle=encode_rle(_pasted(item.get("mask"), points, photo, where)),
-                     where=where)
+        left, top = (math.floor(min(values)) for values in zip(*points, strict=True))
+        pixels = png_pixels(item.get("mask"), where)
+        return Shape(name, rle=pasted(pixels, left, top, photo), where=where)
     if kind == "rectangle" and len(points) == 2:
         (left, top), (right, bottom) = points
         points = rectangle(left, top, right, bottom)
@@ -176,24 +170,6 @@ def _shape(name: str | None, item: dict, photo: LabelledPhoto, where: str) -> Sh
         radius = math.dist((x, y), rim)
         points = [(x + across, y + down) for across, down in ellipse(radius, radius)]
     return Shape(name, polygons=[ring(points)], where=where)
-
-
-def _pasted(text: object, points: list, photo: LabelledPhoto, where: str) -> np.ndarray:
-    """The mask of a box, a PNG in base64, in its place: bool (height, width), cut at the edges."""
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as picture:
-            inside = np.asarray(picture.convert("L")) > 0
-    except (*UNREADABLE, binascii.Error) as error:
-        raise InputError(f"{where}: its mask is no PNG in base64 "
-                         f"({str(error).splitlines()[0][:60]})") from None
-    left, top = (math.floor(min(values)) for values in zip(*points, strict=True))
-    height, width = photo.height, photo.width
-    mask = np.zeros((height, width), bool)
-    part = inside[max(0, -top):max(0, height - top), max(0, -left):max(0, width - left)]
-    if part.size:
-        top, left = max(0, top), max(0, left)
-        mask[top:top + part.shape[0], left:left + part.shape[1]] = part
-    return mask
 
 
 def _read_names(path: Path) -> list[str]:

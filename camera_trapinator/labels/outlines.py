@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from .. import InputError
-from ..data.photos import UNREADABLE
+from ..data.photos import UNREADABLE, reason_of
 from ..data.rle import decode_runs, encode_rle
-from .exports import are_points, check_outlined, is_number
+from .exports import are_points, check_outlined, is_number, no_area
 from .shapes import LabelledPhoto, Labels, Shape, rasterise, rectangle, ring
-from .source import Source
+from .source import NoArea, Source
 
 EMPTY = ("empty", "background")  # what people call a photo on which nothing is
 
@@ -30,6 +30,13 @@ def text_of(item: object, key: str, where: str) -> str:
     return value.strip()
 
 
+def id_of(item: dict, what: str) -> str:
+    """The id of an object, a whole number or a text, as a text; `what` it is, with its file."""
+    if type(item.get("id")) not in (int, str):
+        raise InputError(f"{what} id {item.get('id')!r:.40} is neither a whole number nor a text")
+    return str(item["id"])
+
+
 def numbers_of(item: dict, keys: Sequence[str], where: str) -> list[float]:
     """The numbers `keys` of an object."""
     for key in keys:
@@ -39,19 +46,38 @@ def numbers_of(item: dict, keys: Sequence[str], where: str) -> list[float]:
 
 
 def ring_of(points: object, where: str, what: str = "polygon") -> list[float]:
-    """A ring [x1, y1, x2, y2 ...] from three or more points [x, y]."""
-    if not are_points(points) or len(points) < 3:
+    """A ring [x1, y1, x2, y2 ...] from points [x, y]. Raises NoArea for one or two of them, which
+    a finger that slipped leaves."""
+    if not are_points(points) or not points:
         raise InputError(f"{where}: a {what} needs 3 or more points [x, y], not {points!r:.60}")
+    if len(points) < 3:
+        raise no_area(where, f"{what} of {len(points)} points")
     return ring(points)
 
 
 def flat_ring(values: object, where: str) -> list[float]:
     """The same from a flat list [x1, y1, x2, y2 ...]."""
-    if not isinstance(values, list) or len(values) < 6 or len(values) % 2 \
+    if not isinstance(values, list) or not values or len(values) % 2 \
             or not all(map(is_number, values)):
         raise InputError(f"{where}: {values!r:.60} is no polygon [x1, y1, x2, y2, x3, y3 ...] of "
                          "three or more points")
+    if len(values) < 6:
+        raise no_area(where, f"polygon of {len(values) // 2} points")
     return values
+
+
+def rings(items: Iterable, where: str) -> list[list[float]]:
+    """The rings of one animal, flat lists. Those that are empty or without area are left, unless
+    there is none but them."""
+    found, refused = [], None
+    for item in items:
+        try:
+            found += [flat_ring(item, where)] if item != [] else []
+        except NoArea as error:
+            refused = error
+    if refused and not found:
+        raise refused
+    return found
 
 
 def box_of(values: object, where: str) -> list[float]:
@@ -90,21 +116,26 @@ def run_lengths(content: object, photo: LabelledPhoto, where: str) -> dict:
     return {"size": size, "counts": counts}
 
 
-def pasted(text: object, origin: object, photo: LabelledPhoto, where: str) -> dict:
-    """The run lengths of a PNG, packed by zlib and written in base64, whose upper left corner lies
-    at `origin` [x, y]; cut at the photo's edges. What is transparent, else black, is outside."""
-    if not are_points([origin]) or not all(value == int(value) for value in origin):
-        raise InputError(f"{where}: origin {origin!r:.40} is no pixel [x, y]")
+def png_pixels(text: object, where: str, packed: bool = False) -> np.ndarray:
+    """What is inside in a PNG that is written in base64 (and packed by zlib before), bool (height,
+    width): what is not transparent, else not black."""
     try:
-        data = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), 1 << 28)
+        data = base64.b64decode(text, validate=True)
+        if packed:
+            data = zlib.decompressobj().decompress(data, 1 << 28)
         with Image.open(io.BytesIO(data)) as picture:
-            clear = "A" in picture.mode or "transparency" in picture.info
-            inside = np.asarray(picture.convert("RGBA"))[..., 3] > 0 if clear \
-                else np.asarray(picture.convert("L")) > 0
+            if "A" in picture.mode or "transparency" in picture.info:
+                return np.asarray(picture.convert("RGBA"))[..., 3] > 0
+            return np.asarray(picture.convert("L")) > 0
     except (*UNREADABLE, binascii.Error, zlib.error) as error:
-        raise InputError(f"{where}: its bitmap is no PNG in zlib and base64 "
-                         f"({str(error).splitlines()[0][:60]})") from None
-    (left, top), (height, width) = map(int, origin), (photo.height, photo.width)
+        raise InputError(f"{where}: its picture is no PNG in {'zlib and ' * packed}base64 "
+                         f"({reason_of(error)[:60]})") from None
+
+
+def pasted(inside: np.ndarray, left: int, top: int, photo: LabelledPhoto) -> dict:
+    """The run lengths of pixels, bool (height, width), whose upper left corner lies there in the
+    photo; cut at its edges."""
+    height, width = photo.height, photo.width
     mask = np.zeros((height, width), bool)
     part = inside[max(0, -top):max(0, height - top), max(0, -left):max(0, width - left)]
     top, left = max(0, top), max(0, left)
@@ -123,9 +154,9 @@ def finished(source: Source, photos: Sequence[LabelledPhoto], marked: Iterable[L
              what: str, classes: Sequence[str] = ()) -> Labels:
     """The labels of a reader whose tool calls its shapes `what`, with the checks of them all.
 
-    `marked`: photos on which something is marked. Where that has no area, the photo gets a shape
-    without pixel, so that it is told and never taken for one that nobody marked. Photos that EXIF
-    turns are told, since the tools do not say which way up their labels are meant.
+    `marked`: photos on which something is marked. Where that has no area they are unclear, and
+    never taken for photos that nobody marked. Photos that EXIF turns are told, since the tools do
+    not say which way up their labels are meant.
     """
     if turned := [photo for photo in photos if photo.header.orientation not in (None, 0, 1)]:
         source.told.append(f"{source.path}: {len(turned)} photos are turned by their EXIF, such as "
@@ -133,9 +164,6 @@ def finished(source: Source, photos: Sequence[LabelledPhoto], marked: Iterable[L
                            "browsers have shown it since 2020")
     with source.noted():
         check_outlined(source.path, photos, what)
-    labels = source.labels(photos, classes)
     for photo in marked:
-        if not photo.labelled() and not photo.empty:
-            photo.shapes.append(Shape(None, where=f"{photo.where}, where only marks without area "
-                                      "are"))
-    return labels
+        photo.unclear = photo.unclear or not (photo.labelled() or photo.empty)
+    return source.labels(photos, classes)

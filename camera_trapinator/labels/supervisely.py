@@ -9,6 +9,7 @@ geometry/bitmap.py (zlib and base64 of a PNG, `origin` = [column, row]).
 
 from .. import InputError
 from .exports import (
+    are_points,
     check_folder,
     files_below,
     no_area,
@@ -21,6 +22,7 @@ from .outlines import (
     box_of,
     finished,
     pasted,
+    png_pixels,
     refuse_contradiction,
     ring_of,
     text_of,
@@ -89,12 +91,16 @@ def _add(photo: LabelledPhoto, item: dict, names: dict[str, object], where: str)
         if not isinstance(holes, list):
             raise InputError(f"{where}: interior {holes!r:.40} is no list of holes")
         photo.shapes.append(with_holes(
-            name, ring_of(outer, where), [ring_of(hole, where, "hole") for hole in holes], photo,
-            where))
+            name, ring_of(outer, where), [ring_of(hole, where, "hole") for hole in holes
+                                          if not are_points(hole) or len(hole) > 2],
+            photo, where))
     elif kind == "bitmap":
         bitmap = item.get("bitmap") if isinstance(item.get("bitmap"), dict) else {}
-        photo.shapes.append(Shape(name, rle=pasted(bitmap.get("data"), bitmap.get("origin"), photo,
-                                                   where), where=where))
+        origin = bitmap.get("origin")
+        if not are_points([origin]) or not all(value == int(value) for value in origin):
+            raise InputError(f"{where}: origin {origin!r:.40} is no pixel [x, y]")
+        pixels = png_pixels(bitmap.get("data"), where, packed=True)
+        photo.shapes.append(Shape(name, rle=pasted(pixels, *map(int, origin), photo), where=where))
     elif kind == "rectangle":
         photo.boxes.append(_corners(outer, where))
     else:

@@ -220,7 +220,7 @@ REFUSED = {
     "two sizes of one file": ([{"id": key, "file_name": "1.jpg", "width": width, "height": 48}
                                for key, width in ((0, 64), (1, 65))], [GOOD],
                               "image 1: it is for 65 x 48 pixels"),
-    "flat list of four": (["1.jpg"], [{**GOOD, "segmentation": [1, 2, 3, 4]}], "no polygon"),
+    "flat list of four": (["1.jpg"], [{**GOOD, "segmentation": [1, 2, 3, 4]}], "of 2 points"),
     "two points": (["1.jpg"], [{**GOOD, "segmentation": [[1, 2, 3, 4]]}], "annotation 0"),
     "odd polygon": (["1.jpg"], [{**GOOD, "segmentation": [[1, 2, 3, 4, 5, 6, 7]]}], "polygon"),
     "text in polygon": (["1.jpg"], [{**GOOD, "segmentation": [[1, 2, 3, 4, 5, "x"]]}], "polygon"),

@@ -81,7 +81,7 @@ def test_crowds_are_ignored_or_count(tmp_path):
     (track(None, {"size": [48, 64], "counts": [5]}, None), "frame 1: run lengths add up to 5"),
     (track(None, encoded(BLOBS[0, :9]), None), "frame 1: the encoding's size [9, 64]"),
     (track(None, "x", None), "frame 1: segmentation 'x'"),
-    (track(None, [[1, 2, 3, 4]], None), "frame 1: [1, 2, 3, 4] is no polygon"),
+    (track(None, [[1, 2, 3]], None), "frame 1: [1, 2, 3] is no polygon"),
     (track(*[None] * 3, bboxes=[[1], None, None]), "frame 0: [1] is no box"),
     (track(*[None] * 3, video_id=9), "video_id 9"), (track(*[None] * 3, category_id=9), "9 is not"),
     ({"segmentations": []}, "annotation id None")])

@@ -262,7 +262,7 @@ REFUSED = {
     "skeleton": (image("1.jpg", element("skeleton", label="fox")), "has no area"),
     "unknown shape": (image("1.jpg", element("cloud", label="fox")), "<cloud>"),
     "no label": (image("1.jpg", element("polygon", points="0,0;5,0;5,5")), "it has no label"),
-    "two points": (image("1.jpg", polygon("fox", [(0, 0), (5, 5)])), "'0.00,0.00;5.00,5.00'"),
+    "two points": (image("1.jpg", polygon("fox", [(0, 0), (5, 5)])), "of 2 points has no area"),
     "no points": (image("1.jpg", element("polygon", label="fox")), "points ''"),
     "text in points": (image("1.jpg", element("polygon", label="fox", points="0,0;5,x;5,5")),
                        "0,0;5,x"),

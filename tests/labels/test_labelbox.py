@@ -82,7 +82,7 @@ def test_a_photo_is_found_by_key_or_address_and_the_export_may_be_a_list(tmp_pat
 
 @pytest.mark.parametrize(("wrong", "part"), [
     (mask("fox", "m9"), "object 2: its mask is only an address; download it"),
-    (mask("fox", "small"), "has 9 x 9 pixels"), (polygon("fox", CORNERS[:2]), "3 or more points"),
+    (mask("fox", "small"), "has 9 x 9 pixels"), (polygon("fox", []), "3 or more points"),
     (polygon("fox", [{"x": 1}] * 3), "3 or more points"), (polygon(None), "name None"),
     ({"name": "fox", "bounding_box": {"left": 1}}, "top None"),
     ({"name": "fox", "annotation_kind": "Star"}, "'Star' is no kind of object")])

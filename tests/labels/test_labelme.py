@@ -93,7 +93,8 @@ def test_parts_of_one_group_are_one_shape(tmp_path):
 
 @pytest.mark.parametrize(("shape", "other", "part"), [
     (("fox", "line", [[0, 0], [5, 5]]), {}, "a 'line' has no area"),
-    (("fox", "polygon", [[0, 0], [5, 5]]), {}, "needs 3 or more points"),
+    (("fox", "polygon", [[0, 0], [5, 5]]), {}, "a polygon of 2 points has no area"),
+    (("fox", "polygon", [[0, 0], [5]]), {}, "needs 3 or more points"),
     (("fox", "circle", [[0, 0], [5, math.nan]]), {}, "needs 2 points"),
     (("fox", "mask", [[0, 0], [5, 5]], {"mask": "%%%"}), {}, "no PNG in base64"),
     (("fox", "mask", [[0, 0], [5, 5]], {"mask": None}), {}, "no PNG in base64"),

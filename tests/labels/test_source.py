@@ -149,13 +149,13 @@ def test_all_that_is_amiss_is_told_in_one_run_with_a_count_for_each_kind(tmp_pat
     write_photos(tmp_path / "card", *names)
     for name in names[:2]:
         (tmp_path / "card" / name).write_bytes(b"")
-    two_points = [[1, 1, 2, 2]]
+    no_points = [[1, 1, 2]]
     labels = write_coco(tmp_path / "labels.json", [*names, "gone.jpg"], [
-        {"image_id": place, "segmentation": SQUARE if place > 8 else two_points}
+        {"image_id": place, "segmentation": SQUARE if place > 8 else no_points}
         for place in range(13)] + [{"image_id": 11, "category_id": 99, "segmentation": SQUARE}])
     result = import_labels("coco", labels, "--images", tmp_path / "card", "--out",
                            tmp_path / "out")
-    # Broken: 0 and 1. Two points: 2 to 8. Gone: 12. And the unknown category.
+    # Broken: 0 and 1. No points: 2 to 8. Gone: 12. And the unknown category.
     assert "11 faults, of 4 kinds" in error_line(result)
     faults = [line.removeprefix("fault       ") for line in result.stdout.splitlines()
               if line.startswith("fault ")]

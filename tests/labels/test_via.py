@@ -115,7 +115,7 @@ def test_two_entries_of_one_name_do_not_melt_into_one_mask(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "part"), [
-    ({"name": "polygon", "all_points_x": [1, 2], "all_points_y": [1, 2]}, "3 or more points"),
+    ({"name": "polygon", "all_points_x": [], "all_points_y": []}, "3 or more points"),
     ({"name": "polygon", "all_points_x": [1, 2, 3], "all_points_y": [1, 2]}, "of one length"),
     ({"name": "polygon", "all_points_x": [1, 2, math.nan], "all_points_y": [1, 2, 3]}, "3 or more"),
     ({"name": "circle", "cx": 3, "cy": 4}, "r None"),
