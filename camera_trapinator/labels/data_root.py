@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from .. import IGNORE, InputError
@@ -93,7 +94,8 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
             row = row._replace(mask="")
         elif photo.labelled() and not dry_run:
             write_mask(staging / row.mask, mask, [colour for _, colour in classes])
-        return row, np.unique(mask), without
+        # As np.unique, which takes five times as long.
+        return row, np.flatnonzero(Image.fromarray(mask).histogram()), without
 
     try:
         faults += check_texts(photos, names) + check_places(photos, out)
