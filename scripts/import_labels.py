@@ -41,8 +41,10 @@ def parse_arguments() -> argparse.Namespace:
     add_tool(tools, "cvat",
              "unzipped CVAT exports as `Segmentation mask 1.1` or `CVAT for images 1.1`")
 
-    add_tool(tools, "label-studio", "Label Studio JSON exports, or folders of `Brush labels to "
-             "PNG` with a JSON export in them")
+    tool = add_tool(tools, "label-studio", "Label Studio JSON exports, folders of them, or folders "
+                    "of `Brush labels to PNG` with a JSON export in them")
+    tool.add_argument("--control", default="", metavar="NAME",
+                      help="the control of labels that names the class, where there are several")
 
     tool = add_tool(tools, "iwildcam", "the folder instance_masks of iWildCam 2022")
     tool.add_argument("--detections", type=Path, required=True, metavar="FILE",
@@ -131,7 +133,7 @@ from camera_trapinator.labels.coco_video import read_coco_video
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.datumaro import read_datumaro
-from camera_trapinator.labels.exports import left_over, places_of
+from camera_trapinator.labels.exports import files_below, left_over, places_of
 from camera_trapinator.labels.facts import take_over
 from camera_trapinator.labels.iwildcam import read_iwildcam
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
@@ -212,9 +214,10 @@ def cvat(arguments: argparse.Namespace) -> Labels:
 
 
 def label_studio(arguments: argparse.Namespace) -> Labels:
-    # A folder is the export `Brush labels to PNG`.
-    return read_all(lambda source: read_brush_pictures(source) if source.path.is_dir()
-                    else read_label_studio(source), arguments)
+    def read(source: Source) -> Labels:
+        pictures = source.path.is_dir() and files_below(source.path, ".png")
+        return (read_brush_pictures if pictures else read_label_studio)(source, arguments.control)
+    return read_all(read, arguments)
 
 
 def iwildcam(arguments: argparse.Namespace) -> Labels:
@@ -282,6 +285,9 @@ def inputs(arguments: argparse.Namespace) -> list[tuple[Path, Path, str, str]]:
     if len(splits) != len(paths):
         raise InputError(f"--split: {len(splits)} splits for {len(paths)} inputs; give one for "
                          "each")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise InputError("one of the inputs is given twice; give each export once, with the folder "
+                         "that holds all its photos")
     places = places_of(images, arguments.out)
     return [(path, folder, places[folder.resolve()], split)
             for path, folder, split in zip(paths, images, splits, strict=True)]

@@ -9,12 +9,18 @@ Ids may be ints or texts.
 
 from .. import InputError
 from ..data.photos import parse_datetime
-from .exports import check_outlined, is_number, objects, pixels_along, read_json
-from .outlines import box_of, id_of, rings, run_lengths, text_of
-from .shapes import LabelledPhoto, Labels, Shape
-from .source import Source
-
-TIMES = ("datetime", "date_captured")
+from .exports import are_points, is_number, objects, pixels_along, read_json
+from .outlines import (
+    box_of,
+    category_names,
+    id_of,
+    refuse_contradiction,
+    rings,
+    run_lengths,
+    text_of,
+)
+from .shapes import LabelledPhoto, Labels, Shape, ring
+from .source import NoArea, Source
 
 
 def read_coco(source: Source, crowd: str = "ignore") -> Labels:
@@ -25,20 +31,19 @@ def read_coco(source: Source, crowd: str = "ignore") -> Labels:
     path, content = source.path, read_json(source.path)
     pictures, categories, annotations = (objects(content, key, path, "COCO file") for key in (
         "images", "categories", "annotations"))
-    names: dict[str, str] = {}
-    photos: dict[str, LabelledPhoto | None] = {}  # None: not there, or not sound
+    names, photos = category_names(categories, source), {}
     doubled: dict[str, str] = {}  # the id of each file
-    for item in categories:
+    for number, item in enumerate(pictures, start=1):
         with source.noted():
-            names[id_of(item, f"{path}, category")] = text_of(item, "name", f"{path}, category")
-    for item in pictures:
-        with source.noted():
-            key = id_of(item, f"{path}, image")
+            key = id_of(item, f"{path}, image number {number}")
+            where = f"{path}, image {key}"
             if key in photos:
-                raise InputError(f"{path}, image {key}: two images have this id")
+                if item in pictures[:number - 1]:  # the same once more
+                    continue
+                raise InputError(f"{where}: two images have this id; number them anew")
             photos[key] = None
-            where, file = f"{path}, image {key}", text_of(item, "file_name", f"{path}, image {key}")
-            other = doubled.setdefault(file, key)
+            file = text_of(item, "file_name", where)
+            other = doubled.setdefault(source.find(file, where) or file, key)
             if other != key:
                 _check_same(photos[other], item, where)
                 photos[key] = photos[other]
@@ -46,24 +51,26 @@ def read_coco(source: Source, crowd: str = "ignore") -> Labels:
                                    "put together")
                 continue
             photos[key] = _photo(item, file, source, where)
-    for item in annotations:
+    for number, item in enumerate(annotations, start=1):
         with source.noted():
-            where = f"{path}, annotation {id_of(item, f'{path}, annotation')}"
-            image, category = str(item.get("image_id")), str(item.get("category_id"))
+            where = f"{path}, annotation {item.get('id', f'number {number}')!s:.40}"
+            image = id_of(item, where, "image_id")
             if image not in photos:
-                raise InputError(f"{where}: image_id {item.get('image_id')!r} is no image of the "
-                                 "file")
+                raise InputError(f"{where}: image_id {image:.40} is no image of the file")
             photo = photos[image]
             with source.noted(photo):
+                category = id_of(item, where, "category_id")
                 if category not in names:
-                    raise InputError(f"{where}: category_id {item.get('category_id')!r} is no "
-                                     "category of the file")
+                    raise InputError(f"{where}: category_id {category:.40} is no category of the "
+                                     "file")
                 if photo is not None:
                     _add(item, names[category], crowd, photo, where)
+    for photo in photos.values():
+        with source.noted():
+            if photo is not None:
+                refuse_contradiction(photo)
     found = [photos[key] for key in doubled.values() if photos[key] is not None]
     _leave_export_time(pictures, found, source)
-    with source.noted():
-        check_outlined(path, found, "annotations")
     return source.labels(found)
 
 
@@ -72,15 +79,30 @@ def _photo(item: dict, file: str, source: Source, where: str) -> LabelledPhoto |
     if photo is None:
         return None
     photo.width, photo.height = _size(item, where) or (photo.width, photo.height)
-    photo.location, photo.sequence, *times = (
-        "" if item.get(key) is None else str(item[key]).strip()  # 0 is a name, too
-        for key in ("location", "seq_id", *TIMES))
+    photo.location, photo.sequence = (_word(item.get(key), f"{where}: {key}")
+                                      for key in ("location", "seq_id"))
+    # Many tools write as date_captured when they exported; the photo itself knows better.
+    known = item.get("location", item.get("seq_id")) is not None or not photo.header.datetime
+    times = [str(item[key]) for key in ("datetime", *["date_captured"] * known)
+             if item.get(key) not in (None, "")]
     photo.datetime = next(filter(None, map(parse_datetime, times)), "")
+    if times and not photo.datetime:
+        source.told.append(f"{where}: its time {times[0]!r:.40} cannot be read and is left; write "
+                           "it as 2024-07-31 05:06:07")
     return photo
 
 
+def _word(value: object, what: str) -> str:
+    """A name that may be a number, such as 0."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) not in (int, float, str, type(None)):
+        raise InputError(f"{what} {value!r:.40} is no name")
+    return "" if value is None else str(value).strip()
+
+
 def _leave_export_time(pictures: list[dict], photos: list[LabelledPhoto], source: Source) -> None:
-    """Many tools write there when they exported: one time for photos of which no site is known."""
+    """One time for photos of which no site is known is that of the export."""
     times = {str(item.get("date_captured")) for item in pictures}
     known = any(item.get(key) not in (None, "") for item in pictures
                 for key in ("location", "seq_id", "datetime"))
@@ -94,7 +116,7 @@ def _leave_export_time(pictures: list[dict], photos: list[LabelledPhoto], source
 
 def _size(item: dict, where: str) -> tuple[int, int] | None:
     """The size that the file tells; not all do."""
-    if item.get("width") is None and item.get("height") is None:
+    if item.get("width") in (None, 0) and item.get("height") in (None, 0):
         return None
     return pixels_along(item, "width", where), pixels_along(item, "height", where)
 
@@ -109,20 +131,29 @@ def _check_same(photo: LabelledPhoto | None, item: dict, where: str) -> None:
 
 def _add(item: dict, name: str, crowd: str, photo: LabelledPhoto, where: str) -> None:
     """Give the photo what an annotation says of it."""
-    segmentation = item.get("segmentation")
+    segmentation, box = item.get("segmentation"), item.get("bbox")
     if name.lower() == "empty":
         photo.empty = True
-    elif segmentation is not None and not (isinstance(segmentation, list)
-                                           and all(ring == [] for ring in segmentation)):
-        ignored = crowd == "ignore" and item.get("iscrowd") == 1
-        photo.shapes.append(_shape(None if ignored else name, segmentation, photo, where))
-    elif item.get("bbox") is not None:
-        photo.boxes.append(box_of(item["bbox"], where))
+        return
+    if segmentation not in (None, "", {}) and not (isinstance(segmentation, list) and all(
+            ring == [] for ring in segmentation)):
+        ignored = crowd == "ignore" and item.get("iscrowd") in (1, "1")
+        try:
+            photo.shapes.append(_shape(None if ignored else name, segmentation, photo, where))
+            return
+        except NoArea:
+            if not box:
+                raise
+    if box:
+        photo.boxes.append(box_of(box, where))
     else:
         photo.unclear = True
 
 
 def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: str) -> Shape:
+    if isinstance(segmentation, list) and len(segmentation) == 1 and isinstance(
+            segmentation[0], dict):  # one encoding in a list
+        segmentation = segmentation[0]
     if isinstance(segmentation, dict):
         return Shape(name, rle=run_lengths(segmentation, photo, where), where=where)
     if not isinstance(segmentation, list):
@@ -130,4 +161,7 @@ def _shape(name: str | None, segmentation: object, photo: LabelledPhoto, where: 
                          "nor a run-length encoding")
     if all(map(is_number, segmentation)):  # one flat list of coordinates
         segmentation = [segmentation]
-    return Shape(name, polygons=rings(segmentation, where), where=where)
+    if are_points(segmentation) and len(segmentation) > 2:  # [[x1, y1], [x2, y2] ...]
+        segmentation = [segmentation]
+    nested = [ring(points) if are_points(points) else points for points in segmentation]
+    return Shape(name, polygons=rings(nested, where), where=where)

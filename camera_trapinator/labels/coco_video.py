@@ -8,8 +8,8 @@ Sources: youtube-vos.org/dataset/vis; facebookresearch/sam3, scripts/eval/veval.
 
 from .. import InputError
 from ..data.rle import decode_runs
-from .exports import check_outlined, objects, pixels_along, read_json
-from .outlines import box_of, id_of, rings, run_lengths, text_of
+from .exports import objects, pixels_along, read_json
+from .outlines import box_of, category_names, id_of, rings, run_lengths
 from .shapes import LabelledPhoto, Labels, Shape
 from .source import Source
 
@@ -21,10 +21,7 @@ def read_coco_video(source: Source, crowd: str = "ignore") -> Labels:
     path, content = source.path, read_json(source.path)
     films, categories, annotations = (objects(content, key, path, "COCO file for videos")
                                       for key in ("videos", "categories", "annotations"))
-    names, videos = {}, {}
-    for item in categories:
-        with source.noted():
-            names[id_of(item, f"{path}, category")] = text_of(item, "name", f"{path}, category")
+    names, videos = category_names(categories, source), {}
     for item in films:
         with source.noted():
             key = id_of(item, f"{path}, video")
@@ -43,8 +40,6 @@ def read_coco_video(source: Source, crowd: str = "ignore") -> Labels:
                 ignored = crowd == "ignore" and item.get("iscrowd") == 1
                 _add(item, None if ignored else names[category], videos[video], source, where)
     photos = [photo for frames in videos.values() for photo in frames if photo is not None]
-    with source.noted():
-        check_outlined(path, photos, "annotations")
     return source.labels(photos)
 
 

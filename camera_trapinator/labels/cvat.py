@@ -19,7 +19,7 @@ import numpy as np
 from .. import InputError
 from ..data.locations import split_of
 from ..data.rle import decode_rle
-from .exports import FAR, check_outlined, no_area
+from .exports import FAR, no_area
 from .outlines import EMPTY, ring_of
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, turned
 from .source import Source
@@ -49,10 +49,10 @@ def read_cvat_xml(source: Source) -> Labels:
                 photo.width, photo.height = (_whole(item, key, where, least=1)
                                              for key in ("width", "height"))
                 _read_image(item, photo, source)
-    with source.noted():
-        check_outlined(path, photos, "shapes")
-    used = sorted({shape.name for photo in photos for shape in photo.shapes})
-    return source.labels(photos, list(dict.fromkeys(_area_labels(root) + used)))
+    labels = source.labels(photos)
+    used = sorted({shape.name for photo in labels.photos for shape in photo.shapes})
+    labels.classes = list(dict.fromkeys(_area_labels(root) + used))
+    return labels
 
 
 class _NoDoctype(ElementTree.TreeBuilder):

@@ -28,6 +28,7 @@ from ..data.manifest import (
 from ..data.masks import resize_mask, write_mask
 from ..data.photos import same_aspect, scaled_size, upright
 from .shapes import LabelledPhoto, Labels, draw_mask
+from .source import spelled
 
 # Colours that people with any kind of colour vision tell apart (Okabe and Ito 2008, then others).
 COLOURS = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0),
@@ -52,7 +53,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     """
     if (out / "manifest.csv").exists() and not overwrite:
         raise InputError(f"{out / 'manifest.csv'} exists; give another --out, or --overwrite")
-    faults = list(labels.faults)
+    faults = labels.faults + check_places(labels.photos, out)
     photos, dropped = drop_leaking_copies(labels.photos)
     undecided = [photo for photo in photos
                  if not (photo.labelled() or photo.empty or photo.unclear)]
@@ -70,6 +71,11 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     names = [name for name in names if name not in same]
     if not faults and not any(photo.labelled() for photo in photos):
         raise InputError("no photo has a labelled animal; nothing could be learned from this")
+    boxed = [photo for photo in photos if photo.boxes]
+    if boxed and not any(photo.shapes or photo.picture for photo in photos):
+        faults.append(f"{boxed[0].where}: it has a box, like {len(boxed) - 1} more photos, and no "
+                      "label has an outline; a box is no mask: draw outlines, or make them with a "
+                      "tool such as SAM")
     if len(names) > 254:
         raise InputError(f"{len(names)} classes; a mask holds 254 at most")
     classes = [Class(BACKGROUND, (0, 0, 0)), *(
@@ -98,7 +104,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         return row, np.flatnonzero(Image.fromarray(mask).histogram()), without
 
     try:
-        faults += check_texts(photos, names) + check_places(photos, out)
+        faults += check_texts(photos, names)
         with ThreadPoolExecutor() as pool:
             handled = list(tqdm(pool.map(handle, photos), total=len(photos), unit="photo",
                                 dynamic_ncols=True, leave=False, disable=None))
@@ -106,8 +112,12 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         without = [shape for row, _, told in handled if row is not None for shape in told]
         counts = np.bincount(np.concatenate([NOTHING, *(found for _, found, _ in handled)]),
                              minlength=256)
-        if without and not counts[1:IGNORE].any():  # of all that was outlined nothing is there
-            faults += without
+        if not faults and not counts[1:IGNORE].any():  # of all that was outlined nothing is there
+            faults += without or ["no mask has a pixel of a class, all that is marked is ignored "
+                                  "(255); nothing could be learned from this"]
+        joined = [f"class {name!r} is {first!r}" for name, first in same.items()
+                  if alike == "join"]
+        print_kinds("told", labels.told + joined + unoutlined(photos))
         refuse(faults)
         rows = with_sequences([row for row, *_ in handled])
         if not dry_run:
@@ -126,8 +136,6 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         shutil.rmtree(staging, ignore_errors=True)
         with suppress(OSError):  # of a refused import not even an empty folder stays
             out.rmdir()
-    joined = [f"class {name!r} is {first!r}" for name, first in same.items()]
-    print_kinds("told", labels.told + joined + unoutlined(photos))
     print_kinds("no pixel", without)
     print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
 
@@ -181,7 +189,7 @@ def spelled_alike(names: Sequence[str]) -> dict[str, str]:
     known: dict[str, str] = {}
     same = {}
     for name in (BACKGROUND, *names):
-        first = known.setdefault(" ".join(re.split(r"[\s_]+", name.strip())).casefold(), name)
+        first = known.setdefault(" ".join(re.split(r"[\s_]+", spelled(name.strip()))), name)
         if first != name:
             same[name] = first
     return same

@@ -58,7 +58,7 @@ def read_datumaro(source: Source) -> Labels:
                         photos.append(photo)
                         marked += [photo] * _read(item, photo, labels, source)
     used = {shape.name for photo in photos for shape in photo.shapes}
-    return finished(source, photos, marked, "annotations", [
+    return finished(source, photos, marked, [
         name for name in dict.fromkeys(names) if name in used or name.lower() not in EMPTY])
 
 

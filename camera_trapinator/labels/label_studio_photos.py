@@ -54,7 +54,7 @@ class TaskPhotos:
                              "which one was labelled it does not tell: take the other one out of "
                              "the tasks or out of the folder")
         group = next(iter(here.values()), groups[0])
-        return [self.source.photo(file or path, where)
+        return [self.source.photo(file if file and _uploaded(path) else path, where)
                 for path, file in zip(group, found[group], strict=True)]
 
     def _find(self, path: str, where: str) -> str | None:
@@ -62,10 +62,9 @@ class TaskPhotos:
         parts = PurePosixPath(path).parts
         if ".." in parts or "\0" in path:
             raise InputError(f"{where}: photo {path!r} is no path inside a folder of images")
-        upload = UPLOADED.fullmatch(path)
-        if not upload and len(parts) - path.startswith("/") > 1:
+        if not _uploaded(path):
             return self.source.find(path, where)
-        name = upload[1] if upload else parts[-1]  # a name alone: of whichever folder
+        name = UPLOADED.sub(r"\1", path)
         for other in (name, PREFIX.sub("", name)):
             hits = {*self.source.named(other), *self.uploaded.get(spelled(other), ())}
             if len(hits) > 1:
@@ -77,6 +76,11 @@ class TaskPhotos:
             if hits:
                 return hits.pop()
         return None
+
+
+def _uploaded(path: str) -> bool:
+    """Whether a path is that of an upload; a name alone may be one, too."""
+    return bool(UPLOADED.fullmatch(path)) or "/" not in path.lstrip("/")
 
 
 def _valid(name: str) -> str:

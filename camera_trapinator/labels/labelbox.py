@@ -45,7 +45,7 @@ def read_labelbox(source: Source) -> Labels:
                 marked += [photo] * (number == 1)
                 with source.noted():
                     _add(photo, mark, pictures, source.path.parent, f"{where}, object {number}")
-    return finished(source, photos, marked, "objects")
+    return finished(source, photos, marked)
 
 
 def _rows(source: Source) -> Iterator[tuple[dict, str]]:

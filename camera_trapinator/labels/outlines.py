@@ -6,6 +6,7 @@ Everything here raises InputError with `where`, the file and the place in it, fo
 import base64
 import binascii
 import io
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 
@@ -15,7 +16,7 @@ from PIL import Image
 from .. import InputError
 from ..data.photos import UNREADABLE, reason_of
 from ..data.rle import decode_runs, encode_rle
-from .exports import are_points, check_outlined, is_number, no_area
+from .exports import are_points, is_number, no_area
 from .shapes import LabelledPhoto, Labels, Shape, rasterise, rectangle, ring
 from .source import NoArea, Source
 
@@ -30,11 +31,28 @@ def text_of(item: object, key: str, where: str) -> str:
     return value.strip()
 
 
-def id_of(item: dict, what: str) -> str:
-    """The id of an object, a whole number or a text, as a text; `what` it is, with its file."""
-    if type(item.get("id")) not in (int, str):
-        raise InputError(f"{what} id {item.get('id')!r:.40} is neither a whole number nor a text")
-    return str(item["id"])
+def id_of(item: dict, what: str, key: str = "id") -> str:
+    """The id of an object, a whole number (pandas writes 1.0) or a text, as a text; `what` it is,
+    with its file."""
+    value = item.get(key)
+    if type(value) is float and value == int(value if math.isfinite(value) else 0):
+        value = int(value)
+    if type(value) not in (int, str):
+        raise InputError(f"{what}: {key} {value!r:.40} is neither a whole number nor a text")
+    return str(value)
+
+
+def category_names(categories: list[dict], source: Source) -> dict[str, str]:
+    """{id: name} of the categories of a COCO file; what is wrong with them is noted."""
+    names: dict[str, str] = {}
+    for number, item in enumerate(categories, start=1):
+        with source.noted():
+            where = f"{source.path}, category number {number}"
+            key, name = id_of(item, where), text_of(item, "name", where)
+            if names.setdefault(key, name) != name:
+                raise InputError(f"{where}: {name!r} has the id {key} of {names[key]!r}; give each "
+                                 "category an id of its own")
+    return names
 
 
 def numbers_of(item: dict, keys: Sequence[str], where: str) -> list[float]:
@@ -105,6 +123,8 @@ def run_lengths(content: object, photo: LabelledPhoto, where: str) -> dict:
     if size != [photo.height, photo.width]:
         raise InputError(f"{where}: the encoding's size {size!r:.40} is not that of its photo "
                          f"[{photo.height}, {photo.width}]")
+    if isinstance(counts, list) and all(map(is_number, counts)):
+        counts = [int(count) if count == int(count) else count for count in counts]
     if not isinstance(counts, str) and not (isinstance(counts, list) and all(
             type(count) is int for count in counts)):
         raise InputError(f"{where}: counts of the run-length encoding are no text and no list of "
@@ -151,19 +171,9 @@ def refuse_contradiction(photo: LabelledPhoto) -> None:
 
 
 def finished(source: Source, photos: Sequence[LabelledPhoto], marked: Iterable[LabelledPhoto],
-             what: str, classes: Sequence[str] = ()) -> Labels:
-    """The labels of a reader whose tool calls its shapes `what`, with the checks of them all.
-
-    `marked`: photos on which something is marked. Where that has no area they are unclear, and
-    never taken for photos that nobody marked. Photos that EXIF turns are told, since the tools do
-    not say which way up their labels are meant.
-    """
-    if turned := [photo for photo in photos if photo.header.orientation not in (None, 0, 1)]:
-        source.told.append(f"{source.path}: {len(turned)} photos are turned by their EXIF, such as "
-                           f"{turned[0].file}; their labels are taken for the upright photo, as "
-                           "browsers have shown it since 2020")
-    with source.noted():
-        check_outlined(source.path, photos, what)
+             classes: Sequence[str] = ()) -> Labels:
+    """The labels of a source. `marked`: photos on which something is marked. Where that has no area
+    they are unclear, and never taken for photos that nobody marked."""
     for photo in marked:
         photo.unclear = photo.unclear or not (photo.labelled() or photo.empty)
     return source.labels(photos, classes)

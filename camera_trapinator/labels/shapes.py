@@ -200,8 +200,9 @@ def draw_mask(photo: LabelledPhoto, indices: dict[str, int], overlap: str,
     drawn, boxes, without = [], [], []
     for shape in [*photo.shapes, *(photo.picture() if photo.picture else ())]:
         part = pixels_of(shape, height, width)
-        # A picture may well lack a class.
-        if why := shape.inside is None and _why_none(shape.polygons, part.inside, photo):
+        # A picture of many classes may well lack one.
+        may_lack = shape.inside is not None and not shape.where
+        if why := not may_lack and _why_none(shape.polygons, part.inside, photo):
             without.append(f"{shape.where or photo.where}: the {shape.name or 'region to ignore'} "
                            f"covers no pixel of {photo.source.name} ({why})")
         else:

@@ -62,4 +62,4 @@ def settle_sites(photos: Sequence[LabelledPhoto], visits: str = "") -> str:
     source = "folders" if len(assumed) == len(photos) else "labels"
     if 0 < len(assumed) < len(photos):
         source += f" (of {len(assumed)} photos the folders)"
-    return f"{len(places)}, by the {source}, such as {', '.join(places[:3])}"
+    return f"{len(places)}, by the {source}, such as {', '.join(places[:3])}" if places else ""

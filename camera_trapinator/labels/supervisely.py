@@ -67,7 +67,7 @@ def read_supervisely(source: Source) -> Labels:
                 with source.noted():
                     _add(photo, item, names, f"{file}, object {number}")
             refuse_contradiction(photo)
-    return finished(source, photos, marked, "objects", [
+    return finished(source, photos, marked, [
         name for name, kind in names.items() if kind not in (*NO_AREA, "rectangle")])
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from .. import InputError
 from ..data.tables import read_rows
-from .exports import no_area, read_json
+from .exports import no_area, other_tool, read_json
 from .outlines import box_of, finished, numbers_of, ring_of, text_of
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, turned
 from .source import Source
@@ -27,7 +27,9 @@ def read_via(source: Source, attribute: str = "", name: str = "") -> Labels:
     path = source.path
     regions: list[tuple[LabelledPhoto, object, str]] = []
     photos: dict[tuple, LabelledPhoto | None] = {}  # by name and size, as VIA knows them
-    for item, marks, where in (_csv if path.suffix.lower() == ".csv" else _json)(source):
+    options: dict[str, dict] = {}  # of menus and ticks: what they show, by id
+    for item, marks, where in (_csv(source) if path.suffix.lower() == ".csv"
+                               else _json(source, options)):
         with source.noted():
             file = text_of(item, "filename", where)
             key = (file, str(item.get("size")))
@@ -37,7 +39,7 @@ def read_via(source: Source, attribute: str = "", name: str = "") -> Labels:
             if photos[key] is not None:
                 regions += [(photos[key], mark, place) for mark, place in marks]
     used = {key for _, mark, _ in regions for key, value in _part(mark, "region_attributes").items()
-            if _value(value)}
+            if _value(value, {})}
     if not name and len(used) > 1 and not attribute:
         raise InputError(f"{path}: its regions have the attributes {_listed(used)}; say which one "
                          "names the class with --attribute NAME")
@@ -48,23 +50,31 @@ def read_via(source: Source, attribute: str = "", name: str = "") -> Labels:
                          "class; give all one class with --class NAME")
     for photo, mark, where in regions:
         with source.noted():
-            said = name or _value(_part(mark, "region_attributes").get(attribute))
+            said = name or _value(_part(mark, "region_attributes").get(attribute),
+                                  options.get(attribute, {}))
+            if isinstance(said, list):
+                raise InputError(f"{where}: {' and '.join(said)} are ticked in {attribute!r}; a "
+                                 "pixel has one class")
             _add(photo, _part(mark, "shape_attributes"), said, attribute, where)
     found = [photo for photo in photos.values() if photo is not None]
-    return finished(source, found, [photo for photo, *_ in regions], "regions")
+    return finished(source, found, [photo for photo, *_ in regions])
 
 
-def _json(source: Source) -> Iterator[tuple[dict, list, str]]:
-    """Each photo: its entry, its regions with their places, its own place."""
+def _json(source: Source, options: dict[str, dict]) -> Iterator[tuple[dict, list, str]]:
+    """Each photo: its entry, its regions with their places, its own place. Fills in `options`."""
     path, content = source.path, read_json(source.path)
     if isinstance(content, dict) and "_via_img_metadata" in content:
+        kinds = _part(content.get("_via_attributes"), "region")
+        options |= {key: _part(kinds, key).get("options", {}) for key in kinds
+                    if isinstance(_part(kinds, key).get("options"), dict)}
         content = content["_via_img_metadata"]
     elif isinstance(content, dict) and {"project", "metadata", "view"} <= content.keys():
         raise InputError(f"{path}: a project of VIA 3; label pictures with VIA 2")
     items = list(content.values()) if isinstance(content, dict) else []
     if not items or not all(isinstance(item, dict) and isinstance(item.get("regions"), list | dict)
                             for item in items):
-        raise InputError(f"{path}: no VIA file, it has no photos with `regions`")
+        raise InputError(f"{path}: no VIA file, it has no photos with `regions`"
+                         f"{other_tool(content)}")
     for item in items:
         where, marks = f"{path}, photo {item.get('filename')!r:.80}", item["regions"]
         marks = marks.values() if isinstance(marks, dict) else marks  # a dict in version 1
@@ -91,11 +101,16 @@ def _part(mark: object, key: str) -> dict:
     return part if isinstance(part, dict) else {}
 
 
-def _value(value: object) -> str:
-    """What an attribute says; of boxes to tick, {"fox": true}, the ticked ones."""
+def _value(value: object, options: dict) -> str | list[str]:
+    """What an attribute says; of boxes to tick, {"fox": true}, a list if several are. A menu says
+    the id of its option, which need not be what it shows."""
     if isinstance(value, dict):
-        value = " and ".join(key for key, ticked in value.items() if ticked is True)
-    return str(value).strip() if type(value) in (str, int) else ""
+        ticked = [key for key, there in value.items() if there is True]
+        if len(ticked) > 1:
+            return [str(options.get(key) or key) for key in ticked]
+        value = "".join(ticked)
+    text = str(value).strip() if type(value) in (str, int) else ""
+    return str(options.get(text) or text).strip()
 
 
 def _listed(names: set[str]) -> str:

@@ -215,7 +215,7 @@ REFUSED = {
     "unknown category": (["1.jpg"], [{**GOOD, "category_id": 9}], "category_id 9"),
     **{f"segmentation {value!r}": (["1.jpg"], [{**GOOD, "segmentation": value}], part)
        for value, part in ((3, "'3' is neither"), (True, "'True' is nei"), ("x", "'x' is nei"),
-                           ([True], "True is no polygon"), ({}, "size None"))},
+                           ([True], "True is no polygon"), ({"size": None}, "size None"))},
     "box of three": (["1.jpg"], [GOOD, {"image_id": 0, "bbox": [1, 2, 3]}], "[1, 2, 3] is no box"),
     "two sizes of one file": ([{"id": key, "file_name": "1.jpg", "width": width, "height": 48}
                                for key, width in ((0, 64), (1, 65))], [GOOD],
@@ -234,7 +234,7 @@ REFUSED = {
                      "64 x 64"),
     "half a size": ([{"id": 0, "file_name": "1.jpg", "width": 64}], [GOOD], "height None"),
     "no annotation": (["1.jpg", "2.jpg"], [GOOD], "--unannotated empty"),
-    "doubled id": ([{"id": 0, "file_name": "1.jpg", "width": 64, "height": 48}] * 2, [GOOD],
+    "doubled id": ([{"id": 0, "file_name": f"{name}.jpg"} for name in (1, 2)], [GOOD],
                    "two images"),
 }
 

@@ -84,7 +84,7 @@ def test_crowds_are_ignored_or_count(tmp_path):
     (track(None, [[1, 2, 3]], None), "frame 1: [1, 2, 3] is no polygon"),
     (track(*[None] * 3, bboxes=[[1], None, None]), "frame 0: [1] is no box"),
     (track(*[None] * 3, video_id=9), "video_id 9"), (track(*[None] * 3, category_id=9), "9 is not"),
-    ({"segmentations": []}, "annotation id None")])
+    ({"segmentations": []}, "annotation: id None")])
 def test_damaged_annotations_are_named(wrong, part, tmp_path):
     path = write(tmp_path, track(encoded(BLOBS[0]), None, None), wrong)
     line = error_line(import_labels("coco-video", path, "--images", tmp_path / "frames", "--out",

@@ -226,7 +226,7 @@ def test_photos_that_are_missing_are_told_or_listed(tmp_path):
     ring = [(0, 0), (9, 0), (9, 9)]
     write_xml(tmp_path / "labels.xml", image("a/1.jpg", polygon("fox", ring)),
               image("1.jpg", polygon("wolf", ring)), image("x" * 300, polygon("fox", ring)))
-    with pytest.raises(InputError, match=r"2 of its photos .* such as '1\.jpg'.*--skip-missing"):
+    with pytest.raises(InputError, match=r"2 of its photos .* such as 'xxx.*--skip-missing"):
         read(tmp_path)
     masks, names = read(tmp_path, skip_missing=True)
     assert masks.keys() == {"a/1.jpg"} and names == ["background", "hare", "fox"]

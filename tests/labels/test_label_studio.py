@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, error_line, many, seeds
 from hypothesis import given
-from label_files import WORSE, damage, damaged, inside, scratch
+from label_files import (
+    WORSE,
+    damage,
+    damaged,
+    import_labels,
+    imported,
+    inside,
+    masks_of,
+    scratch,
+)
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
@@ -130,7 +139,7 @@ def test_what_lies_in_a_box_alone_is_ignored_and_boxes_alone_are_refused(tmp_pat
     expected[0:6, 8:12] = True
     assert np.array_equal(mask == "ignored", expected & (mask != "fox"))
     write(tmp_path, task(1, "1.jpg", box))
-    with pytest.raises(InputError, match="its 1 regions are boxes"):
+    with pytest.raises(InputError, match="task 1: it has a box.*a box is no mask"):
         read(tmp_path, overwrite=True)
 
 
@@ -490,3 +499,127 @@ def test_damaged_exports_give_one_clear_line_and_no_data_root():
                            for mask in found.values())
     check()
     assert len(refused) > EXAMPLES // 5
+
+
+# ------------------------------------------------------------------------ who said what, and where
+
+
+def two_controls(*kinds, key="r1"):
+    """Results of two controls for one shape: [(kind, control, label) ...]."""
+    return [{**region(kind, label, points=polygon("fox", SQUARE)["value"]["points"]),
+             "id": key, "from_name": control} for kind, control, label in kinds]
+
+
+def test_of_two_controls_of_labels_that_of_the_shape_names_the_class(tmp_path):
+    both = two_controls(("polygonlabels", "species", "fox"), ("labels", "sight", "clear"))
+    for regions in (both, both[::-1]):
+        write(tmp_path, task(1, "1.jpg", *regions))
+        labels = read_label_studio(Source(tmp_path / "tasks.json", tmp_path / "card", "photos"))
+        assert "what 'sight' (labels) says is left" in labels.told[0]
+        mask = written(labels.sound(), tmp_path / "out", overwrite=True)["1.jpg"]
+        assert (mask == "fox").sum() == 64 and "clear" not in np.unique(mask)
+
+
+def test_two_controls_of_one_kind_are_asked_about(tmp_path):
+    both = two_controls(("labels", "species", "fox"), ("labels", "sight", "clear"))
+    write(tmp_path, task(1, "1.jpg", *both))
+    command = ["label-studio", tmp_path / "tasks.json", "--images", tmp_path / "card", "--out",
+               tmp_path / "out"]
+    line = error_line(import_labels(*command))
+    assert "'sight'" in line and "--control NAME" in line
+    assert "what 'sight'" in imported(*command, "--control", "species")
+    assert (masks_of(tmp_path / "out")[0]["card/1.jpg"] == 1).sum() == 64
+
+
+def test_labels_of_another_folder_with_the_same_names_stay_there(tmp_path):
+    write(tmp_path, *[task(place, f"/data/local-files/?d=photos/{folder}/IMG_1.JPG", polygon(
+        name, SQUARE)) for place, (folder, name) in enumerate((("A", "fox"), ("card", "hare")))],
+        photos=("IMG_1.JPG",))
+    found = read(tmp_path, skip_missing=True)["IMG_1.JPG"]
+    assert set(np.unique(found)) == {"hare", "background"}
+
+
+def annotated(*results):
+    """A task with an annotation for each list of regions, the last one updated last."""
+    entry = task(1, "1.jpg")
+    entry["annotations"] = [{"id": place, "result": result, "updated_at": f"2024-05-0{place}"}
+                            for place, result in enumerate(results, start=1)]
+    return entry
+
+
+@pytest.mark.parametrize(("entry", "told"), [
+    (annotated([polygon("fox", SQUARE)], []), "one annotation says that nothing is there"),
+    ({**annotated(), "predictions": [{"result": [polygon("fox", SQUARE)]}]}, "drafts, predictions"),
+    ({**annotated(), "drafts": [{"result": [polygon("fox", SQUARE)]}]}, "drafts, predictions"),
+    (task(1, "1.jpg", polygon("fox", SQUARE), was_cancelled=True), "work that was skipped")])
+def test_what_nobody_has_settled_is_unlabelled_and_told(entry, told, tmp_path):
+    write(tmp_path, entry, task(2, "22.jpg", polygon("fox", SQUARE)), photos=("1.jpg", "22.jpg"))
+    labels = read_label_studio(Source(tmp_path / "tasks.json", tmp_path / "card", "photos"))
+    assert any("task 1: " in line and told in line for line in labels.told)
+    assert written(labels.sound(), tmp_path / "out", unannotated="empty")["1.jpg"] == ""
+
+
+def test_that_several_people_labelled_a_task_is_told(tmp_path):
+    write(tmp_path, annotated([polygon("fox", SQUARE)], [polygon("hare", SQUARE)]))
+    labels = read_label_studio(Source(tmp_path / "tasks.json", tmp_path / "card", "photos"))
+    assert "task 1: 2 annotations" in labels.told[0]
+    assert (written(labels.sound(), tmp_path / "out")["1.jpg"] == "hare").sum() == 64
+
+
+def test_a_folder_with_a_file_for_each_annotation_as_in_a_storage(tmp_path):
+    write(tmp_path, photos=("1.jpg", "22.jpg"))
+    (tmp_path / "target").mkdir()
+    for number, image in ((1, "1.jpg"), (2, "22.jpg")):
+        entry = task(number, image, polygon("fox", SQUARE))
+        annotation, = entry.pop("annotations")
+        (tmp_path / f"target/{number}").with_suffix(".json").write_text(json.dumps(
+            {**annotation, "task": entry}))
+    stdout = imported("label-studio", tmp_path / "target", "--images", tmp_path / "card", "--out",
+                      tmp_path / "out")
+    assert "photos      2: 2 with masks" in stdout
+
+
+def brush_folder(folder, *tasks, **pictures):
+    (folder / "brush").mkdir()
+    (folder / "brush/tasks.json").write_text(json.dumps(tasks))
+    for name, pixels in pictures.items():
+        number, annotation, label = name.split("_")
+        Image.fromarray(pixels).save(folder / "brush" / (
+            f"task-{number[1:]}-annotation-{annotation}-by-1-tag-{label}-0.png"))
+
+
+def test_brush_pictures_of_0_and_1_are_read_and_those_without_pixel_told(tmp_path):
+    stroke = np.zeros((HEIGHT, WIDTH), np.uint8)
+    stroke[2:6, 3:20] = 1
+    write(tmp_path, photos=("1.jpg", "22.jpg", "333.jpg"))
+    brush_folder(tmp_path, *[{"id": place, "image": name} for place, name in enumerate(
+        ("1.jpg", "22.jpg", "333.jpg"), start=1)], t1_5_fox=stroke, t2_6_fox=stroke * 255,
+        t3_7_fox=stroke * 0)
+    stdout = imported("label-studio", tmp_path / "brush", "--images", tmp_path / "card", "--out",
+                      tmp_path / "out", "--unannotated", "empty")
+    masks = masks_of(tmp_path / "out")[0]
+    for name in ("1.jpg", "22.jpg"):
+        assert np.array_equal(masks[f"card/{name}"], stroke)
+    assert masks["card/333.jpg"] == ""
+    assert "task-3-annotation-7-by-1-tag-fox-0.png: the fox covers no pixel" in stdout
+
+
+def test_what_the_json_tells_beside_brush_pictures_counts_too(tmp_path):
+    stroke = np.zeros((HEIGHT, WIDTH), np.uint8)
+    stroke[13:15, 3:20] = 255
+    chosen = annotated([region("brushlabels", "fox", format="rle", rle=[])], [
+        region("brushlabels", "fox", format="rle", rle=[])])
+    chosen["annotations"][0]["ground_truth"] = True
+    chosen["annotations"][0]["result"].append(polygon("hare", SQUARE))
+    write(tmp_path, photos=("1.jpg", "22.jpg", "333.jpg"))
+    only = task(2, "22.jpg", polygon("hare", SQUARE))
+    brush_folder(tmp_path, chosen, only, task(3, "333.jpg"), t1_1_fox=stroke, t1_2_fox=stroke * 0)
+    source = Source(tmp_path / "brush", tmp_path / "card", "photos")
+    found = written(read_brush_pictures(source).sound(), tmp_path / "out")
+    for name, foxes in (("1.jpg", 2 * 17), ("22.jpg", 0)):
+        assert (found[name] == "hare").sum() == 64 and (found[name] == "fox").sum() == foxes
+    assert found["333.jpg"] == "background"
+    (tmp_path / "brush/task-1-annotation-1-by-1-tag-fox-0.png").unlink()
+    (tmp_path / "brush/task-1-annotation-2-by-1-tag-fox-0.png").unlink()
+    labels = read_brush_pictures(Source(tmp_path / "brush", tmp_path / "card", "photos"))
+    assert "task 1: its brush strokes (annotation 1) have no picture" in labels.faults[0]

@@ -237,7 +237,8 @@ def refusal(labels, out: Path) -> tuple[int, str]:
     with redirect_stdout(StringIO()) as stdout, pytest.raises(InputError) as error:
         write_data_root(labels, out, unannotated="empty")
     line = str(error.value)
-    return (int(line.split()[0]), stdout.getvalue()) if "see above" in line else (1, line)
+    faults = [line for line in stdout.getvalue().splitlines() if line.startswith("fault ")]
+    return (int(line.split()[0]), "\n".join(faults)) if "see above" in line else (1, line)
 
 
 def check_masks(out: Path, kinds: dict[str, str], photos: Photos) -> None:

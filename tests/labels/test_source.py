@@ -4,7 +4,8 @@ import unicodedata
 
 import pytest
 from conftest import error_line
-from label_files import SQUARE, import_labels, refusal, write_coco, write_photos
+from label_files import SQUARE, import_labels, imported, refusal, write_coco, write_photos
+from PIL import Image
 
 from camera_trapinator import InputError
 from camera_trapinator.labels.exports import no_area
@@ -184,3 +185,63 @@ def test_what_may_be_skipped_is_and_the_other_faults_stay(tmp_path):
     assert result.returncode == 0 and "photos      1: 1 with masks" in result.stdout
     unpaired = (tmp_path / "out/unpaired.txt").read_text()
     assert "1.jpg: cannot be read as a photo" in unpaired and "gone.jpg is missing" in unpaired
+
+
+# ---------------------------------------------------------------- names alone, and other folders
+
+
+@pytest.mark.parametrize(("given", "found"), [
+    ("IMG_1.JPG", "site1/IMG_1.JPG"), ("img_1.jpg", "site1/IMG_1.JPG"),
+    ("100RECNX/IMG_2.JPG", "site2/100RECNX/IMG_2.JPG"), ("frame_000007", "site2/frame_000007.PNG"),
+    ("my%20fox.jpg", "site1/my fox.jpg"), ("../card/site1/IMG_1.JPG", "site1/IMG_1.JPG"),
+    ("IMG_3.JPG", None), ("site9/IMG_1.JPG", None)])
+def test_a_name_alone_is_enough_where_one_photo_has_it(given, found, tmp_path):
+    write_photos(tmp_path / "card", "site1/IMG_1.JPG", "site2/100RECNX/IMG_2.JPG",
+                 "site2/frame_000007.PNG", "site1/my fox.jpg")
+    source = source_of(tmp_path)
+    photo = source.photo(given)
+    assert (photo and photo.file) == (found and f"photos/card/{found}")
+    assert bool(source.matched) == (found is not None)
+
+
+def test_a_name_alone_that_two_photos_have_is_refused_with_the_cure(tmp_path):
+    write_photos(tmp_path / "card", "site1/IMG_1.JPG", "site2/IMG_1.JPG")
+    with pytest.raises(InputError, match="is photo 'IMG_1.JPG' .*site1/IMG_1.JPG or .*--images"):
+        source_of(tmp_path).photo("IMG_1.JPG")
+
+
+def test_a_photo_that_lies_where_the_labels_say_is_not_another_one_here(tmp_path):
+    """Labels of A alone, and --images B, where the same names are."""
+    write_photos(tmp_path, "A/IMG_1.JPG", "card/IMG_1.JPG")
+    for given in ("A/IMG_1.JPG", str(tmp_path / "A/IMG_1.JPG")):
+        source = source_of(tmp_path)
+        assert source.photo(given) is None and source.missing == [given]
+    assert source_of(tmp_path).photo("C/IMG_1.JPG").file == "photos/card/IMG_1.JPG"  # and told
+
+
+def test_a_photo_that_labels_name_by_its_path_takes_none_of_its_name_alone(tmp_path):
+    write_photos(tmp_path / "card", "a/1.jpg")
+    source = source_of(tmp_path, skip_missing=True)
+    photos = [source.photo("a/1.jpg"), source.photo("1.jpg")]
+    labels = source.labels(photos)
+    assert [photo.file for photo in labels.photos] == ["photos/card/a/1.jpg"]
+    assert "its photo 1.jpg is missing" in labels.unpaired[0]
+
+
+def test_photos_that_exif_turns_are_told_for_every_tool(tmp_path):
+    tags = Image.Exif()
+    tags[0x0112] = 3
+    write_photos(tmp_path / "card", "1.jpg", exif=tags)
+    labels = write_coco(tmp_path / "labels.json", ["1.jpg"], [
+        {"image_id": 0, "segmentation": SQUARE}])
+    stdout = imported("coco", labels, "--images", tmp_path / "card", "--out", tmp_path / "out")
+    assert "1 photos are turned by their EXIF" in stdout
+
+
+def test_an_export_given_twice_is_refused(tmp_path):
+    write_photos(tmp_path, "A/1.jpg", "B/1.jpg")
+    labels = write_coco(tmp_path / "labels.json", ["1.jpg"], [
+        {"image_id": 0, "segmentation": SQUARE}])
+    line = error_line(import_labels("coco", labels, labels, "--images", tmp_path / "A",
+                                    tmp_path / "B", "--out", tmp_path / "out"))
+    assert "given twice" in line and not (tmp_path / "out").exists()
