@@ -130,10 +130,10 @@ def run_lengths(content: object, photo: LabelledPhoto, where: str) -> dict:
         raise InputError(f"{where}: counts of the run-length encoding are no text and no list of "
                          "whole numbers")
     try:
-        decode_runs({"size": size, "counts": counts})
+        decode_runs({"size": [photo.height, photo.width], "counts": counts})
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
-    return {"size": size, "counts": counts}
+    return {"size": [photo.height, photo.width], "counts": counts}
 
 
 def png_pixels(text: object, where: str, packed: bool = False) -> np.ndarray:

@@ -15,11 +15,15 @@ from label_files import (
     write_coco,
     write_photos,
 )
+from PIL import Image
 
 from camera_trapinator import IGNORE
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.data.rle import encode_rle
+from camera_trapinator.labels.coco import read_coco
+from camera_trapinator.labels.data_root import write_data_root
+from camera_trapinator.labels.source import Source
 
 
 def test_polygons_and_both_run_length_encodings_give_their_pixels(tmp_path):
@@ -261,3 +265,99 @@ def test_what_is_no_coco_file_is_refused_in_one_line(text, tmp_path):
     path.write_text(text)
     error_line(import_labels("coco", path, "--images", tmp_path / "card", "--out",
                              tmp_path / "out"))
+
+
+# ------------------------------------------------------------------------- what real files have
+
+
+def read_file(folder, content, **options):
+    (folder / "labels.json").write_text(json.dumps(content))
+    return read_coco(Source(folder / "labels.json", folder / "card", "photos", **options))
+
+
+def a_file(*annotations, **image):
+    return {"images": [{"id": 0, "file_name": "1.jpg", "width": 64, "height": 48, **image}],
+            "categories": [{"id": 3, "name": "fox"}], "annotations": [
+                {"id": place, "image_id": 0, "category_id": 3, **item}
+                for place, item in enumerate(annotations)]}
+
+
+@pytest.mark.parametrize("segmentation", [
+    [[10.0, 10.0], [20.0, 10.0], [20.0, 20.0], [10.0, 20.0]],
+    [[[10, 10], [20, 10], [20, 20], [10, 20]]], SQUARE[0], [*SQUARE, [1, 1, 2, 2], []],
+    [{"size": [48.0, 64.0], "counts": [490.0, *[10.0, 38.0] * 9, 10.0, 2140.0]}]])
+def test_segmentations_in_the_forms_that_converters_write(segmentation, tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    content = a_file({"segmentation": segmentation})
+    content["annotations"][0] |= {"image_id": 0.0, "category_id": 3.0}
+    labels = read_file(tmp_path, content)
+    write_data_root(labels, tmp_path / "out")
+    mask = masks_of(tmp_path / "out")[0]["1.jpg"]
+    assert mask.sum() == 100 and mask[10:20, 10:20].all()
+
+
+@pytest.mark.parametrize("segmentation", [[[50, 2, 60, 12]], "", {}, [], None, [[]]])
+def test_an_outline_without_area_beside_its_box_is_a_box(segmentation, tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    labels = read_file(tmp_path, a_file({"segmentation": SQUARE}, {
+        "segmentation": segmentation, "bbox": [50, 2, 10, 10]}))
+    write_data_root(labels, tmp_path / "out")
+    mask = masks_of(tmp_path / "out")[0]["1.jpg"]
+    assert (mask == 1).sum() == (mask == IGNORE).sum() == 100
+    assert (mask[2:12, 50:60] == IGNORE).all()
+
+
+def test_two_categories_of_one_id_are_refused(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    content = a_file({"segmentation": SQUARE})
+    content["categories"].append({"id": 3, "name": "deer"})
+    fault, = read_file(tmp_path, content).faults
+    assert "category number 2: 'deer' has the id 3 of 'fox'" in fault
+
+
+@pytest.mark.parametrize(("image", "exif", "datetime"), [
+    ({"datetime": "2020-01-01 10:00:00"}, True, "2020-01-01 10:00:00"),
+    ({"date_captured": "2020-01-01 10:00:00", "location": 0}, True, "2020-01-01 10:00:00"),
+    ({"date_captured": "2020-01-01 10:00:00"}, True, "2019-05-06 07:08:09"),
+    ({"date_captured": "2020-01-01 10:00:00"}, False, "2020-01-01 10:00:00"),
+    ({"datetime": "31.08.2015 11:33"}, True, "2019-05-06 07:08:09"),
+    ({"datetime": 1440000000}, False, "")])
+def test_the_time_of_the_photo_and_not_of_the_export(image, exif, datetime, tmp_path):
+    tags = Image.Exif()
+    tags[306] = "2019:05:06 07:08:09"
+    write_photos(tmp_path / "card", "1.jpg", exif=tags if exif else None)
+    labels = read_file(tmp_path, a_file({"segmentation": SQUARE}, **image))
+    write_data_root(labels, tmp_path / "out")
+    assert read_manifest(tmp_path / "out/manifest.csv")[0].datetime == datetime
+    told = [line for line in labels.told if "cannot be read" in line]
+    assert bool(told) == (str(image.get("datetime"))[:4] in ("31.0", "1440"))
+
+
+@pytest.mark.parametrize(("location", "name"), [(0, "0"), (7.0, "7"), ("", "photos"), ("s1", "s1")])
+def test_locations_may_be_numbers(location, name, tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    labels = read_file(tmp_path, a_file({"segmentation": SQUARE}, location=location))
+    assert labels.photos[0].location == (name if location != "" else "")
+    wrong = read_file(tmp_path, a_file({"segmentation": SQUARE}, location={"lat": 1}))
+    assert "image 0: location {'lat': 1} is no name" in wrong.faults[0]
+
+
+def test_a_photo_is_not_empty_and_has_an_animal(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    content = a_file({"segmentation": SQUARE}, {"category_id": 4})
+    content["categories"].append({"id": 4, "name": "empty"})
+    assert "is marked as empty but has shapes" in read_file(tmp_path, content).faults[0]
+
+
+def test_boxes_alone_in_one_of_two_files_are_ignored_and_crowds_alone_refused(tmp_path):
+    write_photos(tmp_path / "card", "1.jpg", "2.jpg")
+    for name, annotation in (("1", {"segmentation": SQUARE}), ("2", {"bbox": [1, 1, 5, 5]})):
+        write_coco(tmp_path / f"{name}.json", [f"{name}.jpg"], [{"image_id": 0, **annotation}])
+    imported("coco", tmp_path / "1.json", tmp_path / "2.json", "--images", tmp_path / "card",
+             "--out", tmp_path / "out")
+    assert (masks_of(tmp_path / "out")[0]["card/2.jpg"] == IGNORE).sum() == 25
+    write_coco(tmp_path / "1.json", ["1.jpg"], [
+        {"image_id": 0, "segmentation": SQUARE, "iscrowd": "1"}])
+    line = error_line(import_labels("coco", tmp_path / "1.json", "--images", tmp_path / "card",
+                                    "--out", tmp_path / "crowds", "--unannotated", "empty"))
+    assert "no mask has a pixel of a class" in line

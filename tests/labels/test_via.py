@@ -157,3 +157,16 @@ def test_a_photo_with_lines_alone_is_never_background(tmp_path):
     imported("via", path, "--images", tmp_path / "card", "--out", tmp_path / "out",
              "--unannotated", "empty")
     assert masks_of(tmp_path / "out")[0]["card/2.jpg"] == ""
+
+
+def test_menus_say_ids_and_two_ticks_are_no_class(tmp_path):
+    menu = {"type": "dropdown", "options": {"1": "fox", "2": "hare"}}
+    content = {"_via_attributes": {"region": {"species": menu}},
+               "_via_img_metadata": photo("1.jpg", region(SQUARE, species="1"))}
+    path = write(tmp_path, content)
+    write_photos(tmp_path / "card", "1.jpg")
+    labels = read_via(Source(path, tmp_path / "card"))
+    assert [shape.name for shape in labels.photos[0].shapes] == ["fox"]
+    content["_via_img_metadata"] = photo("1.jpg", region(SQUARE, species={"1": True, "2": True}))
+    labels = read_via(Source(write(tmp_path, content), tmp_path / "card"))
+    assert "fox and hare are ticked in 'species'" in labels.faults[0]
