@@ -209,6 +209,10 @@ def cvat(arguments: argparse.Namespace) -> Labels:
             source.path = path if path.is_file() else path / "annotations.xml"
             return read_cvat_xml(source)
         source.path = path / "SegmentationClass"
+        if not source.path.is_dir():
+            raise InputError(f"{path}: neither annotations.xml (`CVAT for images 1.1`) nor "
+                             "SegmentationClass (`Segmentation mask 1.1`) is there; give the "
+                             "folder of the unzipped export")
         return read_mask_folder(source, colours=path / "labelmap.txt")
     return read_all(read, arguments)
 

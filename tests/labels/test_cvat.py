@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, error_line, many, seeds
 from hypothesis import given
-from label_files import damaged, import_labels, imported, inside, masks_of, scratch, write_photos
+from label_files import (
+    damaged,
+    import_labels,
+    imported,
+    inside,
+    masks_of,
+    refusal,
+    scratch,
+    write_photos,
+)
 
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.manifest import read_manifest
@@ -422,3 +431,23 @@ def test_damaged_files_give_one_clear_line_and_no_data_root():
                 assert set(np.unique(masks["1.png"])) <= {*range(len(names)), IGNORE}
     check()
     assert EXAMPLES * 0.3 < len(refused) < EXAMPLES * 0.98
+
+
+def test_two_subsets_of_one_photo_are_no_copies_in_two_splits(tmp_path):
+    """Unzipped into one folder: the photo of Test lies where that of Train was."""
+    write_photos(tmp_path / "card", "1.jpg")
+    shapes = [polygon(name, [(2, 2), (8, 2), (8, 9)]) for name in ("fox", "hare")]
+    write_xml(tmp_path / "labels.xml", *[
+        image("1.jpg", shape).replace("<image ", f'<image subset="{subset}" ')
+        for shape, subset in zip(shapes, ("Train", "Test"), strict=True)])
+    told = refusal(import_labels("cvat", tmp_path / "labels.xml", "--images", tmp_path / "card",
+                                 "--out", tmp_path / "out"))
+    assert "has labels already" in told
+
+
+def test_what_is_no_export_says_what_one_holds(tmp_path):
+    (tmp_path / "export").mkdir()
+    for path in (tmp_path / "export", tmp_path / "gone.xml"):
+        line = error_line(import_labels("cvat", path, "--images", tmp_path, "--out",
+                                        tmp_path / "out"))
+        assert f"{path}: neither annotations.xml" in line and "SegmentationClass" in line
