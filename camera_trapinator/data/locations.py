@@ -1,7 +1,8 @@
 """Which camera site a photo is of, by the folders that it lies in."""
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import PurePosixPath
 
@@ -32,14 +33,15 @@ def location_of(image: str) -> str:
     """The camera site of a photo by its path: its folder, less the camera's own folders.
 
     `ridge/cam3/DCIM/100RECNX/IMG_0001.JPG` -> `ridge/cam3`. A photo in the data root itself, or
-    in nothing but camera folders, has the location ".".
+    in nothing but camera folders, has the location ".". Letters with marks are stored in one way
+    (NFC), whatever way the system of the folder has (macOS has another one).
     """
     return _location_of_folder(image.rpartition("/")[0])
 
 
 @lru_cache(maxsize=1000)  # photos of one folder follow each other
 def _location_of_folder(folder: str) -> str:
-    folders = list(PurePosixPath(folder).parts)
+    folders = list(PurePosixPath(unicodedata.normalize("NFC", folder)).parts)
     while folders:
         on_card = "DCIM" in (name.upper() for name in folders[-2:-1])
         own = folders[-1].upper() if on_card else folders[-1]
@@ -83,11 +85,17 @@ def _without(location: str, unwanted) -> str:
     return "/".join(name for name in location.split("/") if not unwanted(name)) or "."
 
 
-def refuse_two_spellings(locations: Iterable[str]) -> None:
-    """Raises InputError if two locations differ in capital letters or blanks alone."""
+def refuse_two_spellings(locations: Iterable[str],
+                         where: Callable[[str], str] = lambda place: "") -> None:
+    """Raises InputError if two locations differ in capital letters, blanks or the way in which
+    letters with marks are stored alone. `where` tells for a location where it stands."""
     known: dict[str, str] = {}
     for place in sorted(set(locations)):
-        other = known.setdefault(" ".join(place.split()).casefold(), place)
+        plain = unicodedata.normalize("NFC", place)
+        other = known.setdefault(" ".join(plain.split()).casefold(), place)
         if other != place:
-            raise InputError(f"the locations {other!r} and {place!r} are spelled alike; write the "
-                             "same name for the same camera, or another one")
+            stored = (" (they look the same, but letters with marks are stored in two ways)"
+                      if unicodedata.normalize("NFC", other) == plain else "")
+            raise InputError(f"the locations {other!r}{where(other)} and {place!r}{where(place)} "
+                             f"are spelled alike{stored}; write the same name for the same camera, "
+                             "or another one")

@@ -8,6 +8,7 @@ import re
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 
 from .. import InputError
 from .locations import location_of, refuse_two_spellings, settle
-from .tables import read_cells, read_rows, write_rows
+from .tables import check_header, colour_of, read_cells, read_rows, write_rows
 
 COLUMNS = ("image", "mask", "location", "datetime", "sequence", "split", "difficulty",
            "focus")
@@ -155,7 +156,8 @@ def read_manifest(path: str | Path) -> Manifest:
     _refuse_doubles(path, np.array(hashes))
     try:
         sites = settle(assumed - given, cure="Fill in the column location")
-        refuse_two_spellings({*given, *sites.values()} - {""})
+        refuse_two_spellings({*given, *sites.values()} - {""},
+                             partial(_where_it_stands, path=path, sites=sites))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if any(place != site for place, site in sites.items()):
@@ -189,6 +191,16 @@ def _refuse_doubles(path: Path, hashes: np.ndarray) -> None:
                              "twice; delete one of the rows")
         if hash(image) in doubled:  # nearly surely a double: others rarely share a hash
             seen.add(image)
+
+
+def _where_it_stands(location: str, path: Path, sites: dict[str, str]) -> str:
+    """The first line of a location, and its photo; `sites` are those of folders."""
+    for line, cells in read_rows(path, "image"):
+        image, place = cells["image"].strip(), cells.get("location", "").strip()
+        place = place or location_of(image)
+        if sites.get(place, place) == location:
+            return f" (line {line}: {image})"
+    return ""
 
 
 def write_manifest(path: str | Path, rows: Iterable[Row]) -> None:
@@ -237,7 +249,7 @@ def _check_row(row: Row, where: str) -> None:
 
 
 def read_classes(path: str | Path) -> list[Class]:
-    """Read classes.csv (index, name, colour as #rrggbb); class 0 is the background.
+    """Read classes.csv (index, name, colour (or color) as #rrggbb); class 0 is the background.
 
     Raises InputError with the line for indices that are not 0, 1, 2 ..., a name twice or empty,
     a colour of another form, and more than 255 classes.
@@ -245,16 +257,27 @@ def read_classes(path: str | Path) -> list[Class]:
     classes: list[Class] = []
     cure = (f"{IMPORTERS.format(root=Path(path).parent)}; or write it, such as these three lines: "
             "`index,name,colour`, `0,background,#000000`, `1,animal,#d95f02`")
-    for line, cells in read_rows(Path(path), "index", "name", "colour", cure=cure):
+    rows = read_cells(Path(path), "index", "name", cure=cure, wide=True)
+    header = ["colour" if name == "color" else name for name in next(rows)[1]]
+    check_header(Path(path), header, ("index", "name", "colour"))
+    for line, cells in rows:
         where = f"{path}, line {line}"
-        index, name, colour = (cells[key].strip() for key in ("index", "name", "colour"))
+        if len(cells) > len(header):  # 255,136,0 without quotation marks
+            start = header.index("colour")
+            code = colour_of(",".join(cells[start:start + len(cells) - len(header) + 1]))
+            raise InputError(f"{where}: the row has more cells than the header ({len(header)})"
+                             + (f"; write the colour as #{code:06x}" if code is not None else ""))
+        index, name, colour = (cells[header.index(key)].strip()
+                               for key in ("index", "name", "colour"))
         if index != str(len(classes)):
             raise InputError(f"{where}: index {index!r} should be {len(classes)}: classes are "
                              "numbered 0, 1, 2 ... and 0 is the background")
         if not name or name in [known.name for known in classes]:
             raise InputError(f"{where}: class name {name!r} is empty or stands there twice")
         if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
-            raise InputError(f"{where}: colour {colour!r} is not of the form #ff8800")
+            code = colour_of(colour)
+            raise InputError(f"{where}: colour {colour!r} is not of the form #ff8800"
+                             + (f"; write #{code:06x}" if code is not None else ""))
         red, green, blue = bytes.fromhex(colour[1:])
         classes.append(Class(name, (red, green, blue)))
     if not 2 <= len(classes) <= 255:

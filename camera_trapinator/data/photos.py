@@ -7,6 +7,7 @@ these functions, so that none of them can drift apart.
 import os
 import re
 import struct
+import sys
 import warnings
 from datetime import datetime
 from fnmatch import fnmatch
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from .. import InputError
 
@@ -41,8 +42,13 @@ BITS_PER_SAMPLE = 258  # TIFF's
 ORIENTATION_TAG, EXIF_IFD, GPS_IFD = 0x0112, 0x8769, 0x8825
 DATETIME_TAGS = ((EXIF_IFD, 36867), (EXIF_IFD, 36868), (None, 306))  # original, digitized, edited
 EXIF_TIME = re.compile(
-    r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d?):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?![:\d])"
-    r"\s*(?:([AaPp])\.?\s?[Mm]\b)?")
+    r"(\d{4})([:/-])(\d\d)[:/-](\d\d)(?: +|T)(\d\d?):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?![:\d])"
+    r"\s*(?:([AaPp])\.?\s?[Mm]\b\.?)?\s*(?:Z\b|[A-Z]{2,4}T\b|UTC\b)?([^\0]*)", re.ASCII)
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+NAMED_MONTH = re.compile(r"(\d\d?)[- ]([A-Za-z]{3})[- ](\d{4})(?=[ T])", re.ASCII)
+CONVERT = "convert it to 8 bits, such as by ImageMagick: magick in.tif -auto-level -depth 8 out.jpg"
+DEEP = re.compile("(?:RGB|RGBA|RGBX|CMYK);16[LBN]")  # how Pillow calls 16 bits a channel
+OTHER_BYTE = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 UPRIGHT = {  # EXIF orientation -> the turn that sets the photo upright; other values count as 1
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -156,6 +162,7 @@ def read_photo(path: str | Path, working_scale: int = 0) -> Photo:
 
 def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
     """The same for a picture that Pillow has open: upright, RGB, scaled."""
+    deep = sixteen_bits(image)  # before the EXIF, for which Pillow loads a PNG
     exif = _exif(image)
     turn = UPRIGHT.get(_orientation(image, exif))
     lying = turn in (UPRIGHT[5], UPRIGHT[6], UPRIGHT[7], UPRIGHT[8])
@@ -163,7 +170,7 @@ def photo_of(image: Image.Image, working_scale: int = 0) -> Photo:
     target = scaled_size(width, height, working_scale)
     draft = image.draft(None, target)  # JPEG only; other formats ignore it
     box = draft[1] if draft else None  # 1281 pixels become 640.5, stored as 641
-    pixels = _rgb(image)
+    pixels = _rgb(image, deep)
     if pixels.size != target:
         pixels = pixels.resize(target, Image.Resampling.BILINEAR, box)  # antialiased reduction
     if turn is not None:
@@ -252,13 +259,54 @@ def upright(mask: np.ndarray, orientation: int | None) -> np.ndarray:
 def open_picture(path: str | Path) -> Image.Image:
     with warnings.catch_warnings():  # damaged EXIF makes Pillow chatty; the pixels still count
         warnings.simplefilter("ignore")
-        return Image.open(path)
+        try:
+            return Image.open(path)
+        except UnidentifiedImageError:
+            try:
+                TiffImagePlugin.TiffImageFile(path)
+            except SyntaxError as reason:  # a TIFF, but of numbers that Pillow does not read
+                if "unknown pixel mode" in str(reason):
+                    raise OSError("a TIFF of other pixels than 8 or 16 bits a channel, such as "
+                                  f"floats in colour; {CONVERT}") from None
+            except UNREADABLE:
+                pass
+            raise
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, deep: np.ndarray | None) -> Image.Image:
     if image.mode.startswith(("I", "F")):  # 16-bit and float
         image = Image.fromarray(_eight_bits(image))
+    elif deep is not None:
+        white = _white(int(deep[..., :3].max()))
+        shades = (np.arange(2**16) * (255 / white)).clip(0, 255).round().astype(np.uint8)
+        image = Image.fromarray(shades[deep], image.mode)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def sixteen_bits(image: Image.Image) -> np.ndarray | None:
+    """The values of a colour picture of 16 bits a channel, uint16 (height, width, channels); None
+    for other pictures. Pillow itself gives the upper 8 bits of them alone.
+
+    The lower 8 bits are what Pillow gives when it is told that the file has them first. Raises
+    ValueError for kinds of which it cannot be told so.
+    """
+    if image.mode not in ("RGB", "RGBA", "RGBX", "CMYK"):
+        return None
+    tiles = [(tile, tile.args if isinstance(tile.args, str) else str((tile.args or [""])[0]))
+             for tile in getattr(image, "tile", ())]
+    bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,)) if image.format == "TIFF" else (8,)
+    if not tiles or max(bits) <= 8 and not any(";16" in raw for _, raw in tiles):
+        return None  # or it is loaded already
+    if not image.filename or not all(DEEP.fullmatch(raw) for _, raw in tiles):
+        raise ValueError(f"16 bits a channel of a kind that is not read here; {CONVERT}")
+    with open_picture(image.filename) as again:
+        again.tile = []
+        for tile, raw in tiles:
+            raw = raw[:-1] + OTHER_BYTE[raw[-1]]
+            args = raw if isinstance(tile.args, str) else (raw, *tile.args[1:])
+            again.tile.append(tile._replace(args=args))
+        low = np.asarray(again)
+    return np.asarray(image).astype(np.uint16) << 8 | low
 
 
 def _eight_bits(image: Image.Image) -> np.ndarray:
@@ -268,21 +316,28 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
     scale. A TIFF of 12 bits a pixel says so itself. Cameras and converters also store 10, 12 or 14
     bits in 16 and tell nobody; there the least of these depths that holds the brightest pixel
     counts (of 16 bits, which would make such a photo black, only if one has used more than 14).
-    Floats of at most 1 are shares of white, others are taken like whole numbers.
+    Floats of at most 1 are shares of white, others are taken like whole numbers; raises ValueError
+    where they can be neither.
     """
     values = np.asarray(image)
     told = image.tag_v2.get(BITS_PER_SAMPLE, (0,))[0] if image.format == "TIFF" else 0
     if image.mode == "F":
         values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
-    most = int(values.max(initial=0))
-    if image.mode == "F" and most <= 1:  # a little more than 1 is what scaling leaves
+    most = float(values.max(initial=0))
+    if image.mode == "F" and most <= 1.1:  # a little more than 1 is what scaling leaves
         white = 1
-    elif told in PACKED:
-        white = 2**told - 1
+    elif image.mode == "F" and most < 16 and (values % 1).any():
+        raise ValueError(f"floats up to {most:g} are neither shares of white (0 to 1) nor numbers "
+                         f"of 8 bits or more; {CONVERT}")
     else:
-        white = 2 ** next((bits for bits in DEPTHS if most < 2**bits), 32) - 1
+        white = 2**told - 1 if told in PACKED else _white(int(most))
     return (values.astype(np.float32) * np.float32(255 / white)).clip(0, 255).round().astype(
         np.uint8)
+
+
+def _white(most: int) -> int:
+    """What the bits in use can hold, by the brightest pixel; see `_eight_bits`."""
+    return 2 ** next((bits for bits in DEPTHS if most < 2**bits), 32) - 1
 
 
 def _exif(image: Image.Image) -> Image.Exif:
@@ -313,24 +368,30 @@ def _datetime(exif: Image.Exif) -> str:
 def parse_datetime(text: str) -> str:
     """EXIF or ISO time as `YYYY-MM-DD HH:MM:SS`; "" for junk such as a reset clock (to 2000).
 
-    Accepts `:`, `-` and `/` in the date, and AM or PM behind the time; seconds may be missing
-    (0). Drops NULs, fractions of seconds and zone suffixes: the camera's wall clock is kept as it
-    is. Source: the EXIF standard, tag 36867, and the rules of MegaDetector's `exif` tools.
+    Accepts `:`, `-` and `/` in the date, or an English month (04-Jul-2023), and AM or PM behind the
+    time; seconds may be missing (0). Drops NULs, fractions of seconds and zone suffixes: the
+    camera's wall clock is kept as it is. Other letters behind the time may be the AM or PM of
+    another language: no time then. Source: the EXIF standard, tag 36867, and the rules of
+    MegaDetector's `exif` tools.
     """
-    match = EXIF_TIME.match(text.strip("\0 "))
-    if not match:
+    text = text.strip("\0 ")
+    if (named := NAMED_MONTH.match(text)) and named[2].lower() in MONTHS:
+        day, month = int(named[1]), MONTHS.index(named[2].lower()) + 1
+        text = f"{named[3]}-{month:02}-{day:02}{text[named.end():]}"
+    match = EXIF_TIME.match(text)
+    if not match or any(character.isalpha() for character in match[9]):
         return ""
-    *day, hour, minute, second, half = match.groups()
-    hour = int(hour)
+    year, mark, month, day, digits, minute, second, half, _ = match.groups()
+    hour = int(digits)
     if half:
         after_noon = half in "pP"
         if hour > 12 and not after_noon or hour == 0 and after_noon:
             return ""
         hour = hour % 12 + 12 * after_noon if hour <= 12 else hour  # 14:30 PM is what it says
-    elif len(match[4]) == 1:
+    elif len(digits) == 1 and mark == ":":  # EXIF has two digits: here AM or PM may be lost
         return ""
     try:
-        time = datetime(*map(int, day), hour, int(minute), int(second or 0))
+        time = datetime(int(year), int(month), int(day), hour, int(minute), int(second or 0))
     except ValueError:  # no such day or hour
         return ""
     return str(time) if time.year > 2000 else ""

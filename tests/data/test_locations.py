@@ -1,5 +1,7 @@
 """Camera sites are told from folders as a person would tell them, or asked for."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from conftest import CLASSES, error_line, run_script
@@ -74,11 +76,31 @@ def test_one_site_is_spelled_one_way(tmp_path):
     with pytest.raises(InputError, match="'SITE0' and 'site0'"):
         refuse_two_spellings({"site0", "SITE0", "site1"})
     (tmp_path / "manifest.csv").write_text("image,location\na.jpg,site 0\nb.jpg,Site  0\n")
-    with pytest.raises(InputError, match=r"manifest\.csv: the locations"):
+    with pytest.raises(InputError, match=r"manifest\.csv: the locations 'Site  0' \(line 3: b\.jpg"
+                                         r"\) and 'site 0' \(line 2: a\.jpg\)"):
+        read_manifest(tmp_path / "manifest.csv")
+    (tmp_path / "manifest.csv").write_text("image,location\nb/a.jpg,\nc.jpg,B\n")
+    with pytest.raises(InputError, match=r"'B' \(line 3: c\.jpg\) and 'b' \(line 2: b/a\.jpg\)"):
         read_manifest(tmp_path / "manifest.csv")
     (tmp_path / "manifest.csv").write_text("image,location,mask,location\na.jpg,site,,\n")
     with pytest.raises(InputError, match="'location' stands in the header twice"):
         read_manifest(tmp_path / "manifest.csv")
+
+
+def test_letters_that_are_stored_in_two_ways_make_no_two_sites(tmp_path):
+    """macOS takes marks off their letters in the names of folders."""
+    composed, apart = (unicodedata.normalize(form, "S\u00fcd") for form in ("NFC", "NFD"))
+    assert location_of(f"{composed}/1.jpg") == location_of(f"{apart}/DCIM/1.jpg") == composed
+    with pytest.raises(InputError, match="look the same"):
+        refuse_two_spellings({composed, apart})
+    with pytest.raises(InputError, match="spelled alike; write"):
+        refuse_two_spellings({composed.lower(), apart})
+    path = tmp_path / "manifest.csv"
+    path.write_text(f"image\n{composed}/1.jpg\n{apart}/1.jpg\n", encoding="utf-8")
+    assert list(read_manifest(path).column("location")) == [composed] * 2
+    path.write_text(f"image,location\na.jpg,{composed}\nb.jpg,{apart}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 3: b\.jpg\).*line 2: a\.jpg\).*look the same"):
+        read_manifest(path)
 
 
 def test_a_manifest_without_locations_is_asked_about_visits(tmp_path):

@@ -153,11 +153,16 @@ def test_given_locations_win_and_empty_ones_follow_from_the_path(tmp_path):
     ("image,focus\na.jpg,2\n", ", line 2: focus '2' is none of"),
     ("image,mask\na.jpg,,c\n", ", line 2: the row has more or fewer cells than the header (2)"),
     ("image,mask\na.jpg,\nb.jpg\n", ", line 3: the row has more or fewer cells"),
-    ('image,mask\na.jpg,"a.png\nb.jpg,b.png\n', "unexpected end of data"),
+    ('image,mask\na.jpg,"a.png\nb.jpg,b.png\n', ", line 2: unexpected end of data; a quotation"),
+    ('image,mask\na.jpg,"a.png\nb.jpg,"b.png"\n', ", line 2: ',' expected after"),
+    ('image,mask\na.jpg,"a.png\nb.jpg"\nc.jpg,,c\n', ", line 4: the row has more or fewer cells"),
+    ('image,mask\n"a.jpg,a.png\nb.jpg"\n', ", line 2: the row has more or fewer cells"),
     ("image,mask\na.jpg,\nb\0.jpg,\n", ", line 3: the row holds NUL bytes"),
     ("image\nb\u00e4r.jpg\n".encode("latin-1"), "not UTF-8 text"),
     ("image\nb\u00e4r.jpg\n".encode("utf-16")[:-1], "not UTF-8 text"),  # cut short
-    ("image\na.jpg\n".encode("utf-16-le"), "no column 'image'"),
+    ("image\na.jpg\n".encode("utf-16-le"), "not UTF-8 text; save it as CSV UTF-8"),
+    ("image\na.jpg\n".encode("utf-16-be"), "not UTF-8 text; save it as CSV UTF-8"),
+    ("a.jpg,a.png\n", "'image' in the header (a.jpg,a.png); the first line must name the columns"),
 ])
 def test_mistakes_are_refused_with_line_and_value(tmp_path, content, expected):
     assert expected in refusal(tmp_path, content)
@@ -327,7 +332,15 @@ HEAD = "index,name,colour\n0,background,#000000\n"
     ("index,name,colour\n1,fox,#ff0000\n", ", line 2: index '1' should be 0"),
     (HEAD + "1,,#ff0000\n", ", line 3: class name ''"),
     (HEAD + "1,fox,#ff0000\n2,fox,#00ff00\n", ", line 4: class name 'fox'"),
-    (HEAD + "1,fox,ff0000\n", ", line 3: colour 'ff0000' is not of the form"),
+    (HEAD + "1,fox,ff0000\n", ", line 3: colour 'ff0000' is not of the form #ff8800; write #ff00"),
+    (HEAD + '1,fox,"255, 8,0"\n', ", line 3: colour '255, 8,0' is not of the form #ff8800; write "
+     "#ff0800"),
+    (HEAD.replace(",", ";") + "1;fox;255,8,0\n", "; write #ff0800"),
+    (HEAD + "1,fox,255,8,0\n", ", line 3: the row has more cells than the header (3); write the "
+     "colour as #ff0800"),
+    (HEAD + "1,fox,red,blue\n", ", line 3: the row has more cells than the header (3)"),
+    (HEAD.replace("colour", "Colour"), "write colour in place of Colour"),
+    ("1,fox,#ff0000\n", "; the first line must name the columns: index,name"),
     (HEAD + "1,fox,#ff00\n", ", line 3: colour '#ff00' is not"),
     (HEAD + "1,fox,#gg0000\n", ", line 3: colour '#gg0000' is not"),
     (HEAD + "1,fox,red\n", ", line 3: colour 'red' is not"),
@@ -336,6 +349,11 @@ HEAD = "index,name,colour\n0,background,#000000\n"
 ])
 def test_mistakes_in_the_classes_are_refused(tmp_path, content, expected):
     assert expected in refusal(tmp_path, content, read_classes)
+
+
+def test_colours_may_be_spelled_in_american(tmp_path):
+    (tmp_path / "classes.csv").write_text(HEAD.replace("colour", "color") + "1,fox,#ff0000\n")
+    assert read_classes(tmp_path / "classes.csv")[1] == Class("fox", (255, 0, 0))
 
 
 def test_255_classes_are_the_most(tmp_path):

@@ -1,6 +1,7 @@
 """Photos come out upright, RGB and at the working scale, or are refused in one line."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -190,6 +191,95 @@ def test_floats_are_shares_of_white_or_numbers_of_some_bits(tmp_path, white):
         assert np.abs(got.astype(int) - np.asarray(oracle)).max() <= 1
 
 
+@pytest.mark.parametrize("stored", [[0.0, 2.0, 0.5, 1.5], [0.0, 1.9, 0.5, 1.5], [0.0, 12.5, 3, 4]])
+def test_floats_that_are_neither_shares_nor_numbers_are_refused(tmp_path, stored):
+    """As numbers to 255 they would be black, as shares of 1 nearly white."""
+    Image.fromarray(np.array([stored], np.float32)).save(tmp_path / "photo.tif")
+    with pytest.raises(InputError, match="floats up to .* convert it to 8 bits"):
+        read_photo(tmp_path / "photo.tif")
+    Image.fromarray(np.array([[0, 3, 12]], np.float32)).save(tmp_path / "photo.tif")  # a dark one
+    assert read_photo(tmp_path / "photo.tif").image[0, :, 0].tolist() == [0, 3, 12]
+
+
+def deep_png(path, values):
+    """A PNG of 16 bits a channel, as its standard has it; Pillow writes none."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(
+            ">I", zlib.crc32(name + data))
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    kind = {2: 4, 3: 2, 4: 6}[channels]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(
+        b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def deep_tiff(path, values, order="<", packed=False, planes=False, floats=False, turn=1):
+    """A TIFF of 16 or more bits a channel; Pillow writes none in colour."""
+    height, width, channels = values.shape
+    parts = list(values.transpose(2, 0, 1)) if planes else [values]
+    parts = [part.astype(values.dtype.newbyteorder(order)).tobytes() for part in parts]
+    parts = [zlib.compress(part) for part in parts] if packed else parts
+    file = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
+    places = []
+    for part in parts:
+        places.append(len(file))
+        file += part
+    entries = b""
+    tags = [(256, "I", [width]), (257, "I", [height]),
+            (258, "H", [values.itemsize * 8] * channels), (259, "H", [8 if packed else 1]),
+            (262, "H", [2]), (273, "I", places), (274, "H", [turn]), (277, "H", [channels]),
+            (278, "I", [height]), (279, "I", list(map(len, parts))),
+            (284, "H", [1 + planes]), *([(338, "H", [2])] if channels == 4 else []),
+            (339, "H", [3 if floats else 1] * channels)]
+    for tag, kind, numbers in tags:
+        data = struct.pack(f"{order}{len(numbers)}{kind}", *numbers)
+        if len(data) > 4:
+            data, place = struct.pack(f"{order}I", len(file)), data
+            file += place
+        entries += struct.pack(f"{order}HHI", tag, {"H": 3, "I": 4}[kind], len(numbers))
+        entries += data.ljust(4, b"\0")
+    file[4:8] = struct.pack(f"{order}I", len(file))
+    path.write_bytes(file + struct.pack(f"{order}H", len(tags)) + entries + bytes(4))
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["png", "<", ">", "packed <", "packed >"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_fewer_bits_stored_in_16_keep_their_colours(tmp_path, bits, kind, channels):
+    """The upper 8 bits, which Pillow gives, make a photo of 12 bits black."""
+    right = np.asarray(smooth_photo(24, 16)).copy()
+    right[0, 0, 0] = 255  # a light somewhere
+    deep = np.round(right / 255 * (2**bits - 1)).astype(np.uint16)
+    if channels == 4:
+        deep = np.dstack([deep, np.full((16, 24), 65535, np.uint16)])
+    path = tmp_path / f"photo.{'png' if kind == 'png' else 'tif'}"
+    if kind == "png":
+        deep_png(path, deep)
+    else:
+        deep_tiff(path, deep, kind[-1], "packed" in kind, turn=3)
+        right = right[::-1, ::-1]
+    assert np.abs(read_photo(path).image.astype(int) - right).max() <= 1
+    small = np.asarray(Image.fromarray(right).resize((12, 8), Image.Resampling.BILINEAR))
+    assert np.abs(read_photo(path, 12).image.astype(int) - small).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["planes", "grey and alpha", "floats", "32 bits"])
+def test_deep_pictures_that_pillow_gives_wrong_are_refused_by_name(tmp_path, kind):
+    values = np.random.default_rng(0).integers(0, 4096, (6, 8, 3)).astype(np.uint16)
+    path = tmp_path / "photo.tif"
+    if kind == "planes":
+        deep_tiff(path, values, planes=True)
+    elif kind == "grey and alpha":
+        path = tmp_path / "photo.png"
+        deep_png(path, values[..., :2])
+    else:
+        deep_tiff(path, values.astype(np.float32 if kind == "floats" else np.uint32),
+                  floats=kind == "floats")
+    with pytest.raises(InputError, match="bits a channel.* convert it to 8 bits"):
+        read_photo(path)
+
+
 def test_first_page_of_several_counts(tmp_path):
     pages = [Image.new("RGB", (8, 6), colour) for colour in ((10, 20, 30), (90, 90, 90))]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
@@ -364,7 +454,17 @@ def test_damaged_bytes_never_raise_anything_but_input_errors(tmp_path):
     ("2023:07:04 17:06:07 PM", "2023-07-04 17:06:07"),
     ("2023:07:04 17:06:07 AM", ""), ("2023:07:04 00:06:07 PM", ""),
     ("2023-07-04 05:06", "2023-07-04 05:06:00"), ("2023/07/04 05:06 PM", "2023-07-04 17:06:00"),
-    ("2023:07:04 5:06:07", ""), ("2023:07:04 05:06:", ""), ("2023:07:04 05:06:7", ""),
+    ("2023:07:04  5:06:07 PM", "2023-07-04 17:06:07"),
+    ("2023-07-04 5:06:07", "2023-07-04 05:06:07"),
+    ("2023:07:04 05:06:07 CEST", "2023-07-04 05:06:07"),
+    ("2023:07:04 05:06:07 UTC+2", "2023-07-04 05:06:07"),
+    ("04-Jul-2023 05:06:07", "2023-07-04 05:06:07"), ("4 dec 2023 5:06 PM", "2023-12-04 17:06:00"),
+    ("04-Mai-2023 05:06:07", ""), ("31-Feb-2023 05:06:07", ""),
+    # The afternoon of other languages: five in the morning would be wrong.
+    ("2023:07:04 05:06:07 \u4e0b\u5348", ""), ("2023:07:04 05:06:07\u03bc\u03bc", ""),
+    ("2023:07:04 05:06:07 nachm.", ""), ("2023:07:04 05:06:07 PTG", ""),
+    ("2023:07:04 5:06:07", ""), ("2023:07:04  5:06:07", ""), ("2023:07:04 05:06:", ""),
+    ("2023:07:04 05:06:7", ""),
     ("04.07.2023 05:06:07", ""), ("07/04/2023 05:06:07 PM", ""),
     ("2000:12:31 23:59:59", ""), ("1970:01:01 00:00:00", ""), ("0000:00:00 00:00:00", ""),
     ("2023:13:01 00:00:00", ""), ("2023:00:01 00:00:00", ""), ("2023:01:00 00:00:00", ""),

@@ -301,6 +301,38 @@ def test_unusable_splits_are_refused(tmp_path, content):
         read_splits(tmp_path / "splits.csv", Manifest([Row("a.jpg")]))
 
 
+def test_all_wrong_words_are_told_at_once(tmp_path):
+    (tmp_path / "splits.csv").write_text(
+        "image,split\na.jpg,Train\nb.jpg,valid\nc.jpg,Train\nd.jpg,validation\ne.jpg,test\n")
+    with pytest.raises(InputError, match=r"'Train' \(line 2\), 'valid' \(line 3\), 'validation' "
+                                         r"\(line 5\) are none of train, val, test, test_seen"):
+        read_splits(tmp_path / "splits.csv", Manifest([Row("a.jpg")]))
+    (tmp_path / "splits.csv").write_text("a.jpg,train\n")
+    with pytest.raises(InputError, match="the first line must name the columns: image,split"):
+        read_splits(tmp_path / "splits.csv", Manifest([Row("a.jpg")]))
+
+
+@pytest.mark.parametrize("written", ["a\\b.jpg", "A/B.JPG", "./a/b.jpg", "/data/x/a/b.jpg",
+                                     "C:\\data\\a\\b.jpg", "//nas/data/a/b.jpg"])
+def test_splits_whose_photos_are_spelled_otherwise(written, tmp_path):
+    manifest = Manifest([Row("b.jpg"), Row("a/b.jpg"), Row("b/b.jpg")])
+    (tmp_path / "splits.csv").write_text(f"image,split\n{written},val\ngone.jpg,train\n")
+    assert read_splits(tmp_path / "splits.csv", manifest) == ["", "val", ""]
+
+
+@pytest.mark.parametrize(("lines", "part"), [
+    ("A/B.jpg,val", r"line 2: A/B\.jpg may be a/b\.jpg or a/B\.jpg"),
+    ("/data/c.jpg,val\n/data/x/c.jpg,val", r"line 3: /data/x/c\.jpg may be c\.jpg, but its folder"),
+    ("c.jpg,val\nC.jpg,train", r"line 3: c\.jpg stands there twice, as 'train' and as 'val'"),
+    ("x/c.jpg,val", r"such as x/c\.jpg of line 2; write their paths as there, such as a/b\.jpg"),
+    ("C.jpg,val\nC.jpg,train", "line 3: c.jpg stands there twice")])
+def test_photos_of_splits_that_may_be_others_are_refused(lines, part, tmp_path):
+    (tmp_path / "splits.csv").write_text(f"image,split\n{lines}\n")
+    with pytest.raises(InputError, match=part):
+        read_splits(tmp_path / "splits.csv",
+                    Manifest([Row("a/b.jpg"), Row("a/B.jpg"), Row("c.jpg")]))
+
+
 def test_no_part_is_empty_however_few_the_locations_and_rare_the_species(monkeypatch):
     """Projects of three to five cameras, with species that only one or two of them see."""
     monkeypatch.setattr("camera_trapinator.data.splits.TRIALS", 50)
@@ -416,7 +448,7 @@ def test_kept_splits_are_obeyed_and_exclude_others(tmp_path):
     with pytest.raises(InputError, match="none of its photos"):
         read_splits(tmp_path / "splits.csv", Manifest([Row("other.jpg")]))
     (tmp_path / "splits.csv").write_text("image,split\nsite0/0.jpg,training\n")
-    with pytest.raises(InputError, match="'training', which is none of"):
+    with pytest.raises(InputError, match=r"'training' \(line 2\) are none of train, val"):
         read_splits(tmp_path / "splits.csv", manifest)
 
 
