@@ -135,7 +135,15 @@ def test_lines_of_the_table_that_are_wrong_are_refused_by_number(table, tmp_path
     "name,colour\nfox,255,0,0\nhare,0,0,255\n", "colour;name\n255,0,0;fox\nrgb(0,0,255);hare\n",
     "name,r,g,b\nfox,255,0,0\nhare,0,0,255\n",
     "sep=\t\nColor\tClass\n#ff0000\tfox\n0 0 255\thare\n",
-    "Red;Green;Blue;Name;\n255;0;0;fox;\n0;0;255;hare;\n;;;;\n"])
+    "Red;Green;Blue;Name;\n255;0;0;fox;\n0;0;255;hare;\n;;;;\n",
+    "label,color\nfox,ff0000\nhare,0x0000FF\n",
+    "Class Name,R,G,B\nfox,255,0,0\nhare,0,0,255\n",
+    "colour,name,remark\n#f00,fox,shy\n#0000FFff,hare,\n",
+    "remark,colour,name\nshy,255,0,0,fox\n,0 0 255,hare\n",
+    "name,colour\nfox,255/0/0\nhare,0/0/255\n",
+    # Without a first line that names the columns.
+    "255,0,0,fox\n0,0,255,hare\n", "fox;255;0;0\nhare;0;0;255\n", "#ff0000,fox\n#0000ff,hare\n",
+    '"255,0,0",fox\n"0,0,255",hare\n'])
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_tables_of_colours_as_people_write_them(table, encoding, tmp_path):
     index = np.random.default_rng(0).integers(0, 3, (HEIGHT, WIDTH))
@@ -145,6 +153,38 @@ def test_tables_of_colours_as_people_write_them(table, encoding, tmp_path):
     assert read.colours == {0xFF0000: "fox", 0x0000FF: "hare"} and read.order == ["fox", "hare"]
     masks, names = read_pictures(tmp_path, table)
     assert names == ["background", "fox", "hare"] and np.array_equal(masks["1.jpg"], index)
+
+
+@pytest.mark.parametrize(("table", "values"), [
+    ("index,name,colour\n0,background,#000000\n1,fox,#ff0000\n2,hare,#0000ff\n", {0, 1, 2}),
+    ("id,name,color\n1,fox,#ff0000\n2,hare,#0000ff\n", {1, 2}),
+    ("1,fox\n2,hare\n", {1, 2}), ("fox,1\nhare,2\n", {1, 2}),
+    ("1,fox,#ff0000\n2,hare,#0000ff\n", {1, 2}),
+    ("class_id\tclass_name\n1\tfox\n2\thare\n", {1, 2}),
+    ('{"labels": {"background": 0, "fox": 1, "hare": 2, "ignore": 3}}', {0, 1, 2, 3}),
+    ('{"labels": {"0": "background", "1": "fox", "2": "hare"}}', {0, 1, 2})])
+def test_tables_of_values_as_people_and_tools_write_them(table, values, tmp_path):
+    index = np.random.default_rng(0).integers(0, 3, (HEIGHT, WIDTH))
+    save_mask(tmp_path, index.astype(np.uint8))
+    masks, names = read_pictures(tmp_path, table)
+    assert names == ["background", "fox", "hare"] and np.array_equal(masks["1.jpg"], index)
+    assert read_table(tmp_path / "table.csv").values.keys() == values
+
+
+@pytest.mark.parametrize(("content", "part"), [
+    ("255,fox,hare\n", "line 1: '255,fox,hare'; a table begins with the line `value,name`"),
+    ("1,2\n", "a table begins"), ("class,name,colour\n1,fox,#ff0000\n", "a table begins with"),
+    ("colour,name\n#ff000080,fox\n", "line 2: colour '#ff000080' is neither"),
+    ('colour,name\n#00ff00,hare\n#ff0000,"fox\n#0000ff,owl\n', "line 3: "),
+    ('{"labels": {"fox": [1, 2]}}', "dataset.json of nnU-Net"), ("{", "dataset.json of nnU-Net"),
+    ("colour,name\n#ff0000,f\u00f6x\n".encode("latin-1"), "not UTF-8 text; save it as CSV UTF-8"),
+    ("colour,name\n#ff0000,fox\n".encode("utf-16-le"), "not UTF-8 text; save it as CSV UTF-8")])
+def test_tables_that_could_mean_several_things_are_refused(content, part, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError) as refusal:
+        read_table(path)
+    assert part in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("line", ["255,0,fox", "255,0,0,0,fox", "255,0,x,fox", "255,0,256,fox"])
