@@ -3,10 +3,12 @@
 A table says what each value or colour means, see mask_table.py. Where it has both, grey and palette
 pictures go by colour if all their colours are in it, else by value. What the table leaves out:
 value 0 and black are background, value 255 and the cream of PASCAL VOC (224, 224, 192) are ignored.
-What is transparent is background. smooth_edges.py says what becomes of colours between two classes.
+What is transparent is background. Colour pictures that hold nothing but grey count as grey, if the
+table has values alone. smooth_edges.py says what becomes of colours and values between two classes.
 Sources: docs.cvat.ai, format-smask; the PASCAL VOC development kit.
 """
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +17,13 @@ from PIL import Image
 
 from .. import IGNORE, InputError
 from ..data.manifest import BACKGROUND
+from ..data.photos import sixteen_bits
 from .exports import check_folder, open_mask, pair_labels, without_photo
-from .mask_names import refuse_ending, without_channels
+from .mask_names import note_other_endings, refuse_ending, without_channels
 from .mask_table import IGNORED, Table, read_table
+from .roboflow import group_copies
 from .shapes import Labels, Shape
-from .smooth_edges import nearest_neighbour, unknown_colours
+from .smooth_edges import are_smooth, nearest_neighbour, unknown_colours
 from .source import Source
 from .unknown import Lacking, LackingAnywhere, described
 
@@ -45,8 +49,10 @@ def read_mask_folder(source: Source, colours: Path, ending: str = ".png",
     table = read_table(colours)
     pairs, alone = without_channels(source, *pair_labels(source, ending))
     masks = [mask for _, mask in pairs if mask is not None]
-    if not masks:
-        refuse_ending(source, [file for file, _ in pairs], ending)
+    without = [file for file, mask in pairs if mask is None]
+    note_other_endings(source, without, ending)
+    if not masks and not source.faults:
+        refuse_ending(source, without, ending)
     lacking = LackingAnywhere(masks, partial(_classes_of, table=table, edges=edges))
     photos = []
     for file, mask in pairs:
@@ -59,7 +65,7 @@ def read_mask_folder(source: Source, colours: Path, ending: str = ".png",
                 photo.picture = partial(_read_shapes, mask, table, edges, lacking)
             photos.append(photo)
     without_photo(source, alone)
-    return source.labels(photos, table.order)
+    return group_copies(source.labels(photos, table.order))
 
 
 def _check_header(path: Path) -> tuple[int, int]:
@@ -90,6 +96,10 @@ def _read_shapes(path: Path, table: Table, edges: str, lacking: LackingAnywhere)
 def _classes_of(path: Path, table: Table, edges: str) -> tuple[list[str], np.ndarray]:
     """The names of the classes of a picture, and for each pixel (height, width) its place there."""
     with open_mask(path) as picture:
+        deep = sixteen_bits(picture)
+        if deep is not None and (deep % 257).any():  # 65535 of 16 bits is 255 of 8
+            raise InputError(f"{path}: values such as {deep[deep % 257 > 0][0]} of 16 bits a "
+                             "channel are no colours of 8 bits; save the mask with 8 bits")
         pixels = np.array(_as_the_table_says(picture, table))
     if pixels.ndim == 3 and pixels.shape[2] > 2:
         return _by_colour(pixels, table, edges, path)
@@ -98,14 +108,17 @@ def _classes_of(path: Path, table: Table, edges: str) -> tuple[list[str], np.nda
         grey[opacity < 128] = UNSEEN
         if edges == "ignore":
             grey[(opacity > 0) & (opacity < 255)] = HALF_SEEN
-        return _by_value(grey, {UNSEEN: BACKGROUND, HALF_SEEN: IGNORED, **table.values}, path)
-    return _by_value(pixels, table.values, path)
+        values = {UNSEEN: BACKGROUND, HALF_SEEN: IGNORED, **table.values}
+        return _by_value(grey, values, edges, path)
+    return _by_value(pixels, table.values, edges, path)
 
 
 def _as_the_table_says(picture: Image.Image, table: Table) -> Image.Image:
     """The picture as one channel of values, perhaps with alpha, or as RGB or RGBA."""
     if picture.mode == "1" and 1 not in table.values:
         picture = picture.convert("L")  # white is 255, as every viewer shows it
+    if picture.mode in ("RGB", "RGBA") and not table.colours and _is_grey(picture):
+        picture = picture.convert("LA" if picture.mode == "RGBA" else "L")
     if picture.mode == "LA" and picture.getextrema()[1] == (255, 255):
         picture = picture.convert("L")  # nothing of it is transparent
     if picture.mode in ("1", "L", "P", "LA"):
@@ -115,6 +128,13 @@ def _as_the_table_says(picture: Image.Image, table: Table) -> Image.Image:
         return picture
     see_through = "A" in picture.mode or "transparency" in picture.info
     return picture.convert("RGBA" if see_through else "RGB")
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    """Whether an RGB or RGBA picture has no colour; what is transparent by one has."""
+    red, green, blue = picture.split()[:3]
+    return ("transparency" not in picture.info
+            and red.tobytes() == green.tobytes() == blue.tobytes())
 
 
 def _all_colours_known(picture: Image.Image, table: Table) -> bool:
@@ -127,7 +147,7 @@ def _all_colours_known(picture: Image.Image, table: Table) -> bool:
             and all(colour in table.colours or colour == CREAM for colour in colours))
 
 
-def _by_value(pixels: np.ndarray, values: dict[int, str], path: Path,
+def _by_value(pixels: np.ndarray, values: dict[int, str], edges: str, path: Path,
               ) -> tuple[list[str], np.ndarray]:
     whole = (abs(pixels) < 1e9) & (pixels == np.round(pixels))  # not so for NaN
     if not whole.all():
@@ -139,13 +159,20 @@ def _by_value(pixels: np.ndarray, values: dict[int, str], path: Path,
     places = dict(zip(found.tolist(), zip(counts.tolist(), *(
         along.tolist() for along in np.unravel_index(first, pixels.shape)), strict=True),
         strict=True))
-    if strange := [value for value in places if value not in known]:
+    strange = [value for value in places if value not in known]
+    if strange and are_smooth({value: count for value, (count, *_) in places.items()}, known):
+        greys = {value * 0x010101: name for value, name in known.items() if 0 <= value < 256}
+        with suppress(Lacking):  # a region: told with its value below
+            return _by_colour(np.dstack([pixels.astype(np.uint8)] * 3),
+                              Table({}, greys, []), edges, path)
+    if strange:
         listed = ", ".join(f"{value} ({count} pixels)" for value, (count, *_) in
                            list(places.items())[:20] if value >= 0)
         lines = " ".join(f"{value},NAME" for value in strange[:20])
         raise Lacking(
             f"{path}: value {strange[0]} is not in the table ({described(*places[strange[0]])}); "
-            f"found {listed}. Add to the table, a line each: {lines}",
+            f"found {listed}. Add to the table, a line each: {lines} (or, if these are smooth "
+            "edges, save the mask without anti-aliasing)",
             {f"value {value}": places[value] for value in strange[:20]})
     names = sorted({known[value] for value in found.tolist()})
     place = {value: names.index(known[value]) for value in found.tolist()}

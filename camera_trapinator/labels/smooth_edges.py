@@ -1,7 +1,10 @@
-"""The smooth edges in colour-coded masks: whose they are, and colours that are none.
+"""The smooth edges in colour-coded and grey masks: whose they are, and colours that are none.
 
 A smooth edge blends the classes beside it, a few pixels wide, each pixel a little differently.
 """
+
+from collections.abc import Container
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -11,6 +14,22 @@ THICKEST_EDGE = 4  # pixels; in a square wider than this there is no known colou
 MANY_TIMES = 16  # pixels have exactly this colour (or 3 x 3 in one place), and it lies farther
 OFF_BLEND = 24  # than so many steps of RGB from every blend of two colours that occur
 MANY_EDGES = 0.1  # of the picture's pixels are unknown
+# Values of grey, unlike colours, are often numbers of classes. Those between two known ones are
+# edges only if these lie so many steps apart, and if there are so many of them:
+FAR_APART, SEVERAL = 64, 3
+
+
+def are_smooth(counts: dict[int, int], known: Container[int]) -> bool:
+    """Whether the values of a grey picture (with the number of pixels of each) that are not `known`
+    can be nothing but smooth edges between known ones that occur; whether they are edges, their
+    places tell."""
+    sure = sorted(value for value in counts if value in known and 0 <= value < 256)
+    strange = {value: count for value, count in counts.items() if value not in known}
+    between = min(counts) >= 0 and all(any(low < value < high and high - low >= FAR_APART
+                                           for low, high in pairwise(sure)) for value in strange)
+    most = max(strange.values())
+    return (between and len(strange) >= SEVERAL
+            and (most < MANY_TIMES or most <= sum(strange.values()) / 2))
 
 
 def unknown_colours(codes: np.ndarray, places: np.ndarray, rows: np.ndarray, columns: np.ndarray,

@@ -1,10 +1,10 @@
 """Photos come out upright, RGB and at the working scale, or are refused in one line."""
 
 import struct
-import zlib
 
 import numpy as np
 import pytest
+from deep_pictures import deep_png, deep_tiff
 from PIL import Image, ImageOps
 
 from camera_trapinator import InputError
@@ -199,48 +199,6 @@ def test_floats_that_are_neither_shares_nor_numbers_are_refused(tmp_path, stored
         read_photo(tmp_path / "photo.tif")
     Image.fromarray(np.array([[0, 3, 12]], np.float32)).save(tmp_path / "photo.tif")  # a dark one
     assert read_photo(tmp_path / "photo.tif").image[0, :, 0].tolist() == [0, 3, 12]
-
-
-def deep_png(path, values):
-    """A PNG of 16 bits a channel, as its standard has it; Pillow writes none."""
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(
-            ">I", zlib.crc32(name + data))
-    height, width, channels = values.shape
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    kind = {2: 4, 3: 2, 4: 6}[channels]
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(
-        b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
-        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-
-
-def deep_tiff(path, values, order="<", packed=False, planes=False, floats=False, turn=1):
-    """A TIFF of 16 or more bits a channel; Pillow writes none in colour."""
-    height, width, channels = values.shape
-    parts = list(values.transpose(2, 0, 1)) if planes else [values]
-    parts = [part.astype(values.dtype.newbyteorder(order)).tobytes() for part in parts]
-    parts = [zlib.compress(part) for part in parts] if packed else parts
-    file = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
-    places = []
-    for part in parts:
-        places.append(len(file))
-        file += part
-    entries = b""
-    tags = [(256, "I", [width]), (257, "I", [height]),
-            (258, "H", [values.itemsize * 8] * channels), (259, "H", [8 if packed else 1]),
-            (262, "H", [2]), (273, "I", places), (274, "H", [turn]), (277, "H", [channels]),
-            (278, "I", [height]), (279, "I", list(map(len, parts))),
-            (284, "H", [1 + planes]), *([(338, "H", [2])] if channels == 4 else []),
-            (339, "H", [3 if floats else 1] * channels)]
-    for tag, kind, numbers in tags:
-        data = struct.pack(f"{order}{len(numbers)}{kind}", *numbers)
-        if len(data) > 4:
-            data, place = struct.pack(f"{order}I", len(file)), data
-            file += place
-        entries += struct.pack(f"{order}HHI", tag, {"H": 3, "I": 4}[kind], len(numbers))
-        entries += data.ljust(4, b"\0")
-    file[4:8] = struct.pack(f"{order}I", len(file))
-    path.write_bytes(file + struct.pack(f"{order}H", len(tags)) + entries + bytes(4))
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import EXAMPLES, error_line, many, seeds
+from deep_pictures import deep_png
 from hypothesis import given
 from label_files import (
     damaged,
@@ -14,6 +15,7 @@ from label_files import (
     imported,
     masks_of,
     read_pictures,
+    refusal,
     save_mask,
     scratch,
     write_photos,
@@ -21,6 +23,7 @@ from label_files import (
 from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
+from camera_trapinator.data.manifest import read_manifest
 from camera_trapinator.labels.mask_table import read_table
 
 WIDTH, HEIGHT = 24, 16
@@ -194,6 +197,35 @@ def test_colours_with_too_many_or_too_few_parts_are_refused(line, tmp_path):
         read_table(tmp_path / "table.csv")
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colour_pictures_without_colour_are_grey(mode, tmp_path):
+    index = np.random.default_rng(0).integers(0, 3, (HEIGHT, WIDTH))
+    picture = Image.fromarray(np.array([0, 1, 255], np.uint8)[index]).convert(mode)
+    if mode == "RGBA":
+        opacity = Image.new("L", picture.size, 255)
+        opacity.paste(0, (0, 0, WIDTH, 4))
+        picture.putalpha(opacity)
+        index[:4] = 0
+    save_mask(tmp_path, picture)
+    masks, _ = read_pictures(tmp_path, "value,name\n1,fox\n255,hare\n")
+    assert np.array_equal(masks["1.jpg"], index)
+    # Black is no first row of a table of colours, but background.
+    save_mask(tmp_path, np.array([0, 200], np.uint8)[index // 2][..., None].repeat(3, 2))
+    masks, _ = read_pictures(tmp_path, "fox:255,0,0::\nhare:200,200,200::\n", "labelmap.txt")
+    assert np.array_equal(masks["1.jpg"], index // 2 * 2)
+
+
+def test_masks_of_16_bits_a_channel_hold_colours_of_8_bits_alone(tmp_path):
+    index = np.random.default_rng(0).integers(0, 2, (HEIGHT, WIDTH))
+    (tmp_path / "masks").mkdir()
+    deep_png(tmp_path / "masks/1.png", np.array([(0, 0, 0), (65535, 0, 257)], np.uint16)[index])
+    masks, _ = read_pictures(tmp_path, "colour,name\n#ff0001,fox\n")
+    assert np.array_equal(masks["1.jpg"], index)
+    deep_png(tmp_path / "masks/1.png", np.repeat(index[..., None], 3, 2).astype(np.uint16))
+    with pytest.raises(InputError, match="1 of 16 bits a channel are no colours of 8 bits"):
+        read_pictures(tmp_path, "value,name\n1,fox\n")  # would all be background
+
+
 @pytest.mark.parametrize("table", ["value,name\n255,fox\n", "colour,name\n#ffffff,fox\n",
                                    "name,value,colour\nfox,255,\nfox,,#ffffff\n"])
 def test_grey_with_alpha_is_drawn_where_it_is_opaque(table, tmp_path):
@@ -364,7 +396,7 @@ def test_pictures_that_hold_no_classes_are_refused(tmp_path):
     Image.fromarray((columns % 3 * 50).astype(np.uint8)).save(tmp_path / "masks/1.png")
     line = error_line(import_masks(tmp_path, "value,name\n50,fox\n"))
     assert "value 100 is not in the table" in line and "50 (1008 pixels)" in line
-    Image.new("RGB", (64, 48)).save(tmp_path / "masks/1.png")
+    Image.new("RGB", (64, 48), (9, 0, 0)).save(tmp_path / "masks/1.png")
     assert "only values" in error_line(import_masks(tmp_path, "value,name\n1,fox\n"))
     Image.new("RGB", (64, 48)).save(tmp_path / "masks/1.png", "JPEG")
     assert "JPEG" in error_line(import_masks(tmp_path, "value,name\n1,fox\n"))
@@ -390,6 +422,58 @@ def test_the_semantic_masks_of_roboflow(tmp_path):
     assert names == ["background", "red fox", "hare"]
     assert masks.keys() == {"train/1_jpg.rf.aa.jpg", "train/2_jpg.rf.bb.jpg"}
     assert all(np.array_equal(mask, right) for mask in masks.values())
+    assert {row.sequence for row in read_manifest(tmp_path / "out/manifest.csv")} == {
+        "train/1_jpg.jpg", "train/2_jpg.jpg"}  # copies of one source stay together
+
+
+@pytest.mark.parametrize("same_folder", [False, True])
+def test_masks_with_another_ending_are_no_background(same_folder, tmp_path):
+    names = ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "site/e.jpg", "f.jpg"]
+    write_photos(tmp_path / "card", *names)
+    picture = Image.fromarray(np.full((48, 64), 255, np.uint8))
+    folder = tmp_path / ("card" if same_folder else "masks")
+    (folder / "site").mkdir(parents=True, exist_ok=True)
+    wrong = ["b.bmp", "c.tif", "d_mask.png", "site/E.TIF", *(["f.jpg"] if not same_folder else [])]
+    for name in ["a.png", *wrong]:
+        picture.save(folder / name)
+    (tmp_path / "table.csv").write_text("value,name\n255,fox\n")
+    command = ["masks", folder, "--images", tmp_path / "card", "--colours", tmp_path / "table.csv",
+               "--out", tmp_path / "out", "--unannotated", "empty"]
+    told = refusal(import_labels(*command))
+    assert not (tmp_path / "out").exists()
+    for name, ending in zip(wrong, (".bmp", ".tif", "_mask.png", ".TIF", ".jpg"), strict=False):
+        if name == "d_mask.png":  # ends as said, and there is no photo d_mask
+            assert same_folder or f"{folder / name}: its photo is not in" in told
+        else:
+            assert f"{folder / name}: a picture that is named like the photo" in told
+            assert f"say --ending {ending} if" in told
+    for name in ["a.png", *wrong]:
+        (folder / name).unlink()
+    picture.save(folder / "c_mask.tif")  # not one ends as said
+    assert "say --ending _mask.tif" in error_line(import_labels(*command))
+    imported(*command, "--ending", "_mask.tif")
+    assert masks_of(tmp_path / "out")[0]["card/c.jpg"].all()
+
+
+def test_copies_of_photos_beside_the_masks_are_no_masks(tmp_path):
+    write_photos(tmp_path / "card", "a.jpg", "b.jpg")
+    write_photos(tmp_path / "masks", "a.jpg", "b.jpg")
+    save_mask(tmp_path, Image.new("L", (64, 48), 255), "a.png")
+    result = import_masks(tmp_path, "value,name\n255,fox\n", "--unannotated", "empty")
+    assert result.returncode == 0, result.stderr
+    assert masks_of(tmp_path / "out")[0]["card/b.jpg"] == "background"
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4, 6])
+def test_masks_that_fit_a_turned_photo_both_ways_are_told(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    size = (48, 48) if orientation == 6 else (64, 48)
+    write_photos(tmp_path / "card", "a.jpg", size=size, exif=exif)
+    save_mask(tmp_path, Image.new("L", size, 255), "a.png")
+    result = import_masks(tmp_path, "value,name\n255,fox\n")
+    assert result.returncode == 0, result.stderr
+    assert "1 photos are turned by their EXIF" in result.stdout and "a.jpg" in result.stdout
 
 
 def test_the_names_of_nnunet(tmp_path):

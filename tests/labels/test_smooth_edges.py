@@ -125,6 +125,37 @@ def test_a_long_straight_edge_is_no_class(tmp_path):
         assert np.array_equal(mask, np.where(expected, 1, 2))
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_grey_masks_of_values_have_smooth_edges_too(mode, tmp_path):
+    picture, expected = smooth(((255, 255, 255), disk(15)))
+    save_mask(tmp_path, Image.fromarray(picture).convert(mode))
+    masks, _ = read_pictures(tmp_path, "value,name\n255,fox\n")
+    assert (masks["1.jpg"] != expected).mean() < 0.01 and masks["1.jpg"].max() == 1
+    masks, _ = read_pictures(tmp_path, "value,name\n255,fox\n", edges="ignore")
+    grey = picture[..., 0]
+    assert np.array_equal(masks["1.jpg"], np.select([grey == 0, grey == 255], [0, 1], IGNORE))
+
+
+@pytest.mark.parametrize("case", ["a region", "a thin line", "class numbers", "next to none"])
+def test_values_that_may_be_classes_are_never_edges(case, tmp_path):
+    pixels = smooth(((255, 255, 255), disk(15)))[0][..., 0].copy()
+    table, value = "value,name\n255,fox\n", 100
+    if case == "a region":
+        pixels[2:7, 2:7] = value
+    elif case == "a thin line":
+        pixels = np.where(pixels > 127, np.uint8(255), np.uint8(0))
+        pixels[:, 20] = value
+    elif case == "class numbers":
+        table, value, pixels = "value,name\n1,fox\n5,hare\n", 3, pixels // 51
+    else:  # no pixel has the value above
+        table, value, pixels = "value,name\n254,fox\n", int(pixels[pixels > 0].min()), pixels // 2
+        value = int(np.unique(pixels)[1])
+    save_mask(tmp_path, pixels)
+    with pytest.raises(InputError, match="is not in the table") as refusal:
+        read_pictures(tmp_path, table)
+    assert f"{value},NAME" in str(refusal.value) and "anti-aliasing" in str(refusal.value)
+
+
 def test_an_overlay_painted_half_transparent_is_told_as_such(tmp_path):
     pixels = np.zeros((16, 24, 4), np.uint8)
     pixels[4:12, 4:12] = (*RED, 128)
