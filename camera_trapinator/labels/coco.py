@@ -79,8 +79,9 @@ def _photo(item: dict, file: str, source: Source, where: str) -> LabelledPhoto |
     if photo is None:
         return None
     photo.width, photo.height = _size(item, where) or (photo.width, photo.height)
-    photo.location, photo.sequence = (_word(item.get(key), f"{where}: {key}")
-                                      for key in ("location", "seq_id"))
+    photo.location, photo.sequence, video = (_word(item.get(key), f"{where}: {key}")
+                                             for key in ("location", "seq_id", "video_id"))
+    photo.sequence = photo.sequence or video  # of frames, in CocoVID
     # Many tools write as date_captured when they exported; the photo itself knows better.
     known = item.get("location", item.get("seq_id")) is not None or not photo.header.datetime
     times = [str(item[key]) for key in ("datetime", *["date_captured"] * known)

@@ -7,6 +7,7 @@ Sources: youtube-vos.org/dataset/vis; facebookresearch/sam3, scripts/eval/veval.
 """
 
 from .. import InputError
+from ..data.photos import parse_datetime
 from ..data.rle import decode_runs
 from .exports import objects, pixels_along, read_json
 from .outlines import box_of, category_names, id_of, rings, run_lengths
@@ -47,8 +48,10 @@ def _frames(item: dict, source: Source, where: str) -> Frames:
     files = item.get("file_names")
     if not isinstance(files, list) or not all(isinstance(file, str) for file in files) or not files:
         raise InputError(f"{where}: file_names {files!r:.40} is no list of the frames; cut them "
-                         "out of the video and name them there")
+                         "out of the video and name them there (where they stand under `images`, "
+                         "import the file with coco)")
     sequence = str(item.get("video_name") or item["id"])
+    time = parse_datetime(str(item.get("video_creation_datetime") or ""))
     location = item.get("location", item.get("location_id", ""))
     if type(location) not in (int, str):
         raise InputError(f"{where}: location {location!r:.40} is neither number nor text")
@@ -60,7 +63,7 @@ def _frames(item: dict, source: Source, where: str) -> Frames:
             if photo is not None:
                 photo.width, photo.height = (pixels_along(item, key, where)
                                              for key in ("width", "height"))
-                photo.sequence = sequence
+                photo.sequence, photo.datetime = sequence, time
                 photo.location = str(location).strip()
         frames.append(photo)
     return frames

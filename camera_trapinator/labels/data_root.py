@@ -51,6 +51,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     original stays what it is) or, across file systems, copied to `out`/photos. All that is wrong
     with the labels or the photos is printed, of each kind some; then InputError is raised.
     """
+    check_out(out)
     if (out / "manifest.csv").exists() and not overwrite:
         raise InputError(f"{out / 'manifest.csv'} exists; give another --out, or --overwrite")
     faults = labels.faults + check_places(labels.photos, out)
@@ -138,6 +139,16 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
             out.rmdir()
     print_kinds("no pixel", without)
     print_summary(rows, names, counts, dropped, labels.unpaired, out, dry_run)
+
+
+def check_out(out: Path) -> None:
+    """Refuse a data root that cannot be made, before anything is drawn."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"--out {out}: {there} is a file; give a folder")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"--out {out}: nothing may be written into {there}; give a folder of "
+                         "your own")
 
 
 def refuse(faults: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, turned
 from .source import Source
 
 NO_AREA = ("points", "polyline", "skeleton", "cuboid_2d", "cuboid_3d")
+NO_PHOTO = ("video", "video_frame", "point_cloud")
 NO_PIXELS = ("caption", "hash_key", "feature_vector", "tabular")
 
 
@@ -71,16 +72,17 @@ def _labels(content: dict, file: Path) -> list[str]:
 
 def _photo(item: dict, file: Path, source: Source) -> LabelledPhoto | None:
     where = f"{file}, item {item.get('id')!r:.80}"
-    image = item.get("image")
-    if not isinstance(image, dict):
-        raise InputError(f"{where}: it has no `image` with the path of its photo; videos and point "
-                         "clouds cannot be read")
-    inner = text_of(image, "path", where)
-    inner = inner.replace("\\", "/")
+    if kind := next((key for key in NO_PHOTO if key in item), ""):
+        raise InputError(f"{where}: a {kind.replace('_', ' ')}, and no `image`; only photos can be "
+                         "read")
+    image = next((item[key] for key in ("image", "media") if isinstance(item.get(key), dict)), {})
+    # Saved without its photos a data set tells their ids alone.
+    inner = text_of(item if image.get("path") in (None, "") else image,
+                    "id" if image.get("path") in (None, "") else "path", where).replace("\\", "/")
     below = inner.rpartition("../")[2]  # Datumaro itself writes paths such as ../data/images/x.jpg
-    if below == inner and not inner.startswith("/") and inner[1:2] != ":":
-        below = f"images/{file.stem}/{inner}"
-    photo = source.photo(below, where)
+    places = [f"images/{file.stem}/{below}", f"images/{below}"] if below == inner else []
+    found = next((place for place in places if source.find(place, where, inner=False)), below)
+    photo = source.photo(found, where)
     if photo is not None and image.get("size") is not None:
         size = image["size"]
         if not isinstance(size, list) or len(size) != 2:

@@ -17,7 +17,7 @@ import numpy as np
 from .. import InputError
 from ..data.rle import encode_rle
 from .exports import no_area, objects, open_mask, pixels_along, read_text
-from .outlines import box_of, finished, numbers_of, ring_of, text_of
+from .outlines import box_of, finished, numbers_of, png_pixels, ring_of, text_of
 from .shapes import LabelledPhoto, Labels, Shape
 from .source import Source
 
@@ -38,10 +38,15 @@ def read_labelbox(source: Source) -> Labels:
             if photo is None:
                 continue
             photos.append(photo)
+            photo.unclear = True  # until its labels are read
             if isinstance(media, dict) and media.get("width") is not None:
                 photo.width, photo.height = (pixels_along(media, key, where)
                                              for key in ("width", "height"))
-            for number, mark in enumerate(_marks(item, where), start=1):
+            marks = _marks(item, where)
+            photo.unclear = marks is None
+            if marks is None:
+                source.told.append(f"{where}: its label was skipped: it is unlabelled")
+            for number, mark in enumerate(marks or (), start=1):
                 marked += [photo] * (number == 1)
                 with source.noted():
                     _add(photo, mark, pictures, source.path.parent, f"{where}, object {number}")
@@ -84,19 +89,20 @@ def _photo(row: dict, source: Source, where: str) -> LabelledPhoto | None:
     return source.photo((found or names)[0], where)
 
 
-def _marks(item: dict, where: str) -> list[dict]:
-    """The objects of the one label that a photo has."""
+def _marks(item: dict, where: str) -> list[dict] | None:
+    """The objects of the one label that a photo has; None if it was skipped."""
     projects = item.get("projects")
     if not isinstance(projects, dict) or not all(
             isinstance(project, dict) for project in projects.values()):
         raise InputError(f"{where}: it has no `projects`; export the labels, too")
-    labels = [label for project in projects.values()
-              for label in objects(project, "labels", Path(where)) if not _skipped(label)]
+    all_labels = [label for project in projects.values()
+                  for label in objects(project, "labels", Path(where))]
+    labels = [label for label in all_labels if not _skipped(label)]
     if len(labels) > 1:
         raise InputError(f"{where}: {len(labels)} labels for one photo; export one project, and "
                          "of each photo the label that counts")
     if not labels:
-        return []
+        return None if all_labels else []
     if isinstance(labels[0].get("annotations"), dict) and "frames" in labels[0]["annotations"]:
         raise InputError(f"{where}: a video; only photos can be read")
     return objects(labels[0].get("annotations"), "objects", Path(where))
@@ -119,12 +125,17 @@ def _add(photo: LabelledPhoto, mark: dict, pictures: dict[str, Path], folder: Pa
     elif isinstance(mark.get("bounding_box"), dict):
         photo.boxes.append(box_of(numbers_of(mark["bounding_box"], (
             "left", "top", "width", "height"), where), where))
+    elif isinstance(mark.get("mask"), dict) and mark["mask"].get("png"):
+        pixels = png_pixels(mark["mask"]["png"], where)
+        photo.shapes.append(Shape(name, rle=_whole(pixels, photo, where), where=where))
     elif mark.get("mask") is not None or mark.get("composite_mask") is not None:
         key = text_of(mark, "feature_id", where)
         if key not in pictures:
             raise InputError(f"{where}: its mask is only an address; download it, with your API "
                              f"key, to {folder / key}.png")
-        photo.shapes.append(Shape(name, rle=_mask(pictures[key], photo, where), where=where))
+        composite = mark.get("composite_mask") if mark.get("mask") is None else None
+        pixels = _of_colour(pictures[key], composite, where) if composite else _white(pictures[key])
+        photo.shapes.append(Shape(name, rle=_whole(pixels, photo, where), where=where))
     elif kind := next((key for key in NO_AREA if mark.get(key) is not None), ""):
         raise no_area(where, kind)
     else:
@@ -132,12 +143,30 @@ def _add(photo: LabelledPhoto, mark: dict, pictures: dict[str, Path], folder: Pa
                          "can be read")
 
 
-def _mask(path: Path, photo: LabelledPhoto, where: str) -> dict:
-    """The run lengths of a picture's white that is not transparent."""
+def _white(path: Path) -> np.ndarray:
+    """The white of a picture that is not transparent, bool (height, width)."""
     with open_mask(path) as picture:
         grey, opacity = (np.asarray(picture.convert("LA").getchannel(channel))
                          for channel in ("L", "A"))
-    if grey.shape != (photo.height, photo.width):
-        raise InputError(f"{where}: its mask {path} has {grey.shape[1]} x {grey.shape[0]} pixels, "
-                         f"its photo {photo.width} x {photo.height}")
-    return encode_rle((grey > 127) & (opacity > 127))
+    return (grey > 127) & (opacity > 127)
+
+
+def _of_colour(path: Path, composite: dict, where: str) -> np.ndarray:
+    """One object of a picture in which each has a colour, bool (height, width)."""
+    colour = composite.get("color_rgb") if isinstance(composite, dict) else None
+    if not isinstance(colour, list) or len(colour) != 3:
+        raise InputError(f"{where}: color_rgb {colour!r:.40} is no colour [red, green, blue]")
+    with open_mask(path) as picture:
+        inside = (np.asarray(picture.convert("RGB")) == colour).all(axis=2)
+    if not inside.any():
+        raise InputError(f"{where}: {path} has no pixel of its colour {colour}; download the "
+                         "composite mask of this photo")
+    return inside
+
+
+def _whole(pixels: np.ndarray, photo: LabelledPhoto, where: str) -> dict:
+    """The run lengths of a mask that must be as large as its photo."""
+    if pixels.shape != (photo.height, photo.width):
+        raise InputError(f"{where}: its mask has {pixels.shape[1]} x {pixels.shape[0]} pixels, its "
+                         f"photo {photo.width} x {photo.height}")
+    return encode_rle(pixels)

@@ -23,6 +23,13 @@ from .source import NoArea, Source
 EMPTY = ("empty", "background")  # what people call a photo on which nothing is
 
 
+def class_of(name: str) -> str:
+    """The class that is given for all, without blanks around it; refused if it is none."""
+    if not name.strip() or name.strip().lower() in EMPTY:
+        raise InputError(f"--class {name!r} is no class of animals; give a name such as fox")
+    return name.strip()
+
+
 def text_of(item: object, key: str, where: str) -> str:
     """The text `key` of an object, without blanks around it; not empty."""
     value = item.get(key) if isinstance(item, dict) else None
@@ -75,8 +82,7 @@ def ring_of(points: object, where: str, what: str = "polygon") -> list[float]:
 
 def flat_ring(values: object, where: str) -> list[float]:
     """The same from a flat list [x1, y1, x2, y2 ...]."""
-    if not isinstance(values, list) or not values or len(values) % 2 \
-            or not all(map(is_number, values)):
+    if not isinstance(values, list) or len(values) % 2 or not all(map(is_number, values)):
         raise InputError(f"{where}: {values!r:.60} is no polygon [x1, y1, x2, y2, x3, y3 ...] of "
                          "three or more points")
     if len(values) < 6:
@@ -138,14 +144,17 @@ def run_lengths(content: object, photo: LabelledPhoto, where: str) -> dict:
 
 def png_pixels(text: object, where: str, packed: bool = False) -> np.ndarray:
     """What is inside in a PNG that is written in base64 (and packed by zlib before), bool (height,
-    width): what is not transparent, else not black."""
+    width): what is not transparent, or, where nothing is, not black. A bitmap that is packed goes
+    by what is transparent alone, as Supervisely reads it."""
     try:
         data = base64.b64decode(text, validate=True)
         if packed:
             data = zlib.decompressobj().decompress(data, 1 << 28)
         with Image.open(io.BytesIO(data)) as picture:
-            if "A" in picture.mode or "transparency" in picture.info:
-                return np.asarray(picture.convert("RGBA"))[..., 3] > 0
+            clear = "A" in picture.mode or "transparency" in picture.info
+            opacity = np.asarray(picture.convert("RGBA"))[..., 3]
+            if clear and (packed or opacity.min(initial=255) < 255):
+                return opacity > 0
             return np.asarray(picture.convert("L")) > 0
     except (*UNREADABLE, binascii.Error, zlib.error) as error:
         raise InputError(f"{where}: its picture is no PNG in {'zlib and ' * packed}base64 "

@@ -14,7 +14,7 @@ import numpy as np
 from .. import InputError
 from ..data.rle import encode_rle
 from .exports import check_folder, pair_labels, pixels_along, read_json, without_photo
-from .outlines import run_lengths, text_of
+from .outlines import class_of, run_lengths, text_of
 from .shapes import LabelledPhoto, Labels, Shape
 from .source import Source
 
@@ -29,6 +29,7 @@ def read_segment_anything(source: Source, name: str) -> Labels:
         raise InputError(f"{source.path}: a file, not the folder of the JSON files; give "
                          f"{source.path.parent}")
     check_folder(source.path, "JSON files")
+    name = class_of(name)
     pairs, alone = pair_labels(source, ".json")
     photos, left, masks = [], [], 0
     for file, path in pairs:
@@ -37,11 +38,13 @@ def read_segment_anything(source: Source, name: str) -> Labels:
             if photo is None:
                 continue
             photos.append(photo)
+            photo.unclear = path is not None  # until its masks are read
             content = read_json(path) if path else []
             if not _is_ours(content):
                 raise InputError(f"{path}: no masks of Segment Anything, which are a list of "
                                  "objects with `segmentation`")
             _read(content, photo, name, path, source)
+            photo.unclear = bool(content) and not photo.shapes
             masks += len(photo.shapes)
     lost = []
     for path in alone:
@@ -50,7 +53,8 @@ def read_segment_anything(source: Source, name: str) -> Labels:
     without_photo(source, lost)
     if not masks and not source.faults:
         raise InputError(f"{source.path}: no masks of Segment Anything in it, which stand in a "
-                         "JSON file with the name of the photo")
+                         "JSON file with the name of the photo; amg.py writes it with "
+                         "--convert-to-rle")
     source.told += [f"{path} is left: no masks of Segment Anything" for path in left]
     source.told.append(f"{source.path}: all {masks} masks are taken for {name}; delete those of "
                        "the ground, plants and the like before")
@@ -104,7 +108,7 @@ def _packed(rows: list, where: str) -> dict:
         mask = np.array(rows)
     except ValueError:  # of unequal lengths
         mask = np.zeros(0)
-    if mask.ndim != 2 or not mask.size or mask.dtype != bool:
+    if mask.ndim != 2 or not mask.size or not ((mask == 0) | (mask == 1)).all():
         raise InputError(f"{where}: segmentation is no run-length encoding, and no rows of true "
                          "and false of one length")
-    return encode_rle(mask)
+    return encode_rle(mask.astype(bool))

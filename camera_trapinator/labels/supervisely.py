@@ -42,7 +42,10 @@ def read_supervisely(source: Source) -> Labels:
     path, photos, marked = source.path, [], []
     check_folder(path, "a Supervisely project")
     if not (path / "meta.json").is_file():
-        raise InputError(f"{path}: no meta.json in it; give the folder of the whole project")
+        near = [*path.glob("*/meta.json"), path.parent / "meta.json"]
+        near = [str(file.parent) for file in near if file.is_file()]
+        raise InputError(f"{path}: no meta.json in it; give the folder of the whole project"
+                         f"{', such as ' * bool(near)}{', '.join(near[:3])}")
     names = {text_of(item, "title", f"{path / 'meta.json'}, class {number}"): item.get("shape")
              for number, item in enumerate(objects(read_json(path / "meta.json"), "classes",
                                                    path / "meta.json", "Supervisely project"), 1)}
@@ -85,6 +88,8 @@ def _add(photo: LabelledPhoto, item: dict, names: dict[str, object], where: str)
     outer, holes = points.get("exterior"), points.get("interior") or []
     kind = item.get("geometryType") or item.get("shape") or (  # old files do not say it
         "bitmap" if item.get("bitmap") else names[name])
+    if kind == "any" and isinstance(outer, list):
+        kind = "rectangle" if len(outer) == 2 else "polygon"
     if kind in NO_AREA:
         raise no_area(where, kind)
     if kind == "polygon":
@@ -94,7 +99,7 @@ def _add(photo: LabelledPhoto, item: dict, names: dict[str, object], where: str)
             name, ring_of(outer, where), [ring_of(hole, where, "hole") for hole in holes
                                           if not are_points(hole) or len(hole) > 2],
             photo, where))
-    elif kind == "bitmap":
+    elif kind in ("bitmap", "alpha_mask"):
         bitmap = item.get("bitmap") if isinstance(item.get("bitmap"), dict) else {}
         origin = bitmap.get("origin")
         if not are_points([origin]) or not all(value == int(value) for value in origin):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from .. import InputError
 from ..data.tables import read_rows
 from .exports import no_area, other_tool, read_json
-from .outlines import box_of, finished, numbers_of, ring_of, text_of
+from .outlines import box_of, class_of, finished, numbers_of, ring_of, text_of
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, turned
 from .source import Source
 
@@ -24,7 +24,7 @@ def read_via(source: Source, attribute: str = "", name: str = "") -> Labels:
     `attribute`: the one of the regions that names the class; "" = the only one that is filled in.
     `name`: the class of all regions, whatever their attributes. A region without class is a fault.
     """
-    path = source.path
+    path, name = source.path, name and class_of(name)
     regions: list[tuple[LabelledPhoto, object, str]] = []
     photos: dict[tuple, LabelledPhoto | None] = {}  # by name and size, as VIA knows them
     options: dict[str, dict] = {}  # of menus and ticks: what they show, by id

@@ -282,3 +282,13 @@ def test_questions_of_the_whole_import_are_told_with_the_faults_of_its_labels(tm
     for part in ("--split folders", "--visits drop", "annotation 2", "--alike", "--unannotated"):
         assert part in told, part
     assert len(told.splitlines()) == 5 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/root"])
+def test_a_data_root_that_cannot_be_made_is_refused_before_all_else(place, tmp_path):
+    write_photos(tmp_path / "card", "1.jpg")
+    (tmp_path / "file").write_text("x")
+    write_coco(tmp_path / "a.json", ["1.jpg"], [GOOD])
+    line = error_line(import_labels("coco", tmp_path / "a.json", "--images", tmp_path / "card",
+                                    "--out", tmp_path / place))
+    assert f"{tmp_path / 'file'} is a file; give a folder" in line

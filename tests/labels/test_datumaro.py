@@ -113,3 +113,15 @@ def test_all_faults_are_told_at_once(tmp_path):
     assert len(labels.faults) == 6
     assert all(part in text for part in ("label_id 9", "annotation 3", "gone.jpg", "no `image`",
                                          "marked as empty", "two.json: no Datumaro file"))
+
+
+@pytest.mark.parametrize("told", [
+    {"image": {"path": ""}}, {"media": {"path": "1.jpg"}}, {"image": None}])
+def test_a_photo_is_known_by_its_id_where_the_media_are_not_saved(told, tmp_path):
+    folder = export(tmp_path, one=[item("1", SQUARE)])
+    path = folder / "annotations/one.json"
+    content = json.loads(path.read_text())
+    content["items"][0] = {**content["items"][0], "image": None, **told}
+    path.write_text(json.dumps(content))
+    labels = read_datumaro(Source(folder, folder)).sound()
+    assert [photo.source.name for photo in labels.photos] == ["1.jpg"]

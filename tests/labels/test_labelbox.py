@@ -1,5 +1,7 @@
 """import_labels.py labelbox: NDJSON exports, with the pictures of masks beside them."""
 
+import base64
+import io
 import json
 
 import numpy as np
@@ -9,6 +11,7 @@ from label_files import import_labels, imported, masks_of, write_photos
 from PIL import Image
 
 from camera_trapinator import IGNORE
+from camera_trapinator.data.rle import decode_rle
 from camera_trapinator.labels.labelbox import read_labelbox
 from camera_trapinator.labels.source import Source
 
@@ -113,3 +116,40 @@ def test_a_photo_with_lines_alone_is_never_background(tmp_path):
         "name": "fox", "point": {"x": 1, "y": 2}}))
     imported(*arguments(tmp_path, path)[:-1], "empty")
     assert masks_of(tmp_path / "out")[0]["card/2.jpg"] == ""
+
+
+def test_the_objects_of_a_composite_mask_are_told_apart_by_their_colours(tmp_path):
+    marks, picture = [], np.zeros((48, 64, 3), np.uint8)
+    for key, name, colour, column in (("f1", "fox", [142, 220, 196], 2),
+                                      ("f2", "hare", [10, 20, 30], 30)):
+        picture[4:14, column:column + 10] = colour
+        marks.append({"feature_id": key, "name": name, "composite_mask": {
+            "url": "https://x/composite", "color_rgb": colour}})
+    path = write(tmp_path, row("1.jpg", *marks))
+    for key in ("f1", "f2"):
+        Image.fromarray(picture).save(path.parent / f"{key}.png")
+    imported("labelbox", path, "--images", tmp_path / "card", "--out", tmp_path / "out",
+             "--unannotated", "unlabelled")
+    masks, names = masks_of(tmp_path / "out")
+    for name, column in (("fox", 2), ("hare", 30)):
+        inside = masks["card/1.jpg"] == names.index(name)
+        assert inside.sum() == 100 and inside[4:14, column:column + 10].all()
+    marks[0]["composite_mask"]["color_rgb"] = [1, 2, 3]
+    labels = read_labelbox(Source(write(tmp_path, row("1.jpg", *marks)), tmp_path / "card"))
+    assert "no pixel of its colour [1, 2, 3]" in labels.faults[0]
+
+
+def test_a_mask_inside_of_the_export_is_read(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(np.eye(48, 64) > 0).save(buffer, "PNG")
+    code = base64.b64encode(buffer.getvalue()).decode()
+    path = write(tmp_path, row("1.jpg", {"feature_id": "m", "name": "fox", "mask": {"png": code}}))
+    shape, = read_labelbox(Source(path, tmp_path / "card")).sound().photos[0].shapes
+    assert np.array_equal(decode_rle(shape.rle), np.eye(48, 64) > 0)
+
+
+def test_a_label_that_was_skipped_leaves_its_photo_unlabelled(tmp_path):
+    path = write(tmp_path, row("1.jpg", polygon("fox")), row("2.jpg", skipped=True))
+    stdout = imported("labelbox", path, "--images", tmp_path / "card", "--out", tmp_path / "out",
+                      "--unannotated", "empty")
+    assert masks_of(tmp_path / "out")[0]["card/2.jpg"] == "" and "line 2: its label was" in stdout

@@ -8,6 +8,7 @@ from conftest import error_line
 from label_files import import_labels, imported, masks_of, write_photos
 from pycocotools import mask as coco_mask
 
+from camera_trapinator import InputError
 from camera_trapinator.labels.segment_anything import read_segment_anything
 from camera_trapinator.labels.source import Source
 
@@ -83,3 +84,9 @@ def test_a_folder_without_a_mask_is_refused(tmp_path):
     line = error_line(import_labels("segment-anything", write(tmp_path, a_1=[]), "--class", "fox",
                                     "--out", tmp_path / "out", "--unannotated", "empty"))
     assert "no masks of Segment Anything" in line
+
+
+@pytest.mark.parametrize("name", [" ", "background", "Empty"])
+def test_a_class_that_is_none_is_refused(name, tmp_path):
+    with pytest.raises(InputError, match="is no class of animals"):
+        read_segment_anything(Source(tmp_path, tmp_path), name)

@@ -98,7 +98,7 @@ def test_a_tag_says_that_nothing_is_there(tmp_path):
     (item("fox", "bitmap", bitmap={"data": bitmap(BLOB)[:80], "origin": [0, 0]}), "no PNG in zlib"),
     (item("fox", "bitmap", bitmap={"data": bitmap(BLOB), "origin": [0.5, 0]}), "no pixel [x, y]"),
     (item("fox", "bitmap"), "no pixel [x, y]"), (item("wolf", "polygon"), "no class of meta.json"),
-    (item("fox", "alpha_mask"), "'alpha_mask' is no kind"), ({}, "classTitle None")])
+    (item("fox", "closed_mesh"), "'closed_mesh' is no kind"), ({}, "classTitle None")])
 def test_damaged_objects_are_named(wrong, part, tmp_path):
     folder = project(tmp_path, a_1=[item("fox", "polygon", **points(RING)), wrong])
     line = error_line(import_labels("supervisely", folder, "--out", tmp_path / "out",
