@@ -100,7 +100,7 @@ def _photo_of(fact: Fact, sources: Sequence[Source],
     """
     for name in fact.names:
         hits = {_placed(source, file) for source in sources
-                if (file := source.find(name, fact.where)) is not None}
+                if (file := source.find(name, fact.where, inner=False)) is not None}
         if hits:
             alone = False
         else:

@@ -52,9 +52,9 @@ def test_timelapse(tmp_path):
     exif[306] = "2020:01:01 00:00:00"  # a camera whose clock was set late
     facts = write(tmp_path, "TimelapseData.csv",
                   "RootFolder,File,RelativePath,DateTime,DeleteFlag,Station",
-                  "x,IMG_0001.JPG,a,2023-07-04 05:06:07,false,North",
-                  "x,IMG_0001.JPG,b,2023-07-04 05:06:08,false,South",
-                  "x,img_0002.jpg,b,04-Jul-2023 05:06,false,South",
+                  "x,IMG_0001.JPG,a,04-Jul-2023 05:06:07,false,North",
+                  "x,IMG_0001.JPG,b,2023-07-04 5:06:08,false,South",
+                  "x,img_0002.jpg,b,04.07.2023 05:06,false,South",
                   "x,IMG_0003.JPG,b,2023-07-04 05:06:09,false,South")
     found, stdout = rows(tmp_path, *PHOTOS, facts=facts, exif=exif)
     assert found["a/IMG_0001.JPG"][::2] == ("North", "2023-07-04 05:06:07")
@@ -63,7 +63,7 @@ def test_timelapse(tmp_path):
     assert "column 'Station'" in stdout and "of 2 photos the time differs" in stdout
     assert "of 3 photos, location of 3, sequence of 0, datetime of 2" in stdout
     assert "0 photos are not in it, and 1 of its entries are of no labelled photo" in stdout
-    assert "'04-Jul-2023 05:06' is no time" in stdout
+    assert "'04.07.2023 05:06' is no time" in stdout
 
 
 def test_camtrap_dp(tmp_path):
