@@ -133,13 +133,14 @@ from camera_trapinator.labels.coco_video import read_coco_video
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.datumaro import read_datumaro
-from camera_trapinator.labels.exports import files_below, left_over, places_of
+from camera_trapinator.labels.exports import files_below, places_of
 from camera_trapinator.labels.facts import take_over
 from camera_trapinator.labels.iwildcam import read_iwildcam
 from camera_trapinator.labels.label_studio import read_brush_pictures, read_label_studio
 from camera_trapinator.labels.labelbox import read_labelbox
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
+from camera_trapinator.labels.pairing import left_over
 from camera_trapinator.labels.roboflow import find_exports, group_copies
 from camera_trapinator.labels.segment_anything import read_segment_anything
 from camera_trapinator.labels.shapes import Labels

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -122,8 +123,8 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         refuse(faults)
         rows = with_sequences([row for row, *_ in handled])
         if not dry_run:
-            for photo in photos:
-                place_photo(photo.source, out / photo.file)
+            brought = Counter(place_photo(photo.source, out / photo.file) for photo in photos)
+            print("originals   " + ", ".join(f"{count} {how}" for how, count in brought.items()))
             for row in rows:
                 if row.mask not in ("", BACKGROUND):
                     (out / row.mask).parent.mkdir(parents=True, exist_ok=True)
@@ -296,15 +297,18 @@ def check_places(photos: Sequence[LabelledPhoto], out: Path) -> list[str]:
     return faults
 
 
-def place_photo(source: Path, target: Path) -> None:
-    """Bring a photo into the data root by a hard link, or a copy where links are not to be had."""
+def place_photo(source: Path, target: Path) -> str:
+    """Bring a photo into the data root by a hard link, or a copy where links are not to be had; in
+    words, what was done."""
     if target.exists():
-        return
+        return "are in the data root already"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source.resolve(), target)
     except OSError:
-        shutil.copyfile(source, target)
+        shutil.copy2(source, target)
+        return "are copied: they lie on another disk"
+    return "have a link in the data root, which takes no space"
 
 
 def print_summary(rows: Sequence[Row], names: Sequence[str], counts: np.ndarray,
@@ -324,6 +328,9 @@ def print_summary(rows: Sequence[Row], names: Sequence[str], counts: np.ndarray,
                        if any(row.split == name for row in rows))
     print(f"photos      {len(rows)}: {len(rows) - empty - unlabelled} with masks, {empty} empty, "
           f"{unlabelled} unlabelled" + (f" ({splits})" if splits else ""))
+    timed = sum(bool(row.datetime) for row in rows)
+    print(f"sequences   {len({(row.location, row.sequence) for row in rows if row.sequence})}; "
+          f"{timed} photos have a time")
     found = [(name, count) for name, count in zip(names, counts[1:], strict=False) if count]
     print("classes     " + ", ".join(f"{name} (in {count} photos)" for name, count in found)
           + (f"; {len(names) - len(found)} in no photo" if len(found) < len(names) else ""))

@@ -8,40 +8,72 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 
 from PIL import Image
 
 from .. import InputError
-from ..data.photos import SYSTEM_FOLDER, UNREADABLE, look_below, reason_of
-from .shapes import LabelledPhoto
-from .source import NoArea, Source
+from ..data.photos import SYSTEM_FOLDER, UNREADABLE, reason_of
+from ..data.tables import encoding_of
+from .source import NoArea, spelled
 
 FAR = 1e6  # pixels: no coordinate is farther out
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
+TEXTS = (".json", ".ndjson", ".txt", ".names", ".yaml", ".yml", ".csv")
 
 
 # ----------------------------------------------------------------------------- files and values
 
 
 def check_folder(path: Path, of: str) -> None:
-    """Refuse what is no folder `of` labels of some kind."""
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder of {of}")
+    """Refuse what is no folder `of` labels or photos, and say what to give instead."""
+    if path.is_dir():
+        return
+    if not path.exists():
+        raise InputError(f"{path}: there is no such folder of {of}{_alike(path)}")
+    if path.suffix.lower() in ARCHIVES:
+        raise InputError(f"{path}: unzip it first, and give the folder of {of}")
+    raise InputError(f"{path}: a file, not the folder of {of}; give its folder {path.parent}")
 
 
-def read_text(path: Path, cure: str = "") -> str:
-    """The text of a file in UTF-8; `cure`: what to do if there is none."""
+def read_text(path: Path, cure: str = "", endings: Sequence[str] = TEXTS) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with its mark; `cure`: what to do if there is none;
+    `endings`: of the files that are meant, to name them where a folder is given."""
+    kind = f"{endings[0]} file" if len(endings) == 1 else "text file"
+    if path.is_dir():
+        names = sorted(name for name in os.listdir(path) if name.lower().endswith(tuple(endings)))
+        raise InputError(f"{path}: a folder; give " + (
+            f"one of the {kind}s in it: {', '.join(names[:5])}" if names else
+            f"a {kind}, of which there is none in it"))
+    if path.suffix.lower() in ARCHIVES:
+        raise InputError(f"{path}: unzip it first, and give the {kind} in it, or the folder")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding=encoding_of(path))
+    except FileNotFoundError:
+        raise InputError(f"{path}: does not exist{_alike(path)}{cure}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}){cure}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
+    except UnicodeError:
+        text = "\0"
+    if "\0" in text:  # as in UTF-16 without its mark
+        raise InputError(f"{path}: not UTF-8 text; save it as UTF-8")
+    return text
+
+
+def _alike(path: Path) -> str:
+    """What lies where a path that does not exist would be."""
+    folder = next((folder for folder in path.parents if folder.is_dir()), Path())
+    missing = path.relative_to(folder).parts[0]
+    names = {spelled(name): name for name in sorted(os.listdir(folder))
+             if not name.startswith(".")}
+    alike = [names[name] for name in get_close_matches(spelled(missing), names)]
+    return f"; in {folder} there is {', '.join(alike or list(names.values())[:5]) or 'nothing'}"
 
 
 def read_json(path: Path) -> object:
     """The content of a JSON file."""
-    text = read_text(path)
+    text = read_text(path, endings=(".json",))
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -59,7 +91,8 @@ def open_mask(path: Path) -> Iterator[Image.Image]:
     except InputError:
         raise
     except UNREADABLE as error:
-        raise InputError(f"{path}: cannot be read as a mask ({reason_of(error)})") from None
+        raise InputError(f"{path}: cannot be read as a mask ({reason_of(error)}); draw it anew, or "
+                         "take it away") from None
 
 
 def objects(content: object, key: str, path: Path, kind: str = "") -> list[dict]:
@@ -67,11 +100,11 @@ def objects(content: object, key: str, path: Path, kind: str = "") -> list[dict]
     items = content.get(key) if isinstance(content, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise InputError(f"{path}: {kind and f'no {kind}, '}it has no list {key!r} of objects"
-                         f"{_other_tool(content)}")
+                         f"{other_tool(content)}")
     return items
 
 
-def _other_tool(content: object) -> str:
+def other_tool(content: object) -> str:
     """Whose file it is, if it is known; and how it is imported."""
     first = content[0] if isinstance(content, list) and content else None
     if isinstance(first, dict) and "data" in first and ("annotations" in first or "id" in first):
@@ -122,67 +155,34 @@ def no_area(where: str, what: str) -> NoArea:
                   "polygon instead if it marks an animal")
 
 
-def check_outlined(path: Path, photos: Iterable[LabelledPhoto], shapes: str) -> None:
-    """Refuse a file whose `shapes` (as its tool calls them) are boxes and nothing else."""
-    boxes = sum(len(photo.boxes) for photo in photos)
-    if boxes and not any(photo.shapes for photo in photos):
-        raise InputError(f"{path}: its {boxes} {shapes} are boxes, and a box is no mask; draw "
-                         "outlines, or make them with a tool such as SAM")
-
-
 # --------------------------------------------------------------------------- labels and photos
 
 
 def places_of(folders: Iterable[Path], out: Path) -> dict[Path, str]:
-    """Where the photos of each folder (resolved) lie in the data root `out`: there, or photos/."""
+    """Where the photos of each folder (resolved) lie in the data root `out`: there, or photos/NAME.
+
+    Folders of one name keep the folders above that tell them apart: photos/train/images and
+    photos/valid/images, in which splits and sites can be seen.
+    """
     places: dict[Path, str] = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"--images: {folder} is no folder")
-        if folder.resolve() in places:
-            continue
-        if folder.resolve().is_relative_to(out.resolve()):
-            place = folder.resolve().relative_to(out.resolve()).as_posix()
-            places[folder.resolve()] = "" if place == "." else place
-            continue
-        place = f"photos/{folder.resolve().name}"
-        while place in places.values():  # two folders of one name stay two
+        check_folder(folder, "photos")
+        places[folder.resolve()] = ""
+    outside = [folder for folder in places if not folder.is_relative_to(out.resolve())]
+    for folder in places:
+        if folder not in outside:
+            place = folder.relative_to(out.resolve()).as_posix()
+            places[folder] = "" if place == "." else place
+    for folder in outside:
+        same = [other.parts for other in outside if spelled(other.name) == spelled(folder.name)]
+        depth = 1
+        while len({spelled("/".join(parts[-depth:])) for parts in same}) < len(same):
+            depth += 1
+        place = "/".join(["photos", *folder.parts[-depth:]])
+        while place in places.values():  # as one in the data root
             place += "_"
-        places[folder.resolve()] = place
+        places[folder] = place
     return places
-
-
-def pair_labels(source: Source, ending: str) -> tuple[list[tuple[str, Path | None]], list[Path]]:
-    """Each photo of a source, relative, with its label file below `source.path`, if it has one.
-
-    The label of `a/IMG_1.jpg` is `a/IMG_1<ending>` or `a/IMG_1.jpg<ending>`, the ending in any
-    case. Photos and picture labels may share a folder: a photo's label is no photo. Returns the
-    pairs, and the label files that belong to no photo; what is not clear is a fault.
-    """
-    images, found = source.images, {}
-    for path in files_below(source.path, ending):
-        base = path.relative_to(source.path).as_posix()[:-len(ending)]
-        if base in found:
-            source.faults.append(f"{path}: {found[base].name} is a label of the same photo; leave "
-                                 "one of them out")
-        found.setdefault(base, path)
-    bases = {path: base for base, path in found.items()}
-    photos = source.photos
-    names = set(photos) | {os.path.splitext(file)[0] for file in photos
-                           if images / file not in bases}
-    photos = [file for file in photos if bases.get(images / file) not in names]
-    pairs, taken = [], {}
-    for file in photos:
-        mine = [found[base] for base in (os.path.splitext(file)[0], file)
-                if base in found and found[base] != images / file]
-        if len(mine) > 1 or (mine and mine[0] in taken):
-            other = mine[1] if len(mine) > 1 else taken[mine[0]]
-            source.faults.append(f"{mine[0]}: is it the label of {images / file}? {other} stands "
-                                 "in the way; rename one of them")
-        taken.update(dict.fromkeys(mine, images / file))
-        pairs.append((file, mine[0] if mine else None))
-    known = taken.keys() | {images / file for file in photos}
-    return pairs, [path for path in found.values() if path not in known]
 
 
 def files_below(folder: Path, ending: str) -> list[Path]:
@@ -194,32 +194,3 @@ def files_below(folder: Path, ending: str) -> list[Path]:
         found += [Path(parent) / name for name in sorted(names)
                   if name.lower().endswith(ending.lower()) and not name.startswith("._")]
     return sorted(found)
-
-
-def without_photo(source: Source, labels: Sequence[Path], names: Sequence[str] = ()) -> None:
-    """Note the label files whose photo is missing: as faults unless they may be skipped. `names`:
-    what each of them calls its photo."""
-    if labels and not source.skip_missing:
-        name = f" {names[0]!r}" if names else ""
-        source.faults.append(f"{labels[0]}: its photo{name} is not in {source.images} (and "
-                             f"{len(labels) - 1} more such labels); bring the photos, or leave "
-                             "them out with --skip-missing")
-    else:
-        source.unpaired += [f"{path}: its photo is missing" for path in labels]
-
-
-def left_over(folders: Iterable[Path], photos: Iterable[LabelledPhoto],
-              out: Path) -> tuple[list[str], list[str]]:
-    """What lies in the folders of the photos, but is not imported: a line for each photo that no
-    label names, and a line for each kind of other things (videos ...). Masks in `out` are no
-    photos."""
-    listed = {os.path.realpath(photo.source) for photo in photos}
-    unlisted, others = [], []
-    for folder in {folder.resolve(): folder for folder in folders}.values():
-        below = look_below(folder)
-        unlisted += [f"{folder / file}: no label names this photo" for file in below.photos
-                     if os.path.realpath(folder / file) not in listed
-                     and not (folder / file).is_relative_to(out / "masks")]
-        others += [f"{len(paths)} {what} (such as {folder / paths[0]})"
-                   for what, paths in below.passed_over.items()]
-    return unlisted, others

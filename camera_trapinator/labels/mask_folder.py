@@ -18,9 +18,10 @@ from PIL import Image
 from .. import IGNORE, InputError
 from ..data.manifest import BACKGROUND
 from ..data.photos import sixteen_bits
-from .exports import check_folder, open_mask, pair_labels, without_photo
+from .exports import check_folder, open_mask
 from .mask_names import note_other_endings, refuse_ending, without_channels
 from .mask_table import IGNORED, Table, read_table
+from .pairing import pair_labels, without_photo
 from .roboflow import group_copies
 from .shapes import Labels, Shape
 from .smooth_edges import are_smooth, nearest_neighbour, unknown_colours

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .. import InputError
 from ..data.photos import PHOTO_SUFFIXES
-from .exports import MASK_OF, files_below
+from .exports import files_below
+from .pairing import MASK_OF
 from .source import Source, spelled
 
 PICTURES = (*PHOTO_SUFFIXES, ".bmp", ".gif", ".webp", ".jp2", ".tga", ".pbm", ".pgm", ".ppm")

@@ -13,8 +13,9 @@ import numpy as np
 
 from .. import InputError
 from ..data.rle import encode_rle
-from .exports import check_folder, pair_labels, pixels_along, read_json, without_photo
+from .exports import check_folder, pixels_along, read_json
 from .outlines import class_of, run_lengths, text_of
+from .pairing import pair_labels, without_photo
 from .shapes import LabelledPhoto, Labels, Shape
 from .source import Source
 

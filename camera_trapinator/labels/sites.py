@@ -58,7 +58,8 @@ def settle_sites(photos: Sequence[LabelledPhoto], visits: str = "") -> str:
     for photo in assumed:
         photo.location = sites[photo.location]
     places = sorted({photo.location for photo in photos})
-    refuse_two_spellings(places)
+    refuse_two_spellings(places, lambda place: next(
+        f" ({photo.source})" for photo in photos if photo.location == place))
     source = "folders" if len(assumed) == len(photos) else "labels"
     if 0 < len(assumed) < len(photos):
         source += f" (of {len(assumed)} photos the folders)"

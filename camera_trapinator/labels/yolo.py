@@ -5,35 +5,47 @@ Source: docs.ultralytics.com/datasets/segment.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-
-import yaml
+from typing import NamedTuple
 
 from .. import InputError
-from .exports import check_folder, check_outlined, pair_labels, read_text, without_photo
+from .exports import check_folder, read_text
+from .pairing import pair_labels, without_photo
 from .shapes import LabelledPhoto, Labels, Shape, rectangle, ring
 from .source import Source
+from .yolo_names import read_names
 
 NO_LABELS = ("classes.txt", "labels.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 
 
+class Line(NamedTuple):
+    """A line of a label file."""
+
+    name: str
+    values: list[float]  # all numbers behind the class
+    photo: LabelledPhoto
+    where: str
+
+
 def read_yolo(source: Source, names: Path) -> Labels:
-    """The labels of a folder of text files, in the same tree as the photos.
+    """The labels of a folder of text files, in the same tree as the photos, or in a tree in which
+    the folder `images` of the photos is called `labels`, as Ultralytics has it.
 
     `names`: data.yaml, or a text file with one class name a line. A photo whose file is empty or
     missing has no shapes: YOLO calls it background, but whether somebody looked, it cannot say.
-    Text files that tools add (classes.txt, train.txt, README...) are no labels. A further number at
-    the end of all lines is how sure a network was, and is left; of some lines it is a fault. What
-    is no polygon and no box is named by file and line.
+    Text files that tools add (classes.txt, train.txt, README...) are no labels. Behind a line's
+    coordinates may stand how sure a network was (save_conf), and, if so on all lines, the number of
+    an animal that was tracked; they are left. What is no polygon and no box is named by file and
+    line.
     """
-    path = source.path
-    check_folder(path, "labels")
-    classes = _read_names(names)
-    pairs, alone = pair_labels(source, ".txt")
-    without_photo(source, [file for file in alone if file.name not in NO_LABELS
+    check_folder(source.path, "labels")
+    classes = read_names(names)
+    pairs, alone = pair_labels(source, ".txt", exchange=True)
+    without_photo(source, [file for file in alone if file.name.lower() not in NO_LABELS
                            and not file.name.upper().startswith("README")])
-    photos, plain = [], 0
-    scored: dict[str, int] = {}  # how many numbers the lines have that end with one more
+    photos: list[LabelledPhoto] = []
+    lines: list[Line] = []
     for file, label in pairs:
         with source.noted():
             photo = source.photo(file, label or "")
@@ -42,45 +54,80 @@ def read_yolo(source: Source, names: Path) -> Labels:
             photos.append(photo)
             for number, line in enumerate((read_text(label) if label else "").splitlines(), 1):
                 if line.strip():
-                    where = f"{label}, line {number}"
                     with source.noted(photo):
-                        if count := _add_line(line, where, classes, photo):
-                            scored[where] = count
-                        else:
-                            plain += 1
-    if plain:
-        source.faults += [f"{where}: {count} coordinates are no polygon; if the last number is a "
-                          "confidence, take it away: other lines have none"
-                          for where, count in scored.items()]
-    elif scored:
-        source.told.append(f"all {len(scored)} lines of {path} end with a number more, which is "
-                           "taken for a confidence (save_conf) and left")
-    with source.noted():
-        check_outlined(path, photos, "labels")
-    return source.labels(photos, classes)
+                        lines.append(_line(line, f"{label}, line {number}", classes, photo))
+    for line, values in zip(lines, _coordinates(lines, source), strict=True):
+        with source.noted(line.photo):
+            _add(line, values)
+    return source.labels(photos, list(classes.values()))
 
 
-def _add_line(line: str, where: str, classes: list[str], photo: LabelledPhoto) -> int:
-    """Give the photo the polygon, or the box, of a line. Returns how many numbers it has behind the
-    class, if it ends with one more; else 0."""
+def _line(text: str, where: str, classes: dict[int, str], photo: LabelledPhoto) -> Line:
     try:
-        index, *values = map(float, line.split())
+        index, *values = map(float, text.split())
     except ValueError:
-        raise InputError(f"{where}: {line[:60]!r} is no line `class x1 y1 x2 y2 x3 y3 ...` of "
+        raise InputError(f"{where}: {text[:60]!r} is no line `class x1 y1 x2 y2 x3 y3 ...` of "
                          "numbers") from None
-    if index not in range(len(classes)):
-        raise InputError(f"{where}: class {line.split()[0]} has no name; the file of names has 0 "
-                         f"to {len(classes) - 1}")
-    count = len(values)
-    if count % 2 and count > 4 and 0 <= values[-1] <= 1:
-        values.pop()
+    if index not in classes:
+        raise InputError(f"{where}: class {text.split()[0]} has no name; the file of names has "
+                         f"{', '.join(map(str, classes))[:60]}")
+    return Line(classes[int(index)], values, photo, where)
+
+
+def _coordinates(lines: Sequence[Line], source: Source) -> list[list[float]]:
+    """The numbers of each line without what stands behind its coordinates, of which is told.
+
+    Coordinates are an even number of shares, so one number more, 0 .. 1, is a confidence. The
+    number of an animal (1, 2 ...) may stand behind it, or instead of it. Where all are 1 they could
+    be the photo's lower edge; but polygons that touch it do so with two points as a rule.
+    """
+    more = [_more(line.values) for line in lines]
+    plain = 0 in more
+    tracked = [line for line, count in zip(lines, more, strict=True)
+               if count and line.values[-1] > 1]
+    doubtful = [line for line, count in zip(lines, more, strict=True) if count == 2]
+    at_edge = [line for line in doubtful if 1 in line.values[1:-2:2]]
+    triangles = any(len(line.values) == 6 for line in doubtful)  # or boxes and two numbers
+    if not tracked and (plain or len(at_edge) == len(doubtful)):
+        more = [count % 2 for count in more]
+    elif plain if tracked else at_edge or triangles:
+        source.faults += [f"{line.where}: does it end with the number of a tracked animal? Not all "
+                          "lines do; take such numbers away, or, where they are coordinates, begin "
+                          "the polygon with another point" for line in tracked or doubtful]
+        more = [count if line.values[-1] > 1 else count % 2
+                for line, count in zip(lines, more, strict=True)]
+    for numbers, what in ((1, "one number more, taken for a confidence (save_conf) or the number "
+                              "of a tracked animal"),
+                          (2, "two numbers more, taken for a confidence and the number of a "
+                              "tracked animal")):
+        if some := [line for line, count in zip(lines, more, strict=True) if count == numbers]:
+            source.told.append(f"{source.path}: {len(some)} of {len(lines)} lines end with {what} "
+                               f"and left, such as {some[0].where}")
+    return [line.values[:len(line.values) - count]
+            for line, count in zip(lines, more, strict=True)]
+
+
+def _more(values: Sequence[float]) -> int:
+    """How many numbers seem to stand behind the coordinates."""
+    if len(values) < 5:
+        return 0
+    *_, before, last = values
+    whole = last >= 1 and last == int(last if math.isfinite(last) else 0)
+    if len(values) % 2:
+        return int(0 <= last <= 1 or whole)
+    return 2 if whole and 0 <= before <= 1 else 0
+
+
+def _add(line: Line, values: Sequence[float]) -> None:
+    """Give a line's photo its polygon, or its box."""
     if len(values) < 4 or len(values) % 2:
-        raise InputError(f"{where}: {len(values)} coordinates are no polygon; three or more points "
-                         "of x and y are needed")
+        raise InputError(f"{line.where}: {len(values)} coordinates are no polygon; three or more "
+                         "points of x and y are needed")
     outside = [value for value in values if not -0.1 <= value <= 1.1]
     if outside or not all(map(math.isfinite, values)):
-        raise InputError(f"{where}: coordinate {outside[0]} is no share of the photo (0 .. 1); "
-                         "export normalised coordinates")
+        raise InputError(f"{line.where}: coordinate {outside[0]} is no share of the photo (0 .. 1);"
+                         " export normalised coordinates")
+    photo = line.photo
     points = [value * side for value, side in
               zip(values, (photo.width, photo.height) * (len(values) // 2), strict=True)]
     if len(points) == 4:
@@ -88,31 +135,4 @@ def _add_line(line: str, where: str, classes: list[str], photo: LabelledPhoto) -
         photo.boxes.append(ring(rectangle(x - width / 2, y - height / 2, x + width / 2,
                                           y + height / 2)))
     else:
-        photo.shapes.append(Shape(classes[int(index)], polygons=[points], where=where))
-    return count % 2 * count
-
-
-def _read_names(path: Path) -> list[str]:
-    """The class names in their order, from data.yaml (a list, or index: name) or a text file."""
-    text = read_text(path)
-    names: object = text.split("\n")
-    if path.suffix.lower() in (".yaml", ".yml"):
-        try:
-            content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 (texts alone: safe)
-        except (yaml.YAMLError, RecursionError):
-            raise InputError(f"{path}: no valid YAML") from None
-        names = content.get("names") if isinstance(content, dict) else None
-        if isinstance(names, dict):
-            if list(names) != [str(index) for index in range(len(names))]:
-                raise InputError(f"{path}: the indices of `names` are {', '.join(map(str, names))}"
-                                 "; they must be 0, 1, 2 ...")
-            names = list(names.values())
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{path}: no list `names` in it")
-    names = [name.strip() for name in names]
-    while names and not names[-1]:  # the end of a text file
-        names.pop()
-    if not names or "" in names or len(set(names)) < len(names):
-        raise InputError(f"{path}: the class names {', '.join(names)[:60]!r} are empty or not "
-                         "different from each other")
-    return names
+        photo.shapes.append(Shape(line.name, polygons=[points], where=line.where))

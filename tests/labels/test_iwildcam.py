@@ -208,7 +208,7 @@ def test_folders_that_cannot_be_meant_are_refused(tmp_path):
     write_set(tmp_path, {"a": [("1", 0.9)]}, {"a": stripes(1)})
     with pytest.raises(InputError, match="such as train/"):
         read_iwildcam(Source(tmp_path / "instance_masks", tmp_path), detections=tmp_path / "x.json")
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="masks: does not exist"):
         read_iwildcam(Source(tmp_path / "masks", tmp_path), detections=tmp_path / "x.json")
     with pytest.raises(InputError, match="--confidence nan"):
         read(tmp_path, confidence=float("nan"))
