@@ -31,7 +31,7 @@ def check_folder(path: Path, of: str) -> None:
     if path.is_dir():
         return
     if not path.exists():
-        raise InputError(f"{path}: there is no such folder of {of}{_alike(path)}")
+        raise InputError(f"{path}: does not exist, no such folder of {of}{_alike(path)}")
     if path.suffix.lower() in ARCHIVES:
         raise InputError(f"{path}: unzip it first, and give the folder of {of}")
     raise InputError(f"{path}: a file, not the folder of {of}; give its folder {path.parent}")

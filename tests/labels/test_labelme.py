@@ -98,7 +98,13 @@ def test_parts_of_one_group_are_one_shape(tmp_path):
     (("fox", "circle", [[0, 0], [5, math.nan]]), {}, "needs 2 points"),
     (("fox", "mask", [[0, 0], [5, 5]], {"mask": "%%%"}), {}, "no PNG in base64"),
     (("fox", "mask", [[0, 0], [5, 5]], {"mask": None}), {}, "no PNG in base64"),
-    ((3, "polygon", [[0, 0], [5, 5], [5, 0]]), {}, "shape 1: it has no label"),
+    ((None, "polygon", [[0, 0], [5, 5], [5, 0]]), {}, "shape 1: it has no label"),
+    ((True, "polygon", [[0, 0], [5, 5], [5, 0]]), {}, "shape 1: it has no label"),
+    (("fox", "cuboid", [[0, 0], [5, 5], [5, 0]]), {}, "shape_type 'cuboid' is not known; known are "
+     "polygon, oriented_rectangle"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": 3}, "imagePath 3 names no photo"),
+    (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": "../card2/1.jpg"},
+     "give the folder of the photos with --images"),
     (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": "../../etc/passwd"}, "etc/passwd"),
     (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": "/etc/passwd"}, "/etc/passwd"),
     (("fox", "polygon", [[0, 0], [5, 5], [5, 0]]), {"imagePath": "link.jpg"}, "through a link"),
@@ -137,7 +143,7 @@ def test_rectangles_with_four_corners_and_rotations_as_of_x_anylabeling(tmp_path
     diamond = abs(ROWS + 0.5 - 24) + abs(COLUMNS + 0.5 - 20)
     assert np.array_equal(masks["card/2.jpg"][diamond != 10], (diamond < 10)[diamond != 10])
     labelme(tmp_path / "card", "1.jpg", ("fox", "rectangle", corners[:3]))
-    assert "a rectangle needs 2 points" in error_line(import_labels(*command, "--overwrite"))
+    assert "a rectangle needs 2 or 4 points" in error_line(import_labels(*command, "--overwrite"))
 
 
 def test_json_of_other_tools_beside_is_left_and_told(tmp_path):
@@ -178,3 +184,104 @@ def test_a_line_beside_outlines_is_left_and_told_and_a_photo_with_it_alone_is_no
     assert (masks["card/1.jpg"] == 1).sum() == 100 and masks["card/2.jpg"] == ""
     assert "1.json, shape 2: a 'linestrip' has no area" in stdout
     assert "2.json, shape 1: a 'linestrip' has no area" in stdout
+
+
+BOX = ("fox", "rectangle", [[10, 10], [20, 20]])  # 100 pixels
+
+
+@pytest.mark.parametrize("given", [None, "", " ", "absent"])
+def test_a_file_without_the_name_of_its_photo_is_for_the_one_of_its_own_name(given, tmp_path):
+    command = card_of(tmp_path, "a/1.JPG", "1.jpg", "2.jpg")
+    labelme(tmp_path / "card", "a/1.JPG", BOX, imagePath=given)
+    if given == "absent":
+        path = tmp_path / "card/a/1.json"
+        path.write_text(json.dumps({"shapes": json.loads(path.read_text())["shapes"]}))
+    imported(*command)
+    masks, _ = masks_of(tmp_path / "out")
+    assert (masks.pop("card/a/1.JPG") == 1).sum() == 100
+    assert masks == {"card/1.jpg": "background", "card/2.jpg": "background"}
+    labelme(tmp_path / "card", "3.jpg", BOX, imagePath=None)
+    line = error_line(import_labels(*command, "--overwrite", "--skip-missing"))
+    assert "3.json: it has no imagePath, and 0 photos" in line
+
+
+def test_shapes_that_are_no_list_are_a_fault_and_a_foreign_json_makes_no_background(tmp_path):
+    command = card_of(tmp_path, "1.jpg", "2.jpg")
+    labelme(tmp_path / "card", "1.jpg", BOX)
+    (tmp_path / "card/2.json").write_text(json.dumps([{"segmentation": {}}]))
+    stdout = imported(*command)
+    assert "2.json is left" in stdout and masks_of(tmp_path / "out")[0]["card/2.jpg"] == ""
+    labelme(tmp_path / "card", "2.jpg", shapes=None)
+    line = error_line(import_labels(*command, "--overwrite"))
+    assert "2.json" in line and "shapes None are no list" in line
+
+
+@pytest.mark.parametrize("mask", ["1_mask.png", "1-Label.tif", "1.seg.png", "1.jpg_masks.png"])
+def test_masks_beside_photos_are_no_photos(mask, tmp_path):
+    command = card_of(tmp_path, "1.jpg", "2.jpg", mask, "seg_mask.jpg")
+    labelme(tmp_path / "card", "1.jpg", BOX)
+    stdout = imported(*command)
+    masks, _ = masks_of(tmp_path / "out")
+    assert sorted(masks) == ["card/1.jpg", "card/2.jpg", "card/seg_mask.jpg"]
+    assert "1 pictures are left, masks beside photos" in stdout and mask in stdout
+    assert "no label names this photo" not in stdout
+    if mask == "1_mask.png":  # one that is labelled itself is a photo
+        labelme(tmp_path / "card", mask, BOX)
+        imported(*command, "--overwrite")
+        assert (masks_of(tmp_path / "out")[0][f"card/{mask}"] == 1).sum() == 100
+
+
+@pytest.mark.parametrize("given", ["/home/x/proj/images/siteA/a.jpg", "D:\\images\\siteA\\a.jpg",
+                                   "\\\\nas\\proj\\images\\siteA\\a.jpg"])
+def test_an_absolute_path_is_followed_by_its_end(given, tmp_path):
+    write_photos(tmp_path / "images", "siteA/a.jpg", "siteB/a.jpg")
+    labelme(tmp_path / "json", "a.jpg", BOX, imagePath=given)
+    imported("labelme", tmp_path / "json", "--images", tmp_path / "images", "--out",
+             tmp_path / "out", "--unannotated", "empty")
+    masks, _ = masks_of(tmp_path / "out")
+    assert (masks["images/siteA/a.jpg"] == 1).sum() == 100
+    assert masks["images/siteB/a.jpg"] == "background"
+
+
+@pytest.mark.parametrize("given", ["C:\\proj\\siteB\\a.jpg", "/home/x/siteB/a.jpg"])
+def test_an_absolute_path_that_contradicts_the_folder_of_its_file_is_a_fault(given, tmp_path):
+    command = card_of(tmp_path, "siteA/a.jpg", "siteB/a.jpg")
+    labelme(tmp_path / "card", "siteA/a.jpg", BOX, imagePath=given)
+    line = error_line(import_labels(*command))
+    assert "siteA/a.jpg" in line and "siteB/a.jpg" in line and "siteA/a.json" in line
+    (tmp_path / "card/siteB/a.jpg").unlink()
+    imported(*command)
+    assert (masks_of(tmp_path / "out")[0]["card/siteA/a.jpg"] == 1).sum() == 100
+
+
+def test_a_quadrilateral_is_an_outline_and_a_label_may_be_a_number(tmp_path):
+    command = card_of(tmp_path, "1.jpg")
+    corners = [[10, 10], [20, 10], [20, 20], [10, 20]]
+    labelme(tmp_path / "card", "1.jpg", (7, "quadrilateral", corners))
+    imported(*command)
+    masks, names = masks_of(tmp_path / "out")
+    assert names == ["background", "7"] and (masks["card/1.jpg"] == 1).sum() == 100
+
+
+def test_what_lies_there_instead_of_a_missing_photo_is_told(tmp_path):
+    command = card_of(tmp_path, "b.jpg", "a.jpg")
+    labelme(tmp_path / "card", "b.png", BOX)
+    assert "b.jpg is there" in (line := error_line(import_labels(*command)))
+    assert "'b.png'" in line and "more" not in line
+    (tmp_path / "card/b.json").unlink()
+    for name in "ac":
+        labelme(tmp_path / "card", f"{name}.jpg", BOX, imagePath="IMG_0001.jpg")
+    line = error_line(import_labels(*command))
+    assert "'IMG_0001.jpg' is not in" in line and "1 more labels" in line
+    assert "a.jpg is there" in line
+
+
+def test_photos_in_a_folder_beside_that_of_the_files_need_images(tmp_path):
+    write_photos(tmp_path / "images", "a.jpg")
+    labelme(tmp_path / "json", "a.jpg", BOX, imagePath="../images/a.jpg")
+    command = ["labelme", tmp_path / "json", "--out", tmp_path / "out"]
+    assert f"with --images {tmp_path / 'images'}" in error_line(import_labels(*command))
+    imported(*command, "--images", tmp_path / "images")
+    (tmp_path / "images").rename(tmp_path / "photos")  # the same, in a folder of another name
+    imported(*command, "--images", tmp_path / "photos", "--overwrite")
+    assert (masks_of(tmp_path / "out")[0]["photos/a.jpg"] == 1).sum() == 100
