@@ -64,7 +64,7 @@ def read_coco(source: Source, crowd: str = "ignore") -> Labels:
                     raise InputError(f"{where}: category_id {category:.40} is no category of the "
                                      "file")
                 if photo is not None:
-                    _add(item, names[category], crowd, photo, where)
+                    _add(item, names[category], crowd, photo, source)
     for photo in photos.values():
         with source.noted():
             if photo is not None:
@@ -130,8 +130,9 @@ def _check_same(photo: LabelledPhoto | None, item: dict, where: str) -> None:
                          f"same file for {photo.width} x {photo.height}")
 
 
-def _add(item: dict, name: str, crowd: str, photo: LabelledPhoto, where: str) -> None:
+def _add(item: dict, name: str, crowd: str, photo: LabelledPhoto, source: Source) -> None:
     """Give the photo what an annotation says of it."""
+    where = f"{source.path}, annotation {item.get('id')!s:.40}"
     segmentation, box = item.get("segmentation"), item.get("bbox")
     if name.lower() == "empty":
         photo.empty = True
@@ -142,9 +143,10 @@ def _add(item: dict, name: str, crowd: str, photo: LabelledPhoto, where: str) ->
         try:
             photo.shapes.append(_shape(None if ignored else name, segmentation, photo, where))
             return
-        except NoArea:
+        except NoArea as error:
             if not box:
                 raise
+            source.no_area.append(str(error))
     if box:
         photo.boxes.append(box_of(box, where))
     else:
