@@ -32,6 +32,8 @@ def without_channels(source: Source, pairs: Sequence[tuple[str, Path | None]],
                 continue
             mask = masks[match[1]]
         found.append((file, mask))
+    source.unpaired += [f"{source.images / file}: a further channel of nnU-Net, left out"
+                        for file in channels]
     if channels:
         source.told.append(f"left out: {len(channels)} further channels of nnU-Net, which are no "
                            f"photos, such as {source.images / channels[0]}")
