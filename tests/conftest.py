@@ -217,7 +217,7 @@ def fit_once(train, teacher=None, photos: int = 2, ignored: Callable = lambda ma
     run = Run(None, config)
     run.keep(None, learner, optimizer, scaler)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "validate", lambda *_: (scores, None))
+        patch.setattr(train, "validate", lambda *_: (scores, {}))
         train.fit(run, learner, Batches([(images, masks, None)],
                                         CurriculumSampler(photos, photos, 0)), None,
                   summed(build_criterion(config.loss), teacher, config.teacher_share),

@@ -73,7 +73,7 @@ def short_card(weights: Path, checkpoint: dict, config: "Config", records_path: 
             night, read = night + record["infrared"], read + 1
     report = _report(weights.parent, info["weights"])
     lines = []
-    history = checkpoint["history"]
+    history = checkpoint.get("history")  # of a measurement there is none
     if report is None and history:
         best = history[best_epoch(history, config.best_by)]
         lines.append("Not tested yet. In validation, at network size: mean IoU "

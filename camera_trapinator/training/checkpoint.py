@@ -71,8 +71,8 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
 
 def _of_today(content: dict) -> dict:
     """A checkpoint of an older version as one of today."""
-    for state in (content["model"], content.get("training") or {}):
-        if "scene.weight" in state:
+    for state in (content.get("model"), content.get("training")):
+        if isinstance(state, dict) and "scene.weight" in state:
             state["votes.weight"] = state.pop("scene.weight")
             content["model_arguments"] = {**content["model_arguments"], "votes": "photo"}
     return content

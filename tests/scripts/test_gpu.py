@@ -110,7 +110,7 @@ def test_the_cpu_waits_for_the_gpu_as_often_in_many_steps_as_in_few(train, monke
     device = choose_device("cuda")
     precision = choose_precision(device, precision)
     scores = {"val_loss": 0.0, "mean_iou": 0.0, "foreground_iou": 0.0}
-    monkeypatch.setattr(train, "validate", lambda *_: (scores, None))
+    monkeypatch.setattr(train, "validate", lambda *_: (scores, {}))
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8).pin_memory()
     masks = torch.randint(0, 3, (4, 32, 32), dtype=torch.uint8).pin_memory()
     nets = [UNet(num_classes=3, working_scale=32, width=4, depth=2).to(device) for _ in range(2)]
