@@ -301,7 +301,8 @@ def test_a_splits_file_of_any_make_is_read_or_refused_in_a_line(own_data, tmp_pa
     arguments = ["train.py", "--config", ROOT / "configs/unet.yaml", "--dry-run",
                  f"data_root={own_data}", *QUICK, f"splits_file={tmp_path / 'splits.csv'}"]
     # As Excel writes it.
-    for content in (text.encode("utf-8-sig"), text.encode("utf-16"), text.replace(",", ";").encode()):
+    for content in (text.encode("utf-8-sig"), text.encode("utf-16"),
+                    text.replace(",", ";").encode()):
         (tmp_path / "splits.csv").write_bytes(content)
         assert run_script(*arguments, runs=tmp_path / "runs").returncode == 0
     for content, named in ((text.replace("site0", "sité0").encode("latin-1"), "not UTF-8"),
