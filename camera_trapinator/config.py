@@ -12,7 +12,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +20,7 @@ from pathlib import Path
 import yaml
 
 from . import InputError
+from .yaml_texts import BACKSLASH, cure_of, read_yaml
 
 VALUE_LOSSES = ("least_squares", "huber")  # of task: regression
 VALUE_OUTPUTS = ("masks", "overlays", "csv")
@@ -56,12 +57,12 @@ ALSO_CALLED = {
     "data_root", "backbone": "encoder", "arch": "network", "model": "network", "pretrained":
     "weights", "gpu": "device", "amp": "precision", "hflip": "flip", "tta": "flips",
     "random_seed": "seed", "grad_clip": "gradient_clip", "freeze": "freeze_encoder", "threshold":
-    "smallest_blob", "class_weight": "class_weights",
+    "smallest_blob", "class_weight": "class_weights", "size": "working_scale", "e": "epochs", "b":
+    "batch_size", "j": "num_workers", "jobs": "num_workers",
 }
-
-
-BACKSLASH = ("between double quotes a backslash and the letter behind it are one sign: write the "
-             "path with forward slashes, as in C:/photos, or without quotes")
+# And the values of knobs.
+VALUES_ALSO_CALLED = {"ce": "cross_entropy", "nll": "cross_entropy", "mse": "least_squares", "l2":
+                      "least_squares", "half": "fp16", "float16": "fp16", "bfloat16": "bf16"}
 
 
 def near_knob(name: str) -> str:
@@ -226,7 +227,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
+        raise InputError(f"{path}: not UTF-8 text; save it as UTF-8 in your editor") from None
 
 
 def parse_config(text: str, source: str, overrides: Sequence[str] = (), stored: bool = False,
@@ -236,99 +237,124 @@ def parse_config(text: str, source: str, overrides: Sequence[str] = (), stored: 
     texts = _parse_lines(text, source)
     if stored:
         texts = _of_today(texts)
-    sources = dict.fromkeys(texts, source)
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise InputError(f"{override}: an override has the form key=value")
-        texts[key.strip()] = _parse(value, override)
+    sources, faults = dict.fromkeys(texts, source), []
+    if bad := [word for word in overrides if "=" not in word.lstrip("=")]:
+        cures = [f"{near_knob(key)}={value}" for key, value in re.findall(
+            r"([\w-]+)\n?[=:]\n?([^\s=]+)(?=\n|$)", "\n".join(overrides))
+            if near_knob(key) and f"{key}={value}" not in overrides]
+        faults.append(f"{' '.join(bad)}: an override has the form key=value"
+                      + f"; write {' '.join(cures)}" * bool(cures))
+    for key, _, value in (word.partition("=") for word in overrides if word not in bad):
+        texts[key.strip()] = read_yaml(value, f"{key}={value}")
         sources[key.strip()] = "command line"
     fields = {field.name: field for field in dataclasses.fields(Config)}
     hints = typing.get_type_hints(Config)
     values = {}
     for key, text in texts.items():
+        where = f"{sources[key]}: {key}"
         if key in SUCCESSORS:
-            raise InputError(f"{sources[key]}: the key {key} is gone: {SUCCESSORS[key]}")
-        if key not in fields:
+            faults.append(f"{sources[key]}: the key {key} is gone: {SUCCESSORS[key]}")
+        elif key not in fields:
             near = near_knob(key)
             hint = f"did you mean {near}?" if near else "configs/unet.yaml names them all"
-            raise InputError(f"{sources[key]}: unknown key {key}; {hint}")
-        values[key] = _coerce(text, hints[key], fields[key], f"{sources[key]}: {key}")
+            faults.append(f"{sources[key]}: unknown key {key}; {hint}")
+        else:
+            try:
+                values[key] = _coerce(text, hints[key], fields[key], where)
+                if key == "data_root" and not stored:
+                    _check_root(values[key], where)
+            except InputError as error:
+                faults.append(str(error))
+    if faults:
+        raise InputError("; also ".join(faults))
     return check_config(Config(**values))
 
 
+def _check_root(root: str, where: str) -> None:
+    if os.name != "nt" and re.match(r"[A-Za-z]:[/\\]|\\\\", root):
+        raise InputError(f"{where}: {root} is a path of Windows, and this is none; give the folder "
+                         "as it is called here")
+    if root.endswith(".csv"):
+        raise InputError(f"{where}: {root} is a table; give the folder that it lies in")
+
+
 def check_config(config: Config) -> Config:
-    """What one knob alone cannot tell. Raises InputError; returns the config, paths expanded."""
+    """What one knob alone cannot tell. Raises InputError; returns the config, paths expanded, and
+    with the outputs of a regression, if it is one and does not name any."""
+    root = os.path.expandvars(os.path.expanduser(config.data_root))
+    if config.task == "regression" and config.outputs == Config.outputs:
+        config = dataclasses.replace(config, outputs=VALUE_OUTPUTS)
+    faults = [*_faults(config), *_faults_of_task(config)]
+    if "$" in root:
+        faults.append(f"data_root: {config.data_root} names an environment variable that is not "
+                      "set")
+    if faults:
+        raise InputError("; also ".join(faults))
+    return dataclasses.replace(config, data_root=root)
+
+
+def _faults(config: Config) -> Iterator[str]:
+    """What is wrong with its values, of whatever task it is."""
     if config.val_fraction + config.test_fraction >= 1:
-        raise InputError("val_fraction + test_fraction leave nothing to train on; keep their sum "
-                         "below 1")
+        yield ("val_fraction + test_fraction leave nothing to train on; keep their sum "
+               "below 1")
     number, folds = fold_of(config.fold)
     if config.fold and not 1 <= number <= folds <= 1000 or folds == 1:
-        raise InputError(f"fold: {config.fold!r} should be i/n, such as 2/5: the second of five "
-                         "parts, of two at least; or empty")
+        yield (f"fold: {config.fold!r} should be i/n, such as 2/5: the second of five "
+               "parts, of two at least; or empty")
     if config.read_timeout and config.num_workers == "0":
-        raise InputError("read_timeout: only processes of their own can be waited for; set "
-                         "num_workers: 1 or more, or auto")
+        yield ("read_timeout: only processes of their own can be waited for; set "
+               "num_workers: 1 or more, or auto")
     if config.fold and config.test_from:
-        raise InputError("fold: it says what the test is, and so does test_from; set one of them "
-                         "to \"\"")
+        yield ("fold: it says what the test is, and so does test_from; set one of them "
+               "to \"\"")
     try:
         day = config.test_from
         valid = not day or str(date.fromisoformat(day)) == day
     except ValueError:
         valid = False
     if not valid:
-        raise InputError(f"test_from: {config.test_from!r} is no day of the form 2023-07-04")
+        yield f"test_from: {config.test_from!r} is no day of the form 2023-07-04"
     if config.scale_range[0] > config.scale_range[1]:
-        raise InputError(f"scale_range: {list(config.scale_range)} must go from small to large")
+        yield f"scale_range: {list(config.scale_range)} must go from small to large"
     if -1 < config.empty_fraction < 0:
-        raise InputError(f"empty_fraction: {config.empty_fraction} is no share; give 0 .. 0.99, or "
-                         "-1 for empty photos as they come")
+        yield (f"empty_fraction: {config.empty_fraction} is no share; give 0 .. 0.99, or "
+               "-1 for empty photos as they come")
     if config.difficulty == "loss":  # as it was once written
-        raise InputError("difficulty: what an earlier run is bad at needs that run: write "
-                         "difficulty: RUN; or difficulty: photo")
+        yield ("difficulty: what an earlier run is bad at needs that run: write "
+               "difficulty: RUN; or difficulty: photo")
     where, most = cache_of(config.cache)
     if where not in ("ram", "disk", "none") or not 0.01 <= most <= 1e6:
-        raise InputError(f"cache: {config.cache!r} should be ram or disk and a number of "
-                         "gigabytes, as in 'ram 8'; or none")
+        yield (f"cache: {config.cache!r} should be ram or disk and a number of "
+               "gigabytes, as in 'ram 8'; or none")
     if not re.fullmatch(r"none|auto|[0-9]{1,5}, ?[0-9]{1,5}", config.strips):
-        raise InputError(f"strips: {config.strips!r} should be none, auto, or the rows at the top "
-                         "and the bottom of a photo, as in '0, 64'")
+        yield (f"strips: {config.strips!r} should be none, auto, or the rows at the top "
+               "and the bottom of a photo, as in '0, 64'")
     if not re.fullmatch(r"auto|[0-9]{1,3}", config.num_workers):
-        raise InputError(f"num_workers: {config.num_workers!r} should be auto, or a whole number "
-                         "from 0 to 999")
+        yield (f"num_workers: {config.num_workers!r} should be auto, or a whole number "
+               "from 0 to 999")
     if config.loss == "dice" and config.class_weights != "none":
-        raise InputError("class_weights: dice knows no class weights; set class_weights: none, or "
-                         "loss: cross_entropy_dice")
-    config = _check_task(config)
-    root = os.path.expandvars(os.path.expanduser(config.data_root))
-    if "$" in root:
-        raise InputError(f"data_root: {config.data_root} names an environment variable that is "
-                         "not set")
-    return dataclasses.replace(config, data_root=root)
+        yield ("class_weights: dice knows no class weights; set class_weights: none, or "
+               "loss: cross_entropy_dice")
 
 
-def _check_task(config: Config) -> Config:
-    """Whether loss and outputs suit the task. A regression's default outputs are its own."""
+def _faults_of_task(config: Config) -> Iterator[str]:
+    """Whether loss and outputs suit the task."""
     if config.task == "classification":
         if config.loss in VALUE_LOSSES:
-            raise InputError(f"loss: {config.loss} is for numbers; set task: regression, or loss: "
-                             "cross_entropy")
-        return config
+            yield (f"loss: {config.loss} is for numbers; set task: regression, or loss: "
+                   "cross_entropy")
+        return
     if config.loss not in VALUE_LOSSES:
-        raise InputError(f"loss: {config.loss} is for classes; with task: regression set loss: "
-                         "least_squares, or huber where some targets are wrong")
+        yield (f"loss: {config.loss} is for classes; with task: regression set loss: "
+               "least_squares, or huber where some targets are wrong")
     for name in OF_CLASSES:
         if getattr(config, name) != (default := getattr(Config, name)):
             default = '""' if default == "" else default
-            raise InputError(f"{name}: a regression has no classes; set {name}: {default}")
-    if config.outputs == Config.outputs:
-        return dataclasses.replace(config, outputs=VALUE_OUTPUTS)
-    strange = [name for name in config.outputs if name not in VALUE_OUTPUTS]
-    if strange:
-        raise InputError(f"outputs: {strange[0]} is made of classes; a regression writes "
-                         f"{', '.join(VALUE_OUTPUTS)} (masks = maps of the numbers)")
-    return config
+            yield f"{name}: a regression has no classes; set {name}: {default}"
+    if strange := [name for name in config.outputs if name not in VALUE_OUTPUTS]:
+        yield (f"outputs: {strange[0]} is made of classes; a regression writes "
+               f"{', '.join(VALUE_OUTPUTS)} (masks = maps of the numbers)")
 
 
 def config_text(config: Config) -> str:
@@ -365,53 +391,13 @@ def _of_today(texts: dict) -> dict:
 
 
 def _parse_lines(text: str, source: str) -> dict[str, object]:
-    content = _parse(text, source)
+    content = read_yaml(text, source)
     if content == "":  # an empty file is the default config
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError(f"{source}: a config is a list of lines `key: value`, with a blank behind "
-                         "the colon")
+                         f"the colon{cure_of(text)}")
     return content
-
-
-class _Texts(yaml.BaseLoader):
-    """YAML with every scalar left as text, and no key given twice: the last one would win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key.value, str):  # which no knob's name is: told by BaseLoader
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} is given twice; leave one of them out",
-                    key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _parse(text: str, where: str) -> object:
-    """YAML with every scalar left as text."""
-    try:
-        return yaml.load(text, Loader=_Texts) or ""  # noqa: S506 (it is a BaseLoader: safe)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not readable"
-        raise InputError(f"{where}{line}: no valid YAML ({problem}){_cure(text, mark)}") from None
-
-
-def _cure(text: str, mark: yaml.Mark | None) -> str:
-    """What to do about a slip in YAML that beginners make; "" if it is none of these."""
-    lines = text.splitlines()[:mark.line + 1] if mark else [""]
-    line = lines[-1]
-    if "\t" in line:
-        return "; the line holds a tab, which YAML does not take: write blanks"
-    if re.search(r'"[^"]*\\', line):
-        return f"; {BACKSLASH}"
-    if any(re.match(r"\s*\w+:[^\s#]", line) for line in lines):
-        return "; a blank belongs behind the colon, as in `epochs: 2`"
-    return ""
 
 
 def _coerce(text: object, kind: type, field: dataclasses.Field, where: str):
@@ -426,7 +412,12 @@ def _coerce(text: object, kind: type, field: dataclasses.Field, where: str):
                              f"{list(field.default)}")
         return tuple(_coerce(item, of, field, where)
                      for item, of in zip(items, kinds, strict=True))
+    if text == "" and (kind is not str or field.name == "data_root"):
+        raise InputError(f"{where}: it is empty; a value belongs there, as in {field.default}")
     if not isinstance(text, str):
+        if isinstance(text, dict):
+            raise InputError(f"{where}: the lines below it are indented; begin each at the left "
+                             "edge")
         if kind is str and isinstance(text, list):  # class_weights: [1, 5, 5]
             text = ", ".join(map(str, text))
         else:
@@ -451,15 +442,17 @@ def _scalar(text: str, kind: type, where: str):
     if kind is int and value.is_integer():
         return int(value)
     if kind is int or value != value:
-        raise InputError(f"{where}: {text!r} should be a {'whole ' * (kind is int)}number")
+        dot = "; write a dot, not a comma" * bool(re.fullmatch(r"-?\d*,\d+", text))
+        raise InputError(f"{where}: {text!r} should be a {'whole ' * (kind is int)}number{dot}")
     return value
 
 
 def _check_range(value, metadata: types.MappingProxyType, where: str):
     low, high, choices = metadata["low"], metadata["high"], metadata["choices"]
     if choices and value not in choices:
-        near = difflib.get_close_matches(str(value), choices, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        near = [VALUES_ALSO_CALLED.get(value.lower()),
+                *difflib.get_close_matches(value.lower(), choices, n=1)]
+        hint = "".join([f" (did you mean {name}?)" for name in near if name in choices][:1])
         raise InputError(f"{where}: {value!r} is none of {', '.join(choices)}{hint}")
     if low is not None and not low <= value <= high:
         raise InputError(f"{where}: {value} is outside {low} .. {high}")

@@ -1,19 +1,17 @@
-"""Small helpers of the scripts: arguments, device, precision, seeds, ROOT, exit on bad input.
+"""Small helpers of the scripts: configs, device, precision, seeds, ROOT, exit on bad input.
 
 torch is imported inside the functions, so that a script's --help does not wait for it.
 """
 
-import argparse
 import difflib
 import errno
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if sys.version_info < (3, 11):  # noqa: UP036 (scripts import this first, with any Python)
     print("error: Python 3.11 or newer is needed, and this is {}.{}; activate the environment, or "
@@ -26,6 +24,9 @@ if TYPE_CHECKING:
     import torch
 
 ROOT = Path(__file__).resolve().parents[1]  # the repository; scripts run from anywhere
+CONFIGS = ROOT / "configs"
+NO_CONFIG = {".csv": "a table", ".pt": "a checkpoint", ".jpg": "a photo", ".jpeg": "a photo",
+             ".png": "a picture"}
 # One folder per run, git-ignored; on a cluster the variable can name a scratch disk instead.
 RUNS = Path(os.environ.get("CAMERA_TRAPINATOR_RUNS", ROOT / "cnn_states")).resolve()
 IGNORE = 255  # mask value of pixels that count in no loss and no metric
@@ -35,7 +36,6 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1
                 if hasattr(signal, name)]
 CONNECTION_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe",
                    "remote process exited")  # what torch.distributed says
-ACTIVATE = r"source .venv/bin/activate, in Windows .venv\Scripts\Activate.ps1"
 UNREADABLE = (errno.ENAMETOOLONG, errno.EIO)
 OF_ANOTHER_KIND = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -58,54 +58,10 @@ class Precision(NamedTuple):
     scaler: bool  # whether gradients need scaling (fp16 underflows, bf16 does not)
 
 
-class ScriptParser(argparse.ArgumentParser):
-    """The arguments of a script, whose docstring is the help. A knob that is given like an option
-    is told how it is written."""
-
-    def __init__(self, description: str):
-        super().__init__(description=description,
-                         formatter_class=argparse.RawDescriptionHelpFormatter)
-
-    def parse_with_knobs(self) -> argparse.Namespace:
-        """The arguments, after which knobs of the config may follow, as `overrides`."""
-        self.add_argument("overrides", nargs="*", metavar="key=value", help="knobs to change")
-        return self.parse_intermixed_args()
-
-    def error(self, message: str) -> None:
-        """End the script with exit code 2 and a line that says what is wrong."""
-        options = [option for action in self._actions for option in action.option_strings]
-        for argument in sys.argv[1:] if message.startswith("unrecognized arguments") else ():
-            name, _, value = argument.partition("=")
-            if not name.startswith("-") or any(option.startswith(name) for option in options):
-                continue
-            if near := difflib.get_close_matches(name, options, n=1, cutoff=0.8):
-                message = f"{name}: no such option; did you mean {near[0]}?"
-                break
-            after = [*sys.argv, "-"][sys.argv.index(argument) + 1]
-            value = value or ("VALUE" if after.startswith("-") else after)
-            knob = name.lstrip("-").replace("-", "_")
-            message = (f"{name}: no such option (see --help); a knob of the config is given "
-                       f"without dashes: {knob}={value}")
-            break
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
-
-
-def same_checkout(script: str, *needed: str) -> None:
-    """End a script, with a line and exit code 2, that would run with another checkout's package,
-    because that one is installed in the environment; or without packages that are `needed`.
-    `script`: its `__file__`."""
-    checkout = Path(script).resolve().parents[1]
-    if checkout != ROOT:
-        print(f"error: {script} would run with the code of another checkout, {ROOT}, which is "
-              f"installed in this environment; install this one (pip install -e {checkout}), or "
-              f"use an environment of its own", file=sys.stderr)
-        sys.exit(2)
-    if missing := [name for name in ("numpy", "PIL", *needed) if find_spec(name) is None]:
-        print(f"error: {sys.executable} has no {', no '.join(missing)}; activate the environment "
-              f"({ACTIVATE}), or make it (README, Install): pip install -r requirements.txt",
-              file=sys.stderr)
-        sys.exit(2)
+def fail(message: str) -> NoReturn:
+    """End the script with one line on stderr and exit code 2."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 @contextmanager
@@ -120,29 +76,22 @@ def exit_on_bad_input() -> Iterator[None]:
     except InputError as error:
         # A DataLoader worker wraps the message in its traceback; the last line is the message.
         kind = f"{InputError.__module__}.{InputError.__name__}: "
-        message = str(error).strip().splitlines()[-1].removeprefix(kind)
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
+        fail(str(error).strip().splitlines()[-1].removeprefix(kind))
     except OSError as error:
+        name = str(error.filename or "a file")[:150]
         if error.errno in UNREADABLE and error.filename:
-            print(f"error: {str(error.filename)[:150]}: {error.strerror}", file=sys.stderr)
-            sys.exit(2)
+            fail(f"{name}: {error.strerror}")
         if error.errno in OF_ANOTHER_KIND and error.filename:
-            print(f"error: {str(error.filename)[:150]}: {error.strerror}; a file is named where a "
-                  "folder is wanted, or a folder in place of a file", file=sys.stderr)
-            sys.exit(2)
+            fail(f"{name}: {error.strerror}; a file is named where a folder is wanted, or a folder "
+                 "in place of a file")
         if error.errno not in UNWRITABLE:
             raise
-        print(f"error: {error.filename or 'a file'}: cannot be written ({error.strerror}); make "
-              "room there, or name another folder. What is done is kept: the same command goes on "
-              "(train.py: with --resume)", file=sys.stderr)
-        sys.exit(2)
+        fail(f"{name}: cannot be written ({error.strerror}); make room there, or name another "
+             "folder. What is done is kept: the same command goes on (train.py: with --resume)")
     except RuntimeError as error:
         if not any(sign in str(error) for sign in CONNECTION_LOST):
             raise
-        print("error: another of the processes has ended; see its message",
-              file=sys.stderr)
-        sys.exit(2)
+        fail("another of the processes has ended; see its message")
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
@@ -154,26 +103,30 @@ def find_config(path: str) -> Path:
     `configs/x.yaml` so works from the root and from `scripts/`. Raises InputError if neither is.
     """
     found = here_or_below_root(path)
+    if kind := NO_CONFIG.get(Path(path).suffix.lower()):
+        raise InputError(f"{path}: {kind}, no config; give one of {_listed(CONFIGS)}")
     if not found.is_file():
-        folder = next((folder for folder in (Path(path).expanduser(), found) if folder.is_dir()),
-                      None)
+        folder = next((folder for folder in (Path(os.path.expanduser(path)), found)
+                       if folder.is_dir()), None)
         if folder:
-            raise InputError(f"{path}: a folder, not a config file; give one of "
-                             f"{_listed(folder.glob('*.y*ml'))}")
-        raise InputError(f"{path}: no such config file, neither here nor below {ROOT}; there are "
-                         f"{_listed((ROOT / 'configs').glob('*.yaml'))}")
+            raise InputError(f"{path}: a folder, not a config file; give one of {_listed(folder)}")
+        near = difflib.get_close_matches(Path(path).stem, [
+            config.stem for config in CONFIGS.glob("*.yaml")], n=1)
+        raise InputError(f"{path}: no such config file, neither here nor below {ROOT}; "
+                         + (f"did you mean configs/{near[0]}.yaml?" if near
+                            else f"there are {_listed(CONFIGS)}"))
     return found
 
 
-def _listed(paths: Iterable[Path]) -> str:
+def _listed(folder: Path) -> str:
     names = [str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
-             for path in sorted(paths)]
+             for path in sorted(folder.glob("*.y*ml"))]
     return ", ".join(names[:10]) or "those that end in .yaml (here is none)"
 
 
 def here_or_below_root(path: str) -> Path:
     """A file as given, or, where there is none, as seen from the repository's root."""
-    given = Path(path).expanduser()
+    given = Path(os.path.expanduser(path))  # pathlib: no user, no answer
     return given if given.is_file() else ROOT / given
 
 
@@ -193,7 +146,8 @@ def choose_device(name: str = "auto") -> "torch.device":
             torch.cuda.set_device(device)
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"device: {name} cannot be used here ({reason}); take auto") from None
+        raise InputError(f"device: {name} cannot be used here ({reason}); take auto, cuda or "
+                         "cpu") from None
     return device
 
 

@@ -41,10 +41,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+try:
+    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+except ImportError:
+    import environment  # noqa: F401 (it says what to do)
+
 from benchmark_results import Results, describe_machine, markdown_table, row
 
 from camera_trapinator import InputError
-from camera_trapinator.utils import ROOT, exit_on_bad_input, same_checkout
+from camera_trapinator.utils import ROOT, exit_on_bad_input
 
 # ----------------------------------------------------------------------------------- accuracy
 
@@ -336,12 +341,12 @@ TABLES = {name: part.table for name, part in PARTS.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ScriptParser(__doc__)
     parsers = parser.add_subparsers(dest="part", required=True, metavar="PART")
     for name, part in PARTS.items():
         of_part = parsers.add_parser(name, help=part.help)
-        of_part.add_argument("--out", type=Path, help="folder of benchmark.json and benchmark.md")
+        of_part.add_argument("--out", type=user_path,
+                             help="folder of benchmark.json and benchmark.md")
         part.add_arguments(of_part)
     arguments = parser.parse_args()
     PARTS[arguments.part].measure(arguments, Results(arguments.out, TABLES))

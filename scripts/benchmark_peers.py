@@ -19,7 +19,6 @@ Sources of the recipes:
   1708.07120), cross entropy + Dice, random resized crops, flips and colours.
 """
 
-import argparse
 import json
 import warnings
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from camera_trapinator import IGNORE, InputError
+from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
 from camera_trapinator.data.cache import open_cache
 from camera_trapinator.data.loading import to_tensor
 from camera_trapinator.data.manifest import read_classes, read_manifest
@@ -49,7 +49,6 @@ from camera_trapinator.utils import (
     choose_device,
     choose_precision,
     exit_on_bad_input,
-    same_checkout,
     seed_everything,
 )
 
@@ -326,13 +325,13 @@ def read_data(data_root: Path, split: str):
 
 def main() -> None:
     warnings.filterwarnings("ignore", module="monai")  # photos without an animal make it chatty
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ScriptParser(__doc__)
     parser.add_argument("action", choices=("train", "test"))
     parser.add_argument("name", choices=("smp-resnet34-scratch", "smp-lite0-scratch", "smp-lite0",
                                          "monai-unet"))
-    parser.add_argument("--data", type=Path, required=True, help="data root with a split column")
-    parser.add_argument("--run", type=Path, required=True, help="folder of weights and masks")
+    parser.add_argument("--data", type=user_path, required=True,
+                        help="data root with a split column")
+    parser.add_argument("--run", type=user_path, required=True, help="folder of weights and masks")
     parser.add_argument("--epochs", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -15,15 +15,15 @@ from functools import partial
 from pathlib import Path
 
 try:
-    from camera_trapinator.utils import ScriptParser, same_checkout
-except ImportError as why:
-    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
+    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+except ImportError:
+    import environment  # noqa: F401 (it says what to do)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = ScriptParser(__doc__)
     parser.add_argument("--config", required=True, help="YAML file, such as configs/unet.yaml")
-    parser.add_argument("--out", help="folder of the report (default: see above)")
+    parser.add_argument("--out", type=user_path, help="folder of the report (default: see above)")
     return parser.parse_with_knobs()
 
 

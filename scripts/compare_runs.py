@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 try:
-    from camera_trapinator.utils import ScriptParser, same_checkout
-except ImportError as why:
-    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
+    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+except ImportError:
+    import environment  # noqa: F401 (it says what to do)
 
 AXES = {"epoch": "epoch", "seconds": "seconds of training and validation", "photos": "photos seen"}
 
@@ -28,8 +28,8 @@ AXES = {"epoch": "epoch", "seconds": "seconds of training and validation", "phot
 def parse_arguments() -> argparse.Namespace:
     parser = ScriptParser(__doc__)
     parser.add_argument("runs", nargs="+", metavar="run", help="name of a run, or its folder")
-    parser.add_argument("--out", help="picture (default: compare.png in the folder of the runs); "
-                        "the table goes beside it, as .csv")
+    parser.add_argument("--out", type=user_path, help="picture (default: compare.png in the folder "
+                        "of the runs); the table goes beside it, as .csv")
     parser.add_argument("--by", choices=AXES, default="epoch", help="what goes along the x axis")
     parser.add_argument("--group", action="store_true",
                         help="take runs that differ only in their seed together")
@@ -67,7 +67,7 @@ class Run(NamedTuple):
 
 
 def main(arguments: argparse.Namespace) -> None:
-    out = Path(arguments.out or RUNS / "compare.png").expanduser()
+    out = arguments.out or RUNS / "compare.png"
     if out.suffix.lower() != ".png":
         raise InputError(f"--out: {out} should end in .png; the table becomes a .csv beside it")
     folders = list(dict.fromkeys(find_run(name) for name in arguments.runs))
@@ -102,9 +102,13 @@ def main(arguments: argparse.Namespace) -> None:
 
 def find_run(name: str) -> Path:
     """The folder of a run, by its name in RUNS or by its path."""
-    for folder in (RUNS / name, Path(name).expanduser()):
-        if folder.is_dir():
+    for folder in (RUNS / name, Path(os.path.expanduser(name))):
+        if (folder / "config.yaml").is_file():
             return folder.resolve()
+        if folder.exists():
+            kind = "a folder, but no run: config.yaml is not in it" if folder.is_dir() else "a file"
+            raise InputError(f"{folder}: {kind}; give the name or the folder of a run, which holds "
+                             "config.yaml and log.csv")
     known = ", ".join(sorted(path.parent.name for path in RUNS.glob("[!.]*/log.csv"))) or "none"
     raise InputError(f"{name}: no such run, and no such folder; runs in {RUNS}: {known}")
 

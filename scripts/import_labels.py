@@ -15,27 +15,29 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from camera_trapinator.utils import same_checkout
+try:
+    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+except ImportError:
+    import environment  # noqa: F401 (it says what to do)
 
 SPLITS = ("train", "val", "test", "test_seen")  # those of the manifest
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    tools = parser.add_subparsers(dest="tool", required=True)
+    parser = ScriptParser(__doc__)
+    tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
 
     tool = add_tool(tools, "coco", "COCO and COCO Camera Traps JSON: polygons and run lengths")
     tool.add_argument("--crowd", choices=("ignore", "class"), default="ignore",
                       help="group regions (iscrowd): ignore (255), or count as their class")
 
     tool = add_tool(tools, "labelme", "folders of Labelme JSON files", images=False)
-    tool.add_argument("--classes", type=Path, metavar="FILE",
+    tool.add_argument("--classes", type=user_path, metavar="FILE",
                       help="labels.txt, one name a line: the classes in the order wanted")
 
     add_tool(tools, "roboflow", "unzipped Roboflow exports as `COCO Segmentation`", images=None)
     tool = add_tool(tools, "yolo", "folders of YOLO segmentation text files")
-    tool.add_argument("--names", type=Path, required=True, metavar="FILE",
+    tool.add_argument("--names", type=user_path, required=True, metavar="FILE",
                       help="data.yaml, or a text file with one class name a line")
 
     add_tool(tools, "cvat",
@@ -47,15 +49,15 @@ def parse_arguments() -> argparse.Namespace:
                       help="the control of labels that names the class, where there are several")
 
     tool = add_tool(tools, "iwildcam", "the folder instance_masks of iWildCam 2022")
-    tool.add_argument("--detections", type=Path, required=True, metavar="FILE",
+    tool.add_argument("--detections", type=user_path, required=True, metavar="FILE",
                       help="iwildcam2022_mdv4_detections.json")
-    tool.add_argument("--metadata", type=Path, metavar="FILE",
+    tool.add_argument("--metadata", type=user_path, metavar="FILE",
                       help="iwildcam2022_train_annotations.json: species, locations, sequences")
     tool.add_argument("--confidence", type=float, default=0.5,
                       help="detections below this confidence are ignored (255)")
 
     tool = add_tool(tools, "masks", "folders of mask pictures: palette, grey or colour-coded")
-    tool.add_argument("--colours", type=Path, required=True, metavar="FILE",
+    tool.add_argument("--colours", type=user_path, required=True, metavar="FILE",
                       help="table of what each value or colour means, see labels/mask_table.py")
     tool.add_argument("--ending", default=".png",
                       help="what follows the photo's name in a mask's name, such as _mask.png")
@@ -87,12 +89,12 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def add_tool(tools, name: str, meaning: str,
-             images: bool | None = True) -> argparse.ArgumentParser:
+             images: bool | None = True) -> ScriptParser:
     """A subcommand; `images`: whether the folder of the photos must be given (None = cannot)."""
     tool = tools.add_parser(name, help=meaning, description=meaning)
-    tool.add_argument("labels", nargs="+", type=Path, metavar="LABELS", help=meaning)
+    tool.add_argument("labels", nargs="+", type=user_path, metavar="LABELS", help=meaning)
     if images is not None:
-        tool.add_argument("--images", nargs="+", type=Path, required=images, metavar="DIR",
+        tool.add_argument("--images", nargs="+", type=user_path, required=images, metavar="DIR",
                           help="folder of the photos: one for all inputs, or one for each")
         tool.add_argument("--split", nargs="+", choices=(*SPLITS, "folders", "none"),
                           help="split of each input's photos, or `folders`: what folders called "
@@ -100,11 +102,11 @@ def add_tool(tools, name: str, meaning: str,
     tool.add_argument("--visits", choices=("drop", "keep"), default="",
                       help="folders of visits, such as 2024-05-01: of one camera, or each of its "
                       "own")
-    tool.add_argument("--facts", type=Path, metavar="FILE",
+    tool.add_argument("--facts", type=user_path, metavar="FILE",
                       help="take location, sequence and time of the photos from a Timelapse CSV, "
                       "Camtrap DP's media.csv, Wildlife Insights' images.csv, or COCO Camera Traps "
                       "or MegaDetector JSON")
-    tool.add_argument("--out", type=Path, required=True, help="data root to write")
+    tool.add_argument("--out", type=user_path, required=True, help="data root to write")
     tool.add_argument("--overlap", choices=("later", "smaller", "ignore"), default="later",
                       help="where two classes overlap: later or smaller shape wins, or ignore")
     tool.add_argument("--unannotated", choices=("empty", "unlabelled"),

@@ -14,29 +14,14 @@ the distances to the camera. How the photos come about: camera_trapinator/demo.
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import NoReturn
 
 try:
-    from camera_trapinator.utils import same_checkout
-except ImportError as why:
-    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
-
-
-def fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message} (--help explains)")
+    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+except ImportError:
+    import environment  # noqa: F401 (it says what to do)
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -66,12 +51,13 @@ def animal_size(text: str) -> float:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = Parser(description="Generate camera-trap photos with exact masks.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the data, a data root")
+    parser = ScriptParser(__doc__)
+    parser.add_argument("--out", type=user_path, required=True,
+                        help="folder for the data, a data root")
     parser.add_argument("--photos", type=whole(1, 10**6), default=600, help="photos with labels")
-    parser.add_argument("--locations", type=whole(1, 99), default=12)
+    parser.add_argument("--locations", type=whole(1, 99), default=12, help="cameras")
     parser.add_argument("--size", type=photo_size, default="640x480", help="of a photo")
-    parser.add_argument("--seed", type=whole(0, 2**31), default=0)
+    parser.add_argument("--seed", type=whole(0, 2**31), default=0, help="other photos")
     parser.add_argument("--animal-size", type=animal_size, default=1.0, help="share of the natural "
                         "size: at 1 an animal is half as long as the photo is wide, at 0.02 a "
                         "hundredth")
@@ -90,17 +76,18 @@ from camera_trapinator import InputError
 from camera_trapinator.demo.cameras import BURST
 from camera_trapinator.demo.files import generate
 from camera_trapinator.demo.state import OPTIONS, VERSION, clear, is_complete, write_state
+from camera_trapinator.utils import exit_on_bad_input
 
 
 def main(arguments: argparse.Namespace) -> None:
     if arguments.photos < BURST * arguments.locations:
-        fail(f"--photos {arguments.photos} is too few for {arguments.locations} locations; each "
-             f"takes {BURST} at least")
+        raise InputError(f"--photos {arguments.photos} is too few for {arguments.locations} "
+                         f"locations; each takes {BURST} at least")
     arguments.version = VERSION
     options = {name: getattr(arguments, name) for name in OPTIONS}
     out = arguments.out
     if out.exists() and not out.is_dir():
-        fail(f"{out} is a file; give a folder")
+        raise InputError(f"{out} is a file; give a folder")
 
     started = time.perf_counter()
     if is_complete(out, options):
@@ -111,7 +98,8 @@ def main(arguments: argparse.Namespace) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        fail(f"cannot make the folder {out}: {error.strerror}; give another --out")
+        raise InputError(f"cannot make the folder {out}: {error.strerror}; give another "
+                         "--out") from None
     write_state(out, options, [])
     summary = generate(out, options, arguments.workers)
     files = [path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()]
@@ -120,7 +108,5 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with exit_on_bad_input():
         main(arguments)
-    except InputError as error:
-        fail(str(error))

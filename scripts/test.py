@@ -18,18 +18,18 @@ from functools import cached_property
 from pathlib import Path
 
 try:
-    from camera_trapinator.utils import ScriptParser, exit_on_bad_input, same_checkout
-except ImportError as why:
-    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
+    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+except ImportError:
+    import environment  # noqa: F401 (it says what to do)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = ScriptParser(__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--run", help="name of the run (default: the newest)")
-    source.add_argument("--weights", help="checkpoint file, instead of a run")
-    parser.add_argument("--images", help="predict the photos below this folder, or one photo")
-    parser.add_argument("--out", help="folder of the results")
+    source.add_argument("--weights", type=user_path, help="checkpoint file, instead of a run")
+    parser.add_argument("--images", type=user_path, help="folder of new photos, or one photo")
+    parser.add_argument("--out", type=user_path, help="folder of the results")
     parser.add_argument("--overwrite", action="store_true", help="predict anew what is done there")
     parser.add_argument("--shard", metavar="i/n", help="predict the i-th of n equal parts only")
     return parser.parse_with_knobs()
@@ -56,7 +56,7 @@ from camera_trapinator.outputs.prediction import Knobs, join_parts, predict_phot
 from camera_trapinator.outputs.writers import Wanted, write_pictures, write_tables
 from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.training.processes import Processes, join_processes, part_processes
-from camera_trapinator.utils import ROOT, choose_device, seed_everything
+from camera_trapinator.utils import ROOT, choose_device, exit_on_bad_input, seed_everything
 
 
 @dataclass
@@ -102,7 +102,7 @@ def main(arguments: argparse.Namespace) -> None:
     job = Job(weights, checkpoint, config, out, device, processes, shard)
     with only_one(out) if processes.leads and not shard else nullcontext():
         if arguments.images:
-            predict_folder(job, Path(arguments.images), arguments.overwrite)
+            predict_folder(job, arguments.images, arguments.overwrite)
         else:
             evaluate(job)
     part_processes()

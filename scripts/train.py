@@ -16,9 +16,9 @@ import math
 from pathlib import Path
 
 try:
-    from camera_trapinator.utils import ScriptParser, exit_on_bad_input, same_checkout
-except ImportError as why:
-    raise SystemExit(f"error: {why}; activate the environment: source .venv/bin/activate") from None
+    from camera_trapinator.arguments import ScriptParser, same_checkout
+except ImportError:
+    import environment  # noqa: F401 (it says what to do)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -72,6 +72,7 @@ from camera_trapinator.utils import (
     choose_device,
     choose_precision,
     describe_device,
+    exit_on_bad_input,
     find_config,
     seed_everything,
     to_numpy,

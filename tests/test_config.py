@@ -1,6 +1,7 @@
 """The configs: typed, checked, and helpful about mistakes."""
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -141,6 +142,9 @@ def test_config_text_reads_back_to_the_same_config():
     ("epochs", "epochs: an override has the form key=value"),
     ("scale_range=[2, 1]", "must go from small to large"),
     ("empty_fraction=-0.5", "empty_fraction: -0.5 is no share"),
+    ("learning_rate=0,001", "should be a number; write a dot"),
+    ("loss=ce", "did you mean cross_entropy?"), ("optimizer=Adam", "did you mean adamw?"),
+    ("size=640x480", "did you mean working_scale?"),
 ])
 def test_mistakes_are_named(line, message):
     with pytest.raises(InputError) as caught:
@@ -162,8 +166,26 @@ def test_missing_or_binary_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         load_config(tmp_path / "none.yaml")
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="not UTF-8"):
+    with pytest.raises(InputError, match="not UTF-8 text; save it as UTF-8"):
         load_config(tmp_path / "x.yaml")
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    with pytest.raises(InputError) as caught:
+        parse_config("epochs: x\nlr: 1\n", "x.yaml", ["width=0", "los=dice", "fold"])
+    for part in ("fold: an override", "x.yaml: epochs: 'x'", "unknown key lr", "width: 0 is",
+                 "unknown key los"):
+        assert part in str(caught.value)
+    with pytest.raises(InputError, match="(?s)fold: '2'.*cache: 'tape'.*strips: 'x'"):
+        parse_config("fold: 2\ncache: tape\nstrips: x\n", "x.yaml")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is a path like any other")
+def test_a_path_of_windows_is_told_unless_a_checkpoint_holds_it():
+    for root in (r"C:\data", "C:/data", r"\\server\data"):
+        with pytest.raises(InputError, match="a path of Windows"):
+            parse_config(f"data_root: {root}", "x.yaml")
+        assert parse_config(f"data_root: {root}", "x", stored=True).data_root == root
 
 
 @pytest.mark.parametrize(("override", "part"), [

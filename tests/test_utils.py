@@ -60,7 +60,7 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(name):
         choose_device(name)
     message = str(caught.value)
     assert message.startswith(f"device: {name} cannot be used here (")
-    assert len(message.splitlines()) == 1 and message.endswith("take auto")
+    assert len(message.splitlines()) == 1 and message.endswith("take auto, cuda or cpu")
 
 
 def test_the_device_is_one_that_computes():

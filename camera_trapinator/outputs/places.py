@@ -1,6 +1,7 @@
 """What the arguments of a prediction name: the checkpoint, the photos, the shard, the results."""
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 
 from .. import InputError
@@ -9,8 +10,10 @@ from ..data.manifest import Manifest, Row
 from ..data.photos import PHOTO_SUFFIXES, PhotoFolder, look_below
 from ..utils import RUNS
 
+TRAIN = "train one: python scripts/train.py --config configs/unet.yaml"
 
-def find_weights(weights: str | None, run: str | None) -> Path:
+
+def find_weights(weights: str | Path | None, run: str | None) -> Path:
     """The checkpoint `weights`, or the best one of a run; of the newest run without either.
 
     Raises InputError if there is no such run.
@@ -19,36 +22,42 @@ def find_weights(weights: str | None, run: str | None) -> Path:
         if Path(weights).is_dir():
             raise InputError(f"--weights {weights}: a folder, not a checkpoint; give the file "
                              "best.pt in it, or, for a run, --run NAME")
-        return Path(weights)
+        weights = Path(weights)
+        if not weights.exists():
+            found = sorted([*weights.parent.glob("*.pt"), *RUNS.glob("*/best.pt")])
+            near = get_close_matches(weights.name, {path.name for path in found}, n=1)
+            others = ", ".join([str(path) for path in found if path.name in near or not near][:10])
+            raise InputError(f"--weights {weights}: no such checkpoint; there are "
+                             f"{others or f'none; {TRAIN}'}")
+        return weights
     if run:
         if Path(run).is_file():
             raise InputError(f"--run {run}: a file, not the name of a run; give it with --weights")
         best = RUNS / run / "best.pt"
         if not best.exists():
-            raise InputError(f"{best}: no such checkpoint; runs here: "
-                             f"{', '.join(sorted(path.name for path in RUNS.glob('[!.]*')))}")
+            runs = ", ".join(sorted(path.parent.name for path in RUNS.glob("[!.]*/best.pt")))
+            raise InputError(f"{best}: no such checkpoint; runs here: {runs or f'none; {TRAIN}'}")
         return best
     found = sorted(RUNS.glob("*/best.pt"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise InputError(f"{RUNS}: no run to test; train one with scripts/train.py, or give a "
-                         "checkpoint with --weights")
+        raise InputError(f"{RUNS}: no run to test; {TRAIN}, or give a checkpoint with --weights")
     return found[-1]
 
 
-def results_folder(weights: Path, images: str | None, out: str | None) -> Path:
+def results_folder(weights: Path, images: Path | None, out: Path | None) -> Path:
     """Where the results go: to `out`, or to test/ or predict/<name of the images>/ beside the
     checkpoint. Raises InputError for the folder of the photos itself."""
     if not images:
-        return Path(out) if out else weights.parent / "test"
-    folder = Path(images).resolve()
-    results = Path(out) if out else weights.parent / "predict" / folder.name
+        return out or weights.parent / "test"
+    folder = images.resolve()
+    results = out or weights.parent / "predict" / folder.name
     if results.resolve() == folder:
         raise InputError(f"--out {results}: this is the folder of the photos; its pictures would "
                          "be taken for photos the next time. Name another one, also below it")
     return results
 
 
-def shard_of(shard: str | None, images: str | None, overwrite: bool) -> tuple[int, int] | None:
+def shard_of(shard: str | None, images: Path | None, overwrite: bool) -> tuple[int, int] | None:
     """--shard as (number from 1 on, of how many). Raises InputError for what is none, and for
     arguments that do not go with one."""
     if not shard:
