@@ -151,7 +151,7 @@ def test_a_path_between_quotes_begins_at_home(tmp_path, monkeypatch):
     assert result.returncode == 0 and (tmp_path / "demo/manifest.csv").is_file(), result.stderr
     for folder, mode in (("photos", "RGB"), ("masks", "L")):
         (tmp_path / folder).mkdir()
-        Image.new(mode, (64, 48)).save(tmp_path / folder / "a.png")
+        Image.new(mode, (64, 48), 1).save(tmp_path / folder / "a.png")
     (tmp_path / "codes.csv").write_text("value,class\n0,background\n1,fox\n")
     (tmp_path / "media.csv").write_text("File,RelativePath,DateTime\n"
                                         "a.png,,2024-05-01 10:00:00\n")
