@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 
 from . import InputError
-from .yaml_texts import BACKSLASH, cure_of, read_yaml
+from .command.yaml_texts import BACKSLASH, cure_of, read_yaml
 
 VALUE_LOSSES = ("least_squares", "huber")  # of task: regression
 VALUE_OUTPUTS = ("masks", "overlays", "csv")

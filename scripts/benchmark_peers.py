@@ -34,7 +34,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from camera_trapinator import IGNORE, InputError
-from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+from camera_trapinator.command.arguments import ScriptParser, same_checkout, user_path
 from camera_trapinator.data.cache import open_cache
 from camera_trapinator.data.loading import to_tensor
 from camera_trapinator.data.manifest import read_classes, read_manifest

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 try:
-    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+    from camera_trapinator.command.arguments import ScriptParser, same_checkout, user_path
 except ImportError:
     import environment  # noqa: F401 (it says what to do)
 

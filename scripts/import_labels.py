@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 try:
-    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+    from camera_trapinator.command.arguments import ScriptParser, same_checkout, user_path
 except ImportError:
     import environment  # noqa: F401 (it says what to do)
 
@@ -172,7 +172,8 @@ def main(arguments: argparse.Namespace) -> None:
             # Splits that were given, one for each input, are not assumed.
             if line and (title != "splits" or said or not arguments.split):
                 print(f"{title:12}{line}")
-    unlisted, others = left_over(arguments.images or arguments.labels, labels.photos, arguments.out)
+    unlisted, others = left_over(arguments.images or arguments.labels, labels.photos, arguments.out,
+                                 [*labels.unpaired, *labels.told])
     labels.unpaired += unlisted
     for line in others:
         print(f"passed over {line}")
@@ -198,7 +199,7 @@ def roboflow(arguments: argparse.Namespace) -> Labels:
     arguments.labels = [path for path, _ in exports]
     arguments.images = [path.parent for path, _ in exports]
     arguments.split = [split for _, split in exports]
-    return group_copies(read_all(read_coco, arguments))
+    return read_all(read_coco, arguments)
 
 
 def yolo(arguments: argparse.Namespace) -> Labels:
@@ -269,7 +270,7 @@ def read_all(read: Callable[[Source], Labels], arguments: argparse.Namespace) ->
     for path, images, place, split in inputs(arguments):
         source = Source(path, images, place, split, arguments.skip_missing, arguments.skip_broken)
         labels += read(source)
-    return labels
+    return group_copies(labels)
 
 
 def from_folders(arguments: argparse.Namespace) -> str:

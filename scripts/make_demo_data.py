@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 try:
-    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+    from camera_trapinator.command.arguments import ScriptParser, same_checkout, user_path
 except ImportError:
     import environment  # noqa: F401 (it says what to do)
 

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 try:
-    from camera_trapinator.arguments import ScriptParser, same_checkout, user_path
+    from camera_trapinator.command.arguments import ScriptParser, same_checkout, user_path
 except ImportError:
     import environment  # noqa: F401 (it says what to do)
 

@@ -16,7 +16,7 @@ import math
 from pathlib import Path
 
 try:
-    from camera_trapinator.arguments import ScriptParser, same_checkout
+    from camera_trapinator.command.arguments import ScriptParser, same_checkout
 except ImportError:
     import environment  # noqa: F401 (it says what to do)
 

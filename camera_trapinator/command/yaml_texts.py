@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from . import InputError
+from .. import InputError
 
 BACKSLASH = ("between double quotes a backslash and the letter behind it are one sign: write the "
              "path with forward slashes, as in C:/photos, or without quotes")

@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from .utils import ROOT, fail
+from ..utils import ROOT, fail
 
 ACTIVATE = r"source .venv/bin/activate, in Windows .venv\Scripts\Activate.ps1"
 DASHES = "-–—"  # a word processor makes long ones of short ones
@@ -84,7 +84,7 @@ class ScriptParser(argparse.ArgumentParser):
         if near := [option for option in meant if option in options]:
             return f"{name}: no such option; did you mean {near[0]}?"
         if self.takes_knobs:
-            from .config import near_knob  # here: the other scripts do without YAML
+            from ..config import near_knob  # here: the other scripts do without YAML
 
             if knob := near_knob(bare):
                 value = value or ("VALUE" if after.startswith("-") or "=" in after else after)
