@@ -273,5 +273,6 @@ def test_an_older_python_is_told_so(script):
 
 def test_what_an_older_python_reads_before_that_line_is_in_its_language():
     for path in [*(ROOT / "scripts").glob("*.py"), *(ROOT / "camera_trapinator" / name for name in (
-            "__init__.py", "arguments.py", "utils.py", "data/__init__.py", "data/files.py"))]:
+            "__init__.py", "command/__init__.py", "command/arguments.py", "utils.py",
+            "data/__init__.py", "data/files.py"))]:
         ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
