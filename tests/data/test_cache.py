@@ -242,7 +242,7 @@ def test_a_run_is_the_same_with_any_cache_and_number_of_workers(data_root, tmp_p
         result = run_script("train.py", "--config", ROOT / "configs/unet.yaml", "--run", name,
                             f"data_root={data_root}", *QUICK, *WAYS[name], runs=tmp_path)
         assert result.returncode == 0, result.stderr
-        assert ("workers " in result.stdout) == (name == "auto")
+        assert ("\nworkers " in result.stdout) == (name == "auto")
         weights.append(load_checkpoint(tmp_path / name / "last.pt")["model"])
     for other in weights[1:]:
         assert all(torch.equal(other[key], value) for key, value in weights[0].items())
