@@ -172,8 +172,7 @@ def main(arguments: argparse.Namespace) -> None:
             # Splits that were given, one for each input, are not assumed.
             if line and (title != "splits" or said or not arguments.split):
                 print(f"{title:12}{line}")
-    unlisted, others = left_over(arguments.images or arguments.labels, labels.photos, arguments.out,
-                                 [*labels.unpaired, *labels.told])
+    unlisted, others = left_over(arguments.images or arguments.labels, labels, arguments.out)
     labels.unpaired += unlisted
     for line in others:
         print(f"passed over {line}")

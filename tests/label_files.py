@@ -14,7 +14,7 @@ import pytest
 from conftest import error_line
 from PIL import Image
 
-from camera_trapinator import InputError
+from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data.manifest import read_classes, read_manifest
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.data_root import write_data_root
@@ -90,6 +90,20 @@ def masks_of(out):
              read_mask(out / row.mask) if row.mask.endswith(".png") else row.mask
              for row in read_manifest(out / "manifest.csv")}
     return masks, [name for name, _ in read_classes(out / "classes.csv")]
+
+
+def first_mask(out, names):
+    """The mask of the first photo of a data root, its classes numbered as in `names`, from 1."""
+    found = [name for name, _ in read_classes(out / "classes.csv")][1:]
+    numbers = np.array([0, *(1 + names.index(name) for name in found)])
+    return numbers[read_mask(out / read_manifest(out / "manifest.csv")[0].mask)]
+
+
+def check_values(out):
+    """That the first mask of a data root, if there is one, holds nothing but classes and 255."""
+    mask = read_manifest(out / "manifest.csv")[0].mask
+    values = read_mask(out / mask) if mask.endswith(".png") else np.zeros(1)
+    assert set(np.unique(values)) <= {*range(len(read_classes(out / "classes.csv"))), IGNORE}
 
 
 def inside(ring, height, width):

@@ -42,7 +42,7 @@ def spelled_otherwise(path: Path) -> Path | None:
     for name in (part.name for part in reversed(missing)):
         if not (folder / name).exists():
             try:
-                alike = _names_in(folder, folder.stat().st_mtime_ns).get(_folded(name), [])
+                alike = _names_in(folder, folder.stat().st_mtime_ns).get(spelled(name), [])
             except OSError:
                 return None
             if len(alike) != 1:
@@ -57,12 +57,13 @@ def _names_in(folder: Path, changed: int) -> dict[str, list[str]]:
     """What lies in a folder that was last changed then; thousands may be missing from one."""
     names: dict[str, list[str]] = {}
     for name in os.listdir(folder):
-        names.setdefault(_folded(name), []).append(name)
+        names.setdefault(spelled(name), []).append(name)
     return names
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+def spelled(text: str) -> str:
+    """A name without what systems see differently: case, and how letters with marks are stored."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 @contextmanager

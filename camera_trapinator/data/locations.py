@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from .. import InputError
+from .files import spelled
 
 # Folders that a camera makes by itself on its card; the location is the folder above them. By the
 # DCF standard (JEITA CP-3461) they are three digits and five capital letters, digits or _ (digits
@@ -92,7 +93,7 @@ def refuse_two_spellings(locations: Iterable[str],
     known: dict[str, str] = {}
     for place in sorted(set(locations)):
         plain = unicodedata.normalize("NFC", place)
-        other = known.setdefault(" ".join(plain.split()).casefold(), place)
+        other = known.setdefault(" ".join(spelled(place).split()), place)
         if other != place:
             stored = (" (they look the same, but letters with marks are stored in two ways)"
                       if unicodedata.normalize("NFC", other) == plain else "")

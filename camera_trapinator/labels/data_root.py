@@ -16,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from .. import IGNORE, InputError
+from ..data.files import spelled
 from ..data.locations import location_of
 from ..data.manifest import (
     BACKGROUND,
@@ -29,7 +30,6 @@ from ..data.manifest import (
 from ..data.masks import resize_mask, write_mask
 from ..data.photos import same_aspect, scaled_size, upright
 from .shapes import LabelledPhoto, Labels, draw_mask
-from .source import spelled
 
 # Colours that people with any kind of colour vision tell apart (Okabe and Ito 2008, then others).
 COLOURS = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0),
@@ -169,16 +169,11 @@ def print_kinds(title: str, lines: Iterable[str]) -> int:
         kinds.setdefault(re.sub(r"'[^']*'|\[.*\]|\S*[\d/]\S*", "", text if mark else place),
                          []).append(line)
     for some in kinds.values():
-        print_some(f"{title:12}", some, SOME)
+        for line in some[:SOME]:
+            print(f"{title:12}{line}")
+        if len(some) > SOME:
+            print(f"{title:12}and {len(some) - SOME} more like this")
     return len(kinds)
-
-
-def print_some(title: str, lines: Sequence[str], most: int = 10) -> None:
-    """The first lines, and how many more there are."""
-    for line in lines[:most]:
-        print(f"{title}{line}")
-    if len(lines) > most:
-        print(f"{title}and {len(lines) - most} more like this")
 
 
 def unoutlined(photos: Sequence[LabelledPhoto]) -> list[str]:

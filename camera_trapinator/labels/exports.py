@@ -14,9 +14,10 @@ from pathlib import Path
 from PIL import Image
 
 from .. import InputError
+from ..data.files import spelled
 from ..data.photos import SYSTEM_FOLDER, UNREADABLE, reason_of
 from ..data.tables import encoding_of
-from .source import NoArea, spelled
+from .source import NoArea
 
 FAR = 1e6  # pixels: no coordinate is farther out
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")

@@ -7,12 +7,12 @@ Sources: Timelapse Reference Guide (File, RelativePath, DateTime); camtrap-dp.td
 Wildlife Insights, data dictionary of a download; MegaDetector, data_management/README.md.
 """
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from .. import InputError
+from ..data.files import spelled
 from ..data.photos import parse_datetime
 from ..data.tables import read_cells, read_rows
 from .exports import objects, read_json
@@ -122,8 +122,7 @@ def _placed(source: Source, file: str) -> str:
 
 def _parts(path: str) -> list[str]:
     """The folders and the name of a path, without what systems see differently."""
-    return [unicodedata.normalize("NFC", part).casefold()
-            for part in PurePosixPath(path.replace("\\", "/")).parts]
+    return [spelled(part) for part in PurePosixPath(path.replace("\\", "/")).parts]
 
 
 # ------------------------------------------------------------------------------------- the files

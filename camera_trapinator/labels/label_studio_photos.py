@@ -14,9 +14,10 @@ from pathlib import PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from .. import InputError
+from ..data.files import spelled
 from ..data.photos import PHOTO_SUFFIXES
 from .shapes import LabelledPhoto
-from .source import Source, spelled
+from .source import Source
 
 UPLOADED = re.compile(r"(?:^|.*/)upload/(?:\d+/)?([^/]+)")  # /data/upload/3/0a1b2c3d-IMG_1.jpg
 PREFIX = re.compile(r"^[0-9a-f]{8}-")

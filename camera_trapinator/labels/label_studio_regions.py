@@ -12,8 +12,8 @@ import numpy as np
 
 from .. import InputError
 from ..data.rle import encode_rle
-from .exports import is_number, no_area, pixels_along
-from .outlines import png_pixels, ring_of
+from .exports import no_area, pixels_along
+from .outlines import numbers_of, png_pixels, ring_of
 from .rle_pack import unpack
 from .shapes import LabelledPhoto, Shape, ellipse, rectangle, turned
 from .source import Source
@@ -160,11 +160,11 @@ def _add_region(region: dict, name: str, photo: LabelledPhoto, where: str) -> No
         photo.shapes.append(Shape(name, where=where, polygons=[[
             share * side / 100 for share, side in zip(points, sides, strict=False)]]))
     elif "radiusX" in value:
-        across, down = (_number(value, key, where) for key in ("radiusX", "radiusY"))
+        across, down = numbers_of(value, ("radiusX", "radiusY"), where)
         photo.shapes.append(Shape(name, where=where, polygons=[_turned(
             ellipse(across, down), value, width, height, where)]))
     elif "width" in value:
-        across, down = (_number(value, key, where) for key in ("width", "height"))
+        across, down = numbers_of(value, ("width", "height"), where)
         photo.boxes.append(_turned(rectangle(0, 0, across, down), value, width, height, where))
     else:
         raise InputError(f"{where}: its value has no points, no rle, no radius and no width")
@@ -173,9 +173,9 @@ def _add_region(region: dict, name: str, photo: LabelledPhoto, where: str) -> No
 def _turned(points: Sequence[tuple[float, float]], value: dict, width: int, height: int,
             where: str) -> list[float]:
     """Points in percent around (x, y), turned around it: [x1, y1, x2 ...] in pixels."""
-    x, y = _number(value, "x", where) * width / 100, _number(value, "y", where) * height / 100
-    return turned([(across * width / 100, down * height / 100) for across, down in points], x, y,
-                  _number(value, "rotation", where) if "rotation" in value else 0)
+    x, y, rotation = numbers_of({"rotation": 0, **value}, ("x", "y", "rotation"), where)
+    return turned([(across * width / 100, down * height / 100) for across, down in points],
+                  x * width / 100, y * height / 100, rotation)
 
 
 def _brush(value: dict, width: int, height: int, where: str) -> np.ndarray:
@@ -203,9 +203,3 @@ def _bitmask(value: dict, width: int, height: int, where: str) -> np.ndarray:
         raise InputError(f"{where}: imageDataURL has {pixels.shape[1]} x {pixels.shape[0]} pixels, "
                          f"the photo {width} x {height}")
     return pixels
-
-
-def _number(value: dict, key: str, where: str) -> float:
-    if not is_number(value.get(key)):
-        raise InputError(f"{where}: {key} {value.get(key)!r:.40} is no sound number")
-    return value[key]

@@ -10,12 +10,13 @@ import re
 from pathlib import Path
 
 from .. import InputError
+from ..data.files import spelled
 from ..data.manifest import BACKGROUND
 from .exports import are_points, check_folder, files_below, is_side, no_area, read_json, read_text
 from .outlines import pasted, png_pixels, ring_of
 from .pairing import without_masks, without_photo
 from .shapes import LabelledPhoto, Labels, Shape, ellipse, rectangle, ring
-from .source import Source, spelled
+from .source import Source
 
 # Points of each kind of shape. X-AnyLabeling stores a rectangle as its four corners, turned ones
 # as `rotation`, and others with four as `quadrilateral`.

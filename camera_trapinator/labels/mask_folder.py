@@ -22,7 +22,6 @@ from .exports import check_folder, open_mask
 from .mask_names import note_other_endings, refuse_ending, without_channels
 from .mask_table import IGNORED, Table, read_table
 from .pairing import pair_labels, without_photo
-from .roboflow import group_copies
 from .shapes import Labels, Shape
 from .smooth_edges import are_smooth, nearest_neighbour, unknown_colours
 from .source import Source
@@ -66,7 +65,7 @@ def read_mask_folder(source: Source, colours: Path, ending: str = ".png",
                 photo.picture = partial(_read_shapes, mask, table, edges, lacking)
             photos.append(photo)
     without_photo(source, alone)
-    return group_copies(source.labels(photos, table.order))
+    return source.labels(photos, table.order)
 
 
 def _check_header(path: Path) -> tuple[int, int]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import InputError
+from ..data.files import spelled
 from ..data.photos import PHOTO_SUFFIXES
 from .exports import files_below
 from .pairing import MASK_OF
-from .source import Source, spelled
+from .source import Source
 
 PICTURES = (*PHOTO_SUFFIXES, ".bmp", ".gif", ".webp", ".jp2", ".tga", ".pbm", ".pgm", ".ppm")
 CHANNEL = re.compile("(.*)_([0-9]{4})", re.DOTALL)  # nnU-Net: a photo's name, and which channel
@@ -32,8 +33,7 @@ def without_channels(source: Source, pairs: Sequence[tuple[str, Path | None]],
                 continue
             mask = masks[match[1]]
         found.append((file, mask))
-    source.unpaired += [f"{source.images / file}: a further channel of nnU-Net, left out"
-                        for file in channels]
+    source.left_out += [source.images / file for file in channels]
     if channels:
         source.told.append(f"left out: {len(channels)} further channels of nnU-Net, which are no "
                            f"photos, such as {source.images / channels[0]}")

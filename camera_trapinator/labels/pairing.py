@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..data.files import spelled
 from ..data.photos import look_below
 from .exports import files_below
-from .shapes import LabelledPhoto
-from .source import Source, spelled
+from .shapes import Labels
+from .source import Source
 
 # A mask beside its photo: a_mask.png of a.jpg.
 MASK_OF = re.compile(r"(.+)[_.-](masks?|labels?|seg|segmentation)", re.IGNORECASE | re.DOTALL)
@@ -106,6 +107,7 @@ def without_masks(source: Source, photos: Sequence[str], labelled: Iterable[str]
     """The photos of a source that are no masks beside others, of which is told; those that are
     `labelled` are photos whatever their names."""
     masks = set(masks_beside(photos)) - set(labelled)
+    source.left_out += [source.images / mask for mask in masks]
     if masks:
         source.told.append(f"{source.images}: {len(masks)} pictures are left, masks beside photos "
                            f"by their names, such as {source.images / min(masks)}")
@@ -138,16 +140,14 @@ def _namesake(source: Source, names: Sequence[str]) -> str:
     return ""
 
 
-def left_over(folders: Iterable[Path], photos: Iterable[LabelledPhoto], out: Path,
-              told: Sequence[str] = ()) -> tuple[list[str], list[str]]:
+def left_over(folders: Iterable[Path], labels: Labels, out: Path) -> tuple[list[str], list[str]]:
     """What lies in the folders of the photos, but is not imported: a line for each photo that no
     label names, and a line for each kind of other things (videos, masks beside photos ...).
 
-    Masks in `out` are no photos. `told`: lines `FILE: why it is left out`, or `... such as FILE` of
-    many, after which those files are not told again.
+    Masks in `out` are no photos; of what the labels have left out it is told already.
     """
-    listed = {os.path.realpath(photo.source) for photo in photos}
-    listed |= {os.path.realpath(line.partition(": ")[0]) for line in told}
+    known = [*(photo.source for photo in labels.photos), *labels.left_out]
+    listed = {os.path.realpath(path) for path in known}
     unlisted, others = [], []
     for folder in {folder.resolve(): folder for folder in folders}.values():
         below = look_below(folder)
@@ -157,7 +157,7 @@ def left_over(folders: Iterable[Path], photos: Iterable[LabelledPhoto], out: Pat
         unlisted += [f"{folder / file}: no label names this photo" for file in files
                      if file not in masks]
         kinds = dict(below.passed_over)
-        if masks and not any(line.endswith(f"such as {folder / masks[0]}") for line in told):
+        if masks:
             kinds["masks beside photos, by their names"] = masks
         others += [f"{len(paths)} {what} (such as {folder / paths[0]})"
                    for what, paths in kinds.items()]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import InputError
+from ..data.files import spelled
 from ..data.rle import encode_rle
 from .exports import check_folder, pixels_along, read_json
 from .outlines import class_of, run_lengths, text_of
@@ -26,9 +27,6 @@ def read_segment_anything(source: Source, name: str) -> Labels:
     The file of `a/IMG_1.jpg` is `a/IMG_1.json`. Files of other tools that are none
     of a photo are left. A photo without file has no shapes.
     """
-    if source.path.is_file():
-        raise InputError(f"{source.path}: a file, not the folder of the JSON files; give "
-                         f"{source.path.parent}")
     check_folder(source.path, "JSON files")
     name = class_of(name)
     pairs, alone = pair_labels(source, ".json")
@@ -75,7 +73,7 @@ def _read(content: dict | list, photo: LabelledPhoto, name: str, path: Path | No
     if isinstance(content, dict):
         image, content = content["image"], content["annotations"]
         file = text_of(image, "file_name", str(path)).replace("\\", "/").rpartition("/")[2]
-        if file.casefold() != photo.source.name.casefold():
+        if spelled(file) != spelled(photo.source.name):
             raise InputError(f"{path}: it is for {file!r}, but lies where the masks of "
                              f"{photo.source} should; rename one of them")
         photo.width, photo.height = (pixels_along(image, key, str(path))

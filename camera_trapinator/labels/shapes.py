@@ -71,13 +71,14 @@ class Labels:
     unpaired: list[str] = field(default_factory=list)  # labels without photo: "FILE: what is amiss"
     faults: list[str] = field(default_factory=list)  # "FILE, place in it: what is wrong; the cure"
     told: list[str] = field(default_factory=list)  # what was assumed
+    left_out: list[Path] = field(default_factory=list)  # pictures of which it is told why
 
     def __add__(self, other: "Labels") -> "Labels":
         return Labels(self.photos + other.photos,
                       list(dict.fromkeys(self.classes + other.classes)),
                       *(mine + theirs for mine, theirs in (
                           (self.unpaired, other.unpaired), (self.faults, other.faults),
-                          (self.told, other.told))))
+                          (self.told, other.told), (self.left_out, other.left_out))))
 
     def sound(self) -> "Labels":
         """The same. Raises InputError if there is a fault: with the first, and the number of the

@@ -11,7 +11,6 @@ labels say, beside the folder.
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from .. import InputError
+from ..data.files import spelled
 from ..data.photos import PHOTO_SUFFIXES, PhotoFolder, look_below, same_aspect
 from .shapes import LabelledPhoto, Labels
 
@@ -45,6 +45,7 @@ class Source:
     skip_broken: bool = False
     faults: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)  # what was assumed or left out
+    left_out: list[Path] = field(default_factory=list)  # pictures of which it is told why
     unpaired: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # photos
     # The photos that were not found by their very paths: what labels call them, and the folders
@@ -78,6 +79,7 @@ class Source:
         except InputError as error:
             if self.skip_broken:
                 self.unpaired.append(f"{error}: left out")
+                self.left_out.append(photo.source)
             else:
                 self.faults.append(f"{error}; bring it anew, or leave such photos out with "
                                    "--skip-broken")
@@ -202,7 +204,7 @@ class Source:
         if turned:
             self.told.append(f"{self.path}: {len(turned)} photos are turned by their EXIF, such as "
                              f"{turned[0].file}; their labels are taken for the upright photo")
-        return Labels(photos, list(classes), self.unpaired, faults, self.told)
+        return Labels(photos, list(classes), self.unpaired, faults, self.told, self.left_out)
 
     def _of_other_folders(self) -> dict[int, str]:
         """The photos, by id, that were found by their names, but whose labels tell of another
@@ -223,8 +225,3 @@ class Source:
         """A photo that has the name of the missing one, but lies elsewhere."""
         others = self.named(PurePosixPath(file.replace("\\", "/")).name)
         return f" ({others[0]} is there, but its path is another one)" if others else ""
-
-
-def spelled(text: str) -> str:
-    """A name without what systems see differently: case, and how letters with marks are stored."""
-    return unicodedata.normalize("NFC", text).casefold()

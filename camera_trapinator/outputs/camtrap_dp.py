@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from .. import InputError, __version__
-from ..data.manifest import read_rows
+from ..data.tables import read_rows
 from .megadetector import inside_photo
 from .records import certainty, read_records
 from .tables import write_table

@@ -14,9 +14,11 @@ import numpy as np
 from .. import InputError, written_whole
 from ..data.checks import check_maps, check_photos, known_fingerprints
 from ..data.learned import Learned, content_hashes
-from ..data.manifest import Manifest, read_classes, read_manifest, read_rows
+from ..data.manifest import Manifest, read_classes, read_manifest
 from ..data.memory import checks_of
-from ..data.splits import find_leaks, near_duplicates, read_splits
+from ..data.split_table import read_splits
+from ..data.splits import find_leaks, near_duplicates
+from ..data.tables import read_rows
 from ..metrics import ConfusionMatrix, RegressionErrors
 from .blobs import true_classes
 from .maps import write_worst_maps

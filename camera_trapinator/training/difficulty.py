@@ -8,11 +8,12 @@ import numpy as np
 from scipy import ndimage
 
 from .. import IGNORE, InputError
-from ..data.manifest import BACKGROUND, Manifest, read_rows, write_rows
+from ..data.manifest import BACKGROUND, Manifest
 from ..data.masks import read_target, resize_mask
 from ..data.memory import Memory, file_stamp
 from ..data.photos import is_infrared, photo_size, read_photo
 from ..data.strips import NO_STRIPS, Strips, cut_rows, strip_rows
+from ..data.tables import read_rows, write_rows
 
 SIZE = 256  # long side in pixels at which photos are judged
 FORMULA = 1  # goes up when `photo_difficulty` changes: what was remembered before is then void

@@ -24,12 +24,12 @@ from ..data.checks import (
 )
 from ..data.manifest import FOCUS, Manifest, read_classes, read_manifest
 from ..data.memory import checks_of
+from ..data.split_table import read_splits
 from ..data.splits import (
     find_leaks,
     limit_splits,
     make_splits,
     near_duplicates,
-    read_splits,
     sequence_keys,
 )
 from ..data.strips import Strips, strips_for

@@ -8,7 +8,8 @@ from zlib import crc32
 import numpy as np
 
 from .. import InputError
-from ..data.manifest import BACKGROUND, Manifest, read_rows
+from ..data.manifest import BACKGROUND, Manifest
+from ..data.tables import read_rows
 from ..data.threads import LOOKING, in_threads
 
 

@@ -17,7 +17,7 @@ from .. import InputError, written_whole
 from ..config import Config, config_text, no_longer_so, parse_config, read_text
 from ..data.learned import Learned, learned_of
 from ..data.lock import only_one
-from ..data.splits import write_splits
+from ..data.split_table import write_splits
 from ..data.strips import write_strips
 from ..metrics import best_epoch
 from ..networks.memory import enough_memory, next_predict_batch_size

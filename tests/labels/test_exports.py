@@ -10,7 +10,7 @@ from camera_trapinator import InputError
 from camera_trapinator.data.manifest import read_manifest
 from camera_trapinator.labels.exports import check_folder, places_of, read_json, read_text
 from camera_trapinator.labels.pairing import left_over
-from camera_trapinator.labels.shapes import LabelledPhoto
+from camera_trapinator.labels.shapes import LabelledPhoto, Labels
 
 
 @pytest.mark.parametrize(("given", "parts"), [
@@ -83,12 +83,11 @@ def test_three_folders_called_images_give_their_splits_and_sites(tmp_path):
 
 def test_what_is_left_over_is_told_once(tmp_path):
     write_photos(tmp_path, "a.jpg", "a_mask.png", "b-seg.png", "b.jpg", "c.jpg", "d.jpg", "e.jpg")
-    labelled = [LabelledPhoto(tmp_path / "a.jpg", "a.jpg", 64, 48, "")]
-    lines, others = left_over([tmp_path], labelled, tmp_path / "out")
+    labels = Labels([LabelledPhoto(tmp_path / "a.jpg", "a.jpg", 64, 48, "")])
+    lines, others = left_over([tmp_path], labels, tmp_path / "out")
     assert [line.split(": ")[0][-5:] for line in lines] == ["b.jpg", "c.jpg", "d.jpg", "e.jpg"]
     assert others == [f"2 masks beside photos, by their names (such as {tmp_path / 'a_mask.png'})"]
-    lines, others = left_over([tmp_path], labelled, tmp_path / "out", [
-        f"{tmp_path / 'c.jpg'}: cannot be read: left out",
-        f"{tmp_path}: 2 pictures are left, such as {tmp_path / 'a_mask.png'}"])
+    labels.left_out = [tmp_path / name for name in ("c.jpg", "a_mask.png", "b-seg.png")]
+    lines, others = left_over([tmp_path], labels, tmp_path / "out")
     assert [line.split(": ")[0][-5:] for line in lines] == ["b.jpg", "d.jpg", "e.jpg"]
     assert not others

@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, many, seeds
 from hypothesis import given
-from label_files import WORSE, damage, damaged, inside, scratch
+from label_files import (
+    WORSE,
+    check_values,
+    damage,
+    damaged,
+    first_mask,
+    inside,
+    scratch,
+)
 from PIL import Image
 
-from camera_trapinator import IGNORE, InputError
-from camera_trapinator.data.manifest import read_classes, read_manifest
-from camera_trapinator.data.masks import read_mask
+from camera_trapinator import InputError
 from camera_trapinator.data.rle import encode_rle
 from camera_trapinator.labels.coco_video import read_coco_video
 from camera_trapinator.labels.data_root import write_data_root
@@ -152,10 +158,7 @@ def test_valid_exports_give_the_right_masks(tool):
             content, path, read, mask = prepare(tool, folder, random)
             path.write_text(json.dumps(content))
             write_data_root(read(path), folder / "out")
-            row = read_manifest(folder / "out/manifest.csv")[0]
-            names = [name for name, _ in read_classes(folder / "out/classes.csv")]
-            ours = np.array([0, *(1 + NAMES.index(name) for name in names[1:])])[
-                read_mask(folder / "out" / row.mask)]
+            ours = first_mask(folder / "out", NAMES)
             assert np.array_equal(ours, mask)
     check()
 
@@ -184,10 +187,7 @@ def test_damaged_exports_are_refused_by_name_or_give_a_mask(tool):
                                                            "faults", str(path.parent)))
                 assert not (folder / "out").exists()
             else:
-                mask = read_manifest(folder / "out/manifest.csv")[0].mask
-                values = read_mask(folder / "out" / mask) if mask.endswith(".png") else np.zeros(1)
-                assert set(np.unique(values)) <= {
-                    *range(len(read_classes(folder / "out/classes.csv"))), IGNORE}
+                check_values(folder / "out")
     check()
     assert len(refused) > EXAMPLES // 5
 

@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 from conftest import EXAMPLES, many, seeds
 from hypothesis import given
-from label_files import damage, damaged, faults_of, inside, scratch
+from label_files import (
+    check_values,
+    damage,
+    damaged,
+    faults_of,
+    first_mask,
+    inside,
+    scratch,
+)
 from PIL import Image
 
-from camera_trapinator import IGNORE
-from camera_trapinator.data.manifest import read_classes, read_manifest
-from camera_trapinator.data.masks import read_mask
 from camera_trapinator.data.rle import encode_rle
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.data_root import write_data_root
@@ -131,10 +136,7 @@ def test_valid_files_give_the_right_masks(tool):
             content, path, read, shapes, mask = prepare(tool, folder, random)
             write(content, path)
             write_data_root(read(), folder / "out")
-            row = read_manifest(folder / "out/manifest.csv")[0]
-            names = [name for name, _ in read_classes(folder / "out/classes.csv")]
-            ours = np.array([0, *(1 + NAMES.index(name) for name in names[1:])])[
-                read_mask(folder / "out" / row.mask)]
+            ours = first_mask(folder / "out", NAMES)
             if tool is yolo:  # its coordinates were cut at -0.1 and 1.1
                 mask = np.zeros_like(mask)
                 for index, *values in content:
@@ -166,12 +168,9 @@ def test_damaged_files_give_one_clear_line_and_no_data_root(tool):
                 refused.append(seed)
                 assert all(fault for fault in told)
                 assert all(path.name in fault or "1.png" in fault or "no photo" in fault
-                           or f"{path.parent}: its 1 labels are boxes" in fault for fault in told)
+                           for fault in told)
                 assert not (folder / "out").exists()
             else:
-                mask = read_manifest(folder / "out/manifest.csv")[0].mask
-                values = read_mask(folder / "out" / mask) if mask.endswith(".png") else np.zeros(1)
-                assert set(np.unique(values)) <= {
-                    *range(len(read_classes(folder / "out/classes.csv"))), IGNORE}
+                check_values(folder / "out")
     check()
     assert len(refused) > EXAMPLES // 5
