@@ -206,17 +206,34 @@ class Calibration:
         return float(self.TEMPERATURES[int((self.losses + doubt).argmin())])
 
 
-def recall_thresholds(confidences: Sequence[float]) -> dict[str, float] | None:
-    """The highest confidences from which on 95 and 99 % of the photos with an animal are found.
+def recall_thresholds(animals: Sequence[float], empties: Sequence[float] = (),
+                      ) -> dict[str, float] | None:
+    """From which confidence on 95 and 99 % of the photos with an animal are found ("0.95", "0.99").
 
-    `confidences`: those of all such photos. None where there is none; "0.95" and "0.99" are keys.
-    Rounded down to five digits, as many as records have: none of them is rounded out of its share.
+    `animals`, `empties`: the confidences of all photos with and without one. Where the two lie
+    apart, many thresholds do the same, and the highest is the worst: new photos are never as clear
+    as these. So each is as low as it can be without a loss of precision, and then has room: it lies
+    half way from the last animal that it finds to the next empty photo, or to 0. The one for 99 %
+    is never above that for 95 %. None where there is no animal. Rounded down to five digits, as
+    many as records have: no photo is rounded out of its share.
     """
-    if not len(confidences):
+    if not len(animals):
         return None
-    ordered = sorted(map(float, confidences), reverse=True)
-    return {name: math.floor(ordered[math.ceil(float(name) * len(ordered)) - 1] * 1e5) / 1e5
-            for name in RECALLS}
+    scores = np.array([*animals, *empties], float)
+    truth = np.arange(len(scores)) < len(animals)
+    order = np.argsort(-scores, kind="stable")  # of those alike, the animals first
+    scores, hits = scores[order], truth[order].cumsum()
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of each confidence
+    scores, hits, precision = scores[last], hits[last], hits[last] / (last + 1)
+    more = np.diff(hits, prepend=0) > 0  # where it finds one more
+    thresholds, highest = {}, 1.0
+    for name in RECALLS:
+        first = int(np.flatnonzero(hits >= float(name) * len(animals) - 1e-9)[0])
+        best = int(np.flatnonzero(more & (precision >= precision[first]))[-1])
+        below = scores[best + 1] if best + 1 < len(scores) else 0.0
+        highest = min(highest, math.floor((scores[best] + below) / 2 * 1e5) / 1e5)
+        thresholds[name] = highest
+    return thresholds
 
 
 def best_epoch(history: Sequence[dict], best_by: str) -> int:

@@ -11,10 +11,11 @@ from camera_trapinator.outputs.records import RecordFile
 CLASSES = [("background", (0, 0, 0)), ("fox", (230, 120, 20)), ("snow hare", (80, 160, 255)),
            ("black bear", (0, 0, 0))]
 
-INFO = {"model": "shapes", "weights": "ab12", "mask_size": "photo",
+INFO = {"model": "shapes", "weights": "ab12", "mask_size": "photo", "smallest_blob": 0.0,
+        "unknown_below": 0.5, "min_confidence": 0.0,
         "classes": [{"name": name, "colour": colour} for name, colour in CLASSES]}
 # With what MegaDetector's file needs besides.
-FULL_INFO = {**INFO, "smallest_blob": 0.0, "faint": 0.1, "thresholds": {"0.95": 0.61, "0.99": 0.2}}
+FULL_INFO = {**INFO, "faint": 0.1, "min_confidence": 0.2, "thresholds": {"0.95": 0.61, "0.99": 0.2}}
 HOSTILE = ["<img src=x onerror=alert(1)>.jpg", "=cmd|' /C calc'!A0.jpg", 'a"b\\c\n.jpg',
            "site 1/ü\udcff.JPG"]
 
@@ -67,7 +68,7 @@ def some_records(count: int = 6) -> list[dict]:
 
 
 def rows_of(path) -> list[dict]:
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 

@@ -331,7 +331,11 @@ def test_finding_animals_is_that_of_scikit_learn(seed):
     random = np.random.default_rng(seed)
     truths = random.random(300) < 0.3
     scores = (random.random(300) * 0.7 + 0.3 * truths).round(2)  # many ties
-    found = find_animals(scores.tolist(), truths.tolist())
+    found = find_animals(scores.tolist(), truths.tolist(), {"0.99": 0.4})
+    assert found["validation"] == [{
+        "recall": "0.99", "threshold": 0.4, "found": (truths & (scores >= 0.4)).sum(),
+        "with_animals": truths.sum(), "empty": (~truths).sum(),
+        "false_alarms": (~truths & (scores >= 0.4)).sum()}]
     assert found["average_precision"] == pytest.approx(
         sklearn.average_precision_score(truths, scores))
     precision, recall, thresholds = sklearn.precision_recall_curve(truths, scores)
@@ -350,17 +354,38 @@ def test_finding_animals_is_that_of_scikit_learn(seed):
 
 @pytest.mark.parametrize("truths", [[], [True, True], [False, False]])
 def test_without_both_kinds_of_photos_nothing_can_be_found(truths):
-    assert find_animals([0.5] * len(truths), truths) is None
+    assert find_animals([0.5] * len(truths), truths, {}) is None
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 100, 101, 257])
-def test_the_thresholds_find_so_many_and_no_higher_ones_do(count):
-    scores = np.random.default_rng(count).random(count)
-    for name, threshold in recall_thresholds(scores.tolist()).items():
-        assert (scores >= threshold).mean() >= float(name)
-        higher = scores[scores > threshold + 1e-5]
-        assert not len(higher) or (scores >= higher.min()).mean() < float(name)
+def test_the_thresholds_find_so_many_and_cost_no_precision(count):
+    """As precise as the highest that finds so many, and as low as that allows."""
+    random = np.random.default_rng(count)
+    animals, empties = random.random(count) ** 0.5, random.random(3 * count) ** 3
+
+    def precision(threshold):
+        hits = (animals >= threshold).sum()
+        return hits / (hits + (empties >= threshold).sum())
+
+    found = recall_thresholds(animals.tolist(), empties.tolist())
+    assert found["0.99"] <= found["0.95"]
+    for name, threshold in found.items():
+        assert (animals >= threshold).mean() >= float(name)
+        highest = max(score for score in animals if (animals >= score).mean() >= float(name))
+        assert threshold <= highest and precision(threshold) >= precision(highest)
+    lowest = [score for score in animals if score < found["0.95"]]
+    best = max(score for score in animals if (animals >= score).mean() >= 0.95)
+    assert not lowest or max(map(precision, lowest)) < precision(best)
     assert recall_thresholds([]) is None
+
+
+def test_where_animals_and_empty_photos_lie_apart_the_thresholds_lie_between():
+    """The highest that finds 95 % of the animals would miss those of new photos."""
+    found = recall_thresholds([0.99999] * 19 + [0.9, 0.8], [0.1, 0.4, 0.0])
+    assert found == {"0.95": 0.6, "0.99": 0.6}
+    assert recall_thresholds([0.9, 0.8]) == {"0.95": 0.4, "0.99": 0.4}  # no empty photo
+    overlap = recall_thresholds([0.9] * 98 + [0.5, 0.2], [0.6, 0.3, 0.1])
+    assert overlap == {"0.95": 0.75, "0.99": 0.4}
 
 
 def test_no_photo_is_rounded_out_of_the_share_that_a_threshold_finds():
@@ -368,7 +393,8 @@ def test_no_photo_is_rounded_out_of_the_share_that_a_threshold_finds():
     random = np.random.default_rng(0)
     for _ in range(50):
         scores = 1 - random.random(200) * 1e-4
-        for name, threshold in recall_thresholds(scores.tolist()).items():
+        empties = random.choice(scores, 400) - 1e-6  # as close as can be
+        for name, threshold in recall_thresholds(scores.tolist(), empties.tolist()).items():
             assert (scores.round(5) >= threshold).mean() >= float(name)
 
 

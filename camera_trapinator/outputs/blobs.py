@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .. import IGNORE
 from ..data.masks import resize_mask
-from ..data.rle import Runs, counted, encode_runs, filled, runs_of
+from ..data.rle import NO_RUNS, Runs, counted, encode_runs, filled, runs_of
+from .parts import animals_of, together
 
 MOST_FAINT = 10  # parts of a photo
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)
@@ -22,6 +21,7 @@ class Limits(NamedTuple):
     smallest_blob: float = 0.0005  # share of the photo
     faint: float = 0.1  # probability
     unknown_below: float = 0.5  # probability
+    min_confidence: float = 0.0  # that something is there
 
 
 def photo_record(file: str, mask: np.ndarray, foreground: np.ndarray,
@@ -33,17 +33,18 @@ def photo_record(file: str, mask: np.ndarray, foreground: np.ndarray,
     float32 (h, w) probability at network size that a pixel is no background; `species`: uint8
     (h, w) likeliest species, and float32 (h, w) the probability that it is this one, if it is any;
     `num_classes`: how many numbers `pixels` gets at least. What else is `known`, the upright
-    photo's `width` and `height` in pixels at least, goes in as it is.
+    photo's `width` and `height` in pixels at least, goes in as it is. The record's mask holds the
+    blobs alone: what does not count as an animal is not drawn as one.
     """
-    smooth, runs = smoothed(foreground), runs_of(mask)
+    smooth = smoothed(foreground)
     maps = Maps(foreground, smooth, *species)
-    blobs, covered = find_blobs(runs, mask.shape, maps, limits)
-    pixels = _count_pixels(runs, num_classes)
+    blobs, runs, covered = find_blobs(runs_of(mask), mask.shape, maps, limits)
+    pixels = count_pixels(runs, num_classes)
     pixels[0] = mask.size - sum(pixels)
     return {
         "file": file, "location": "", "datetime": "", "infrared": False, **known,
         "confidence": _rounded(smooth.max()), "pixels": pixels,
-        "rle": _encode_classes(runs, mask.shape), "blobs": blobs,
+        "rle": encode_classes(runs, mask.shape), "blobs": blobs,
         "faint": find_faint(maps, covered, limits), "failure": None,
     }
 
@@ -71,44 +72,14 @@ class Maps(NamedTuple):
     share: np.ndarray  # probability that it is this species, if it is any, float32
 
 
-def parts_of(runs: Runs, size: Sequence[int], smallest_blob: float) -> list[Runs]:
-    """The connected parts, also over corners, of a mask of that `size` (height, width), the largest
-    first, without those that are too small."""
-    if not len(runs.starts):
-        return []
-    height, width = size
-    columns, rows = np.divmod(runs.starts, height)
-    lengths = runs.ends - runs.starts
-    # Columns with a row more: what ends at the foot of one does not touch the head of the next.
-    starts = runs.starts + columns
-    ends = starts + lengths
-    below = np.flatnonzero(ends[:-1] == starts[1:])
-    # In the next column a run touches all that end behind its start and begin before its end.
-    first = np.searchsorted(ends, starts + height + 1)
-    touched = np.searchsorted(starts, ends + height + 1, "right") - first
-    beside = np.repeat(np.arange(len(starts)), touched)
-    pairs = (np.append(below, beside), np.append(below + 1, counted(first, touched)))
-    edges = coo_array((np.ones(len(pairs[0]), bool), pairs), (len(starts), len(starts)))
-    found, part = connected_components(edges, directed=False)
-
-    areas = np.bincount(part, lengths, found)
-    corners = np.full(found, height * width)
-    np.minimum.at(corners, part, rows * width + columns)  # of parts alike the higher one first
-    large = np.flatnonzero(areas >= smallest_blob * height * width)
-    large = large[np.lexsort((corners[large], -areas[large]))]
-    order = np.argsort(part, kind="stable")
-    begins = np.searchsorted(part[order], np.arange(found + 1))
-    return [runs.chosen(order[begins[number]:begins[number + 1]]) for number in large]
-
-
 def find_blobs(runs: Runs, size: Sequence[int], maps: Maps, limits: Limits,
-               ) -> tuple[list[dict], np.ndarray]:
-    """The blobs of a mask of that `size`, as a record holds them, and the pixels of the maps that
-    they cover."""
+               ) -> tuple[list[dict], Runs, np.ndarray]:
+    """The blobs of a mask of that `size`, as a record holds them, their runs, and the pixels of the
+    maps that they cover."""
     row_of, column_of = _nearest_pixels(maps.foreground.shape, *size)
-    covered, blobs = np.zeros(maps.foreground.shape, bool), []
-    for part in parts_of(runs, size, limits.smallest_blob):
-        species = int(np.argmax(_count_pixels(part)))
+    covered, blobs, counting = np.zeros(maps.foreground.shape, bool), [], []
+    for part in animals_of(runs, size, limits.smallest_blob):
+        species = int(np.argmax(count_pixels(part)))
         inside, window = _inside(part, size[0])
         # How many of its pixels lie nearest to each pixel of the maps: the same means, of far fewer
         # numbers.
@@ -117,18 +88,20 @@ def find_blobs(runs: Runs, size: Sequence[int], maps: Maps, limits: Limits,
         counts = np.add.reduceat(inside, tops, axis=0, dtype=np.int32)
         counts = np.add.reduceat(counts, lefts, axis=1)
         place = np.ix_(rows, columns)
-        covered[place] |= counts > 0
         known = Maps(*(plane[place][counts > 0] for plane in maps))
-        blobs.append(_blob(_place(inside, window, size), species, known, counts[counts > 0],
-                           limits))
-    return blobs, covered
+        if _rounded(known.smooth.max()) >= limits.min_confidence:
+            covered[place] |= counts > 0
+            counting.append(part)
+            blobs.append(_blob(_place(inside, window, size), species, known, counts[counts > 0],
+                               limits))
+    return blobs, together(counting) if counting else NO_RUNS, covered
 
 
-def true_classes(mask: np.ndarray, truth: np.ndarray, number: int) -> list[int | None]:
-    """The most frequent true class in each blob of a photo, which are the `number` largest parts of
-    its mask; None where nothing is labelled. Both are uint8 (H, W), 255 in `truth` is ignored."""
+def true_classes(mask: np.ndarray, truth: np.ndarray) -> list[int | None]:
+    """The most frequent true class in each blob of a photo, whose `mask` holds these alone; None
+    where nothing is labelled. Both are uint8 (H, W), 255 in `truth` is ignored."""
     found, truth = [], truth.ravel(order="F")  # runs go down the columns
-    for part in parts_of(runs_of(mask), mask.shape, 0)[:number]:
+    for part in animals_of(runs_of(mask), mask.shape, 0):
         classes = truth[counted(part.starts, part.ends - part.starts)]
         classes = classes[classes != IGNORE]
         found.append(int(np.bincount(classes).argmax()) if len(classes) else None)
@@ -191,14 +164,14 @@ def _place(inside: np.ndarray, window: tuple[slice, slice], size: Sequence[int])
     }
 
 
-def _count_pixels(runs: Runs, num_classes: int = 0) -> list[int]:
+def count_pixels(runs: Runs, num_classes: int = 0) -> list[int]:
     """The number of pixels of each value, for `num_classes` or as many as there are; the
     background's is 0."""
     counts = np.bincount(runs.values, runs.ends - runs.starts, num_classes or 1)
     return counts.astype(int).tolist()
 
 
-def _encode_classes(runs: Runs, size: Sequence[int]) -> dict:
+def encode_classes(runs: Runs, size: Sequence[int]) -> dict:
     return {"size": list(size), "counts": {
         str(index): encode_runs(runs.chosen(runs.values == index), size)["counts"]
         for index in np.unique(runs.values).tolist()}}

@@ -22,7 +22,7 @@ from ..data.tables import read_rows
 from ..metrics import ConfusionMatrix, RegressionErrors
 from .blobs import true_classes
 from .maps import write_worst_maps
-from .records import classes_of, presence, read_records
+from .records import classes_of, mask_of, presence, read_records
 from .scores import build_report, build_value_report
 from .sheets import write_worst_sheet
 from .tables import write_table
@@ -73,22 +73,21 @@ class Truth:
                 or self.learned.knows(row.location, photo)
                 for index, row, photo in zip(self.rows, self.tested, hashes, strict=True)}
 
-    def facts(self, prediction, mask: np.ndarray | None, record: dict) -> dict:
-        """What the evaluation adds to the `record` of a Prediction; `mask` is None for a
-        failure."""
+    def facts(self, prediction, record: dict) -> dict:
+        """What the evaluation adds to the `record` of a Prediction."""
         index = prediction.photo.index
         row = self.manifest[index]
         extra = {"truth": row.mask, "split": self.splits[index], "seen": self.seen[index]}
-        if mask is not None and not self.num_classes:
+        if record["failure"] is None and not self.num_classes:
             errors = RegressionErrors()
             errors.update(prediction.photo.target, prediction.values())
             extra["errors"] = errors.sums.tolist()
-        elif mask is not None:
+        elif record["failure"] is None:
+            mask, truth = mask_of(record), prediction.photo.target  # what is scored is what is told
             matrix = ConfusionMatrix(self.num_classes)
-            matrix.update(prediction.photo.target, mask)
+            matrix.update(truth, mask)
             extra["confusion"] = matrix.counts.tolist()
-            extra["blob_truths"] = true_classes(mask, prediction.photo.target.numpy(),
-                                                len(record["blobs"]))
+            extra["blob_truths"] = true_classes(mask, truth.numpy())
         return extra
 
     def check(self) -> None:
@@ -157,7 +156,7 @@ def write_evaluation(records_path: Path, photos_root: Path, out: Path, facts: di
     info, records = read_records(records_path)
     regression, classes = "quantity" in info, classes_of(info)
     scores = build_value_report(records) if regression else build_report(
-        map(with_presence, records), [name for name, _ in classes])
+        map(with_presence, records), [name for name, _ in classes], info["thresholds"])
     report = {**facts, "weights_sha256": info["weights"], **scores}
     with written_whole(out / "report.json") as path:
         path.write_text(json.dumps(report, indent=2), encoding="utf-8")

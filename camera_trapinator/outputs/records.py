@@ -17,15 +17,16 @@ A record has the keys
                 blob or faint part
     pixels      number of pixels of each class in the predicted mask
     rle         the predicted mask: {"size": [height, width], "counts": {class: COCO counts}},
-                without the background
-    blobs       connected parts (8 neighbours) of the predicted foreground, the largest first, each
+                without the background: the blobs, and nothing else
+    blobs       the animals: connected parts (8 neighbours) of the predicted foreground, those of
+                one species that lie together as one, see `parts.py`; the largest first, each
                 with its `class` (the most frequent one in it), `unknown` (whether it is too unsure
                 that it is this one), `box` [x, y, width, height] and `centroid` [x, y] as shares of
                 the photo's width and height from the upper left, `area` as a share of the photo,
                 `touches_edge`, `confidence` and `class_confidence`
-    faint       parts that the mask does not show, or that are smaller than `smallest_blob`, but
-                whose smoothed foreground probability reaches the knob `faint`: the ten surest,
-                the surest first, with the same keys; somebody may want to look
+    faint       parts that do not count as an animal, but whose smoothed foreground probability
+                reaches the knob `faint`: the ten surest, the surest first, with the same keys;
+                somebody may want to look
     failure     None, or why the photo could not be predicted; then all above from `width` on is
                 None or empty
 
@@ -41,16 +42,18 @@ the foreground, calibrated on the validation photos (`metrics.Calibration`), so 
 *unknown*: something is there, and nobody knows what; its `class` is the best guess. Formats that
 have but one number for a named species get the *certainty*, the product of both.
 
-Blobs smaller than the knob `smallest_blob` do not count. A species is *present* in a photo if at
-least one blob that is not unknown is of it. A photo is *empty* if it has no blob. Faint parts
-decide neither. A photo that could not be predicted is neither empty nor not.
+What is smaller than the knob `smallest_blob` or less sure than `min_confidence` is no blob, and
+does not stand in the mask. A species is *present* in a photo if at least one blob that is not
+unknown is of it. A photo is *empty* if it has no blob. Faint parts decide neither. A photo that
+could not be predicted is neither empty nor not. What the photos of a burst tell together stands in
+`bursts.py`.
 """
 
 import errno
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice, pairwise
 from pathlib import Path
@@ -61,7 +64,7 @@ from .. import InputError, written_whole
 from ..data.rle import NO_RUNS, Runs, decode_runs, filled
 
 UNKNOWN = "unknown"  # the name of what is there for sure, but of which species is not
-FORMAT = "camera_trapinator predictions 4"
+FORMAT = "camera_trapinator predictions 5"
 Classes = Sequence[tuple[str, tuple[int, int, int]]]  # name and colour (RGB) of each class
 
 
@@ -217,6 +220,14 @@ def drop_records(part: Path, files: Collection[str]) -> None:
         for record, _ in _read_lines(part):
             if record.get("file") not in files:
                 file.write(_as_line(record))
+
+
+def write_records(path: str | Path, info: dict, records: Iterable[dict]) -> None:
+    """Write a whole file of records: its first line `info`, and the photos."""
+    with written_whole(path) as temporary, open(temporary, "wb") as file:
+        file.write(_as_line(info))
+        for record in records:
+            file.write(_as_line(record))
 
 
 def join_records(path: str | Path) -> None:

@@ -49,14 +49,16 @@ def summary(matrix: ConfusionMatrix, images: int) -> dict:
             "images": images}
 
 
-def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
+def build_report(photos: Iterable[dict], class_names: Sequence[str],
+                 thresholds: dict[str, float] | None = None) -> dict:
     """The scores of an evaluation, as `report.json` holds them.
 
     `photos`: one dict a photo with `failure` (None or text), and, where there is none,
     `confusion` (C lists of C ints, see ConfusionMatrix), `location`, `seen` (whether photos of
     its location were trained on), `infrared`, `confidence`, `present` and `present_truth` (C bools
     each: the classes that are predicted to be, and that are, in the photo), `blobs` and their
-    `blob_truths` as in a record.
+    `blob_truths` as in a record. `thresholds`: those that the validation photos chose, see
+    `metrics.recall_thresholds`.
     """
     num_classes = len(class_names)
     groups: dict[tuple[str, str], tuple[ConfusionMatrix, list]] = {}
@@ -116,7 +118,7 @@ def build_report(photos: Iterable[dict], class_names: Sequence[str]) -> dict:
         "empty_photos": {"images": empties, "false_positive_pixels": false_pixels,
                          "false_positive_share": false_pixels / empty_pixels if empties else None},
         "by_size": {name: _size_scores(*group("size", name)) for name, _ in SIZES},
-        "find_animals": find_animals(confidences, truths),
+        "find_animals": find_animals(confidences, truths, thresholds or {}),
         "reliability": reliability(sure, right) if num_classes > 2 else None,
         "confusion": whole.counts.tolist(),
     }
@@ -134,19 +136,27 @@ def _size_scores(matrix: ConfusionMatrix, found: list[bool]) -> dict:
             "found_share": sum(found) / len(found) if found else None}
 
 
-def find_animals(confidences: Sequence[float], truths: Sequence[bool]) -> dict | None:
+def find_animals(confidences: Sequence[float], truths: Sequence[bool],
+                 thresholds: dict[str, float]) -> dict | None:
     """How well the confidence tells photos with an animal (`truths`) from empty ones.
 
     `curve`: [recall, precision, threshold] at up to 200 thresholds, the highest first;
     `average_precision` as scikit-learn defines it; `thresholds`: for 95 and 99 % recall the
     highest threshold that reaches it, with its recall, its precision and the share of the photos
-    from it on (`look_at`). None if there is no photo with an animal, or no empty one.
+    from it on (`look_at`); `validation`: what those that the validation photos chose achieve here:
+    photos with an animal that are `found`, and `false_alarms` among the `empty` ones. None if there
+    is no photo with an animal, or no empty one.
     """
     truth, scores = np.array(truths, bool), np.array(confidences, float)
     if not truth.any() or truth.all():
         return None
     order = np.argsort(-scores, kind="stable")
     truth, scores = truth[order], scores[order]
+    validation = [{
+        "recall": name, "threshold": threshold, "found": int(truth[scores >= threshold].sum()),
+        "with_animals": int(truth.sum()), "empty": int((~truth).sum()),
+        "false_alarms": int((~truth)[scores >= threshold].sum()),
+    } for name, threshold in thresholds.items()]
     last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of each confidence
     hits = truth.cumsum()[last]
     recall, precision, looked = hits / truth.sum(), hits / (last + 1), (last + 1) / len(scores)
@@ -159,6 +169,7 @@ def find_animals(confidences: Sequence[float], truths: Sequence[bool]) -> dict |
         "thresholds": {name: {"threshold": float(scores[last[i]]), "recall": float(recall[i]),
                               "precision": float(precision[i]), "look_at": float(looked[i])}
                        for name, i in first.items()},
+        "validation": validation,
     }
 
 

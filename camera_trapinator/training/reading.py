@@ -14,17 +14,22 @@ class Reading:
 
     def __init__(self):
         self.calibration = Calibration()
-        self.confidences = []  # of the photos with an animal
+        self.animals, self.empties = [], []  # confidences of the photos with and without one
 
     def update(self, truth: Tensor, prediction: Prediction) -> None:
         """Add a photo: its true classes, uint8 (H, W), and what the network says."""
-        if ((truth > 0) & (truth != IGNORE)).any():
+        animal = bool(((truth > 0) & (truth != IGNORE)).any())
+        if animal:
             self.calibration.update(truth, prediction.logits)
-            self.confidences.append(float(smoothed(prediction.foreground()).max()))
+        elif (truth == IGNORE).any():
+            return  # nobody knows
+        (self.animals if animal else self.empties).append(
+            float(smoothed(prediction.foreground()).max()))
 
     def of_all(self, processes: Processes) -> dict:
         """What the photos of all processes tell, by the names of a run's Progress: `thresholds`,
         see `recall_thresholds`, and `temperature`, see `Calibration`."""
         self.calibration.losses = processes.sum(self.calibration.losses)
-        return {"thresholds": recall_thresholds(processes.gathered(self.confidences)),
+        confidences = map(processes.gathered, (self.animals, self.empties))
+        return {"thresholds": recall_thresholds(*confidences),
                 "temperature": self.calibration.temperature()}

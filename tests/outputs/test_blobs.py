@@ -1,12 +1,12 @@
 """What the record of a photo says: blobs, faint parts, confidence."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from prediction_records import predicted, random_mask, with_box
 
-from camera_trapinator.data.rle import decode_rle, runs_of
+from camera_trapinator.data.rle import decode_rle, filled, runs_of
 from camera_trapinator.outputs.blobs import (
     Limits,
     Maps,
@@ -35,6 +35,26 @@ def flood_fill(mask: np.ndarray) -> list[list[tuple[int, int]]]:
     return parts
 
 
+def animals_by_hand(mask: np.ndarray, smallest: float = 0) -> list[np.ndarray]:
+    """The parts of a flood fill that are one animal, (n, 2) rows and columns: see `parts.py`."""
+    parts = [np.array(part) for part in flood_fill(mask) if len(part) >= smallest * mask.size]
+    groups = [{number} for number in range(len(parts))]
+    for one, other in combinations(range(len(parts)), 2):
+        large, small = sorted((parts[one], parts[other]), key=len, reverse=True)
+        (top, left), (bottom, right) = large.min(axis=0), large.max(axis=0) + 1
+        (top2, left2), (bottom2, right2) = small.min(axis=0), small.max(axis=0) + 1
+        gap = max(top2 - bottom, top - bottom2, left2 - right, left - right2, 0)
+        share = 0.5 if len(small) < 0.2 * len(large) else 0.1
+        same = len({np.bincount(mask[tuple(part.T)]).argmax() for part in (large, small)}) == 1
+        if same and gap <= share * max(bottom - top, right - left):
+            (first,) = [group for group in groups if one in group]
+            (second,) = [group for group in groups if other in group]
+            if first is not second:
+                first |= second
+                groups.remove(second)
+    return [np.concatenate([parts[number] for number in group]) for group in groups]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_blobs_are_those_of_a_flood_fill(seed):
     random = np.random.default_rng(seed)
@@ -45,10 +65,8 @@ def test_blobs_are_those_of_a_flood_fill(seed):
                         random.random((20, 28)).astype(np.float32))
     smallest = 0.002
     expected = []
-    for part in flood_fill(mask):
-        rows, columns = np.array(part).T
-        if len(part) < smallest * mask.size:
-            continue
+    for part in animals_by_hand(mask, smallest):
+        rows, columns = part.T
         inside, small = mask[rows, columns], (rows // 2, columns // 2)
         species = np.bincount(inside).argmax()
         expected.append((
@@ -60,8 +78,12 @@ def test_blobs_are_those_of_a_flood_fill(seed):
             (foreground * maps.share * (maps.species == species))[small].sum()
             / foreground[small].sum(),
             bool(rows.min() == 0 or columns.min() == 0 or rows.max() == 39 or columns.max() == 55)))
-    blobs, covered = find_blobs(runs_of(mask), mask.shape, maps, Limits(smallest))
-    assert len(blobs) == len(expected) > 0
+    blobs, runs, covered = find_blobs(runs_of(mask), mask.shape, maps, Limits(smallest))
+    assert len(blobs) == len(expected) > 1
+    kept = np.zeros_like(mask)
+    for part in animals_by_hand(mask, smallest):
+        kept[tuple(part.T)] = mask[tuple(part.T)]
+    assert (filled(runs, mask.shape) == kept).all()
     assert [blob["area"] for blob in blobs] == sorted([blob["area"] for blob in blobs])[::-1]
     found = sorted((blob["box"], blob) for blob in blobs)
     for (_, blob), (area, species, box, centroid, peak, share, edge) in zip(
@@ -74,8 +96,7 @@ def test_blobs_are_those_of_a_flood_fill(seed):
         assert (blob["class"], blob["touches_edge"]) == (species, edge)
     for row, column in np.ndindex(20, 28):  # covered: where one of the four pixels is in a blob
         four = {(2 * row + down, 2 * column + right) for down, right in product((0, 1), repeat=2)}
-        assert covered[row, column] == any(four & set(part) for part in flood_fill(mask)
-                                           if len(part) >= smallest * mask.size)
+        assert covered[row, column] == any(kept[place] for place in four)
 
 
 def test_the_foot_of_a_column_does_not_touch_the_head_of_the_next():
@@ -87,7 +108,7 @@ def test_the_foot_of_a_column_does_not_touch_the_head_of_the_next():
     assert record["rle"]["counts"] == {"1": ":3a0", "2": "g016"}  # as pycocotools encodes it
     assert [blob["area"] for blob in record["blobs"]] == pytest.approx([2 / 30, 1 / 30, 1 / 30],
                                                                       abs=1e-5)
-    stored = [decode_rle(rle) for rle in blob_masks(record, 0)]
+    stored = [decode_rle(rle) for rle in blob_masks(record, {"smallest_blob": 0})]
     assert [np.argwhere(blob).tolist() for blob in stored] == [
         [[4, 1], [5, 1]], [[0, 2]], [[5, 3]]]  # the higher one of two alike comes first
 
@@ -128,14 +149,14 @@ def test_blobs_that_touch_at_a_corner_are_one_and_the_majority_names_it():
 def test_the_true_class_of_a_blob_is_that_of_most_of_its_labelled_pixels(seed):
     mask, truth = random_mask(seed, 40, 56), random_mask(seed + 100, 40, 56)
     truth[np.random.default_rng(seed).random(truth.shape) < 0.3] = 255
-    blobs = predicted("a.jpg", mask, smallest_blob=0.002)["blobs"]
-    expected = {}
-    for part in flood_fill(mask):
-        rows, columns = np.array(part).T
+    record = predicted("a.jpg", mask, smallest_blob=0.002)
+    blobs, mask, expected = record["blobs"], mask_of(record), {}
+    for part in animals_by_hand(mask, 0.002):
+        rows, columns = part.T
         labels = [label for label in truth[rows, columns].tolist() if label != 255]
         expected[(columns.min() / 56, rows.min() / 40)] = (
             max(sorted(set(labels)), key=labels.count) if labels else None)
-    found = true_classes(mask, truth, len(blobs))
+    found = true_classes(mask, truth)
     assert len(found) == len(blobs) > 1
     for blob, label in zip(blobs, found, strict=True):
         (close,) = [label for place, label in expected.items()
@@ -163,7 +184,52 @@ def test_specks_below_the_smallest_blob_are_no_animal():
     assert presence(one, 4) == [True, True, False, False]
     assert presence(none, 4) == [True, False, False, False]
     assert [is_empty(record) for record in (both, one, none)] == [False, False, True]
-    assert none["pixels"][1] == 12 and (mask_of(none) == mask).all()  # the mask stays
+    assert [mask_of(record).any() for record in (both, one, none)] == [True, True, False]
+    assert both["pixels"] == [2378, 12, 10, 0] and none["pixels"] == [2400, 0, 0, 0]
+
+
+def test_what_is_less_sure_than_min_confidence_counts_nowhere():
+    """Neither as a blob nor in the mask, but for somebody to look at."""
+    mask = with_box(5, 5, 10, 12) + with_box(25, 40, 10, 12, species=2)
+    foreground = np.where(mask == 1, 0.9, np.where(mask == 2, 0.6, 0)).astype(np.float32)
+    counts = [(len(record["blobs"]), len(record["faint"]), record["pixels"]) for record in (
+        predicted("a.jpg", mask, foreground, min_confidence=least) for least in (0.6, 0.61, 0.91))]
+    assert counts == [(2, 0, [2160, 120, 120, 0]), (1, 1, [2280, 120, 0, 0]),
+                      (0, 2, [2400, 0, 0, 0])]
+    record = predicted("a.jpg", mask, foreground, min_confidence=0.61)
+    assert (mask_of(record) == np.where(mask == 1, 1, 0)).all()
+    assert [part["class"] for part in record["faint"]] == [2]
+    assert record["confidence"] == pytest.approx(0.9)
+
+
+def test_an_animal_behind_a_trunk_is_one_and_two_animals_are_two():
+    behind = with_box(10, 5, 20, 20) + with_box(10, 27, 20, 18)  # 2 of 20 pixels between them
+    (blob,) = predicted("a.jpg", behind)["blobs"]
+    assert blob["box"] == pytest.approx([5 / 60, 10 / 40, 40 / 60, 20 / 40], abs=1e-5)
+    assert blob["area"] == pytest.approx(38 * 20 / 2400, abs=1e-5)
+    tail = with_box(10, 5, 20, 20) + with_box(12, 34, 3, 6)  # 9 of 20 pixels away
+    assert len(predicted("a.jpg", tail)["blobs"]) == 1
+    for other in (with_box(10, 5, 20, 20) + with_box(10, 28, 20, 18),  # too far
+                  with_box(10, 5, 20, 20) + with_box(12, 36, 3, 6),
+                  with_box(10, 5, 20, 20) + with_box(10, 27, 20, 18, species=2)):
+        assert len(predicted("a.jpg", other)["blobs"]) == 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_blob_of_a_record_has_its_own_mask(seed):
+    """Which ones count is not told twice: the mask that is written tells them again."""
+    random = np.random.default_rng(seed)
+    mask, least = random_mask(seed, 40, 56), 0.5
+    foreground = random.random((20, 28)).astype(np.float32)
+    record = predicted("a.jpg", mask, foreground, smallest_blob=0.002, min_confidence=least)
+    stored = [decode_rle(rle) for rle in blob_masks(record, {"smallest_blob": 0.002})]
+    assert 0 < len(stored) == len(record["blobs"])
+    assert (sum(stored) == (mask_of(record) > 0)).all()
+    for blob, inside in zip(record["blobs"], stored, strict=True):
+        assert inside.mean() == pytest.approx(blob["area"], abs=1e-5)
+        rows, columns = np.nonzero(inside)
+        assert [columns.min() / 56, rows.min() / 40] == pytest.approx(blob["box"][:2], abs=1e-5)
+        assert blob["confidence"] >= least
 
 
 def test_a_failure_is_neither_empty_nor_not():

@@ -9,6 +9,7 @@ import pytest
 from prediction_records import CLASSES, INFO, predicted, random_mask, some_records, write_records
 
 from camera_trapinator import InputError
+from camera_trapinator.outputs.bursts import read_bursts
 from camera_trapinator.outputs.masks import write_masks
 from camera_trapinator.outputs.records import RecordFile, classes_of, mask_of, read_records
 from camera_trapinator.outputs.tables import write_predictions_csv
@@ -116,8 +117,8 @@ def test_any_file_name_comes_back(tmp_path, name):
     assert [record["file"] for record in read_records(path)[1]] == [name]
     with RecordFile(path, INFO) as file:
         assert name in file
-    write_predictions_csv(path, tmp_path / "p.csv", [""])
-    assert (tmp_path / "p.csv").read_text(encoding="utf-8").startswith("file,")
+    write_predictions_csv(path, tmp_path / "p.csv", [""], read_bursts(path, [""]))
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8-sig").startswith("file,")
     assert "\\udce9" in path.read_text(encoding="utf-8") or "\udce9" not in name
     if os.name == "posix":
         write_masks(path, tmp_path / "masks")
@@ -140,7 +141,8 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path):
         with RecordFile(path, INFO):
             pass
         write_masks(path, tmp_path / f"masks{count}")
-        write_predictions_csv(path, tmp_path / "p.csv", ("" for _ in range(count)))
+        write_predictions_csv(path, tmp_path / "p.csv", [""] * count,
+                                  read_bursts(path, [""] * count))
         size = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return size
@@ -155,4 +157,4 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path):
 def test_info_is_the_first_line_and_holds_the_format(tmp_path):
     path = write_records(tmp_path / "new" / "folder" / "p.jsonl", some_records(1))
     first = json.loads(path.read_text().splitlines()[0])
-    assert first["format"] == "camera_trapinator predictions 4" and first["model"] == "shapes"
+    assert first["format"] == "camera_trapinator predictions 5" and first["model"] == "shapes"
