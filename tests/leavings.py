@@ -56,5 +56,5 @@ def run_folders(runs):
 
 
 def read_csv(path):
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))

@@ -286,7 +286,8 @@ def read_classes(path: str | Path) -> list[Class]:
     return classes
 
 
-def write_classes(path: str | Path, classes: Sequence[Class]) -> None:
+def write_classes(path: str | Path,
+                  classes: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
     """Write classes.csv whole or not at all."""
     write_rows(path, ["index", "name", "colour"],
                 ([index, name, "#{:02x}{:02x}{:02x}".format(*colour)]
@@ -300,7 +301,7 @@ def assign_sequences(locations: Sequence[str], datetimes: Sequence[str],
                      gap_seconds: int = 60) -> list[str]:
     """Burst ids: photos of one location at most `gap_seconds` apart share one.
 
-    Returns a name `<location>#<number>` for each photo, "" where the datetime is empty. The
+    Returns a name `<location>_<number>` for each photo, "" where the datetime is empty. The
     60-second gap is MegaDetector's (cct_json_utils.create_sequences).
     """
     names = [""] * len(locations)
@@ -314,5 +315,5 @@ def assign_sequences(locations: Sequence[str], datetimes: Sequence[str],
         elif now - time > timedelta(seconds=gap_seconds):
             number += 1
         location, time = locations[index], now
-        names[index] = f"{location}#{number}"
+        names[index] = f"{location}_{number:04}"
     return names

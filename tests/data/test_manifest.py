@@ -297,14 +297,15 @@ def test_assign_sequences_against_brute_force(seed):
     for one in range(count):
         assert (names[one] == "") == (datetimes[one] == "")
         if names[one]:
-            assert names[one].startswith(locations[one] + "#")
+            assert names[one].startswith(locations[one] + "_")
             assert {other for other in range(count) if names[other] == names[one]} == groups[one]
 
 
 def test_sequences_are_numbered_by_time():
     names = assign_sequences(["a", "a", "b", "a"], ["2024-01-01 10:05:00", "2024-01-01 10:00:00",
                                                     "2024-01-01 10:00:00", "2024-01-01 10:01:00"])
-    assert names == ["a#2", "a#1", "b#1", "a#1"]  # exactly 60 seconds still are one burst
+    # exactly 60 seconds still are one burst
+    assert names == ["a_0002", "a_0001", "b_0001", "a_0001"]
 
 
 # ------------------------------------------------------------------------------- classes.csv

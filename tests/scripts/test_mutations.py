@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from conftest import QUICK, error_line, make_data, run_script
 from PIL import Image
+from prediction_records import rows_of
 
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.utils import ROOT
@@ -127,16 +128,17 @@ def test_broken_photos_are_listed_and_the_others_unharmed(trained, tmp_path):
         if mutate == "whole":
             (whole / file).parent.mkdir(parents=True, exist_ok=True)
             (whole / file).write_bytes((folder / file).read_bytes())
-    rows = {}
+    rows, failures = {}, {}
     for card in (folder, whole):
         result = run_script("test.py", "--run", "shapes", "--images", card, "--out",
                             tmp_path / f"out_{card.name}", "working_scale=128", runs=trained)
         assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
-        with open(tmp_path / f"out_{card.name}" / "predictions.csv", newline="") as file:
-            rows[card] = {row["file"]: row for row in csv.DictReader(file)}
-    assert rows[folder].keys() == done.keys()
+        out = tmp_path / f"out_{card.name}"
+        rows[card] = {row["file"]: row for row in rows_of(out / "predictions.csv")}
+        failures[card] = {row["file"]: row["failure"] for row in rows_of(out / "failures.csv")}
+    assert sorted([*rows[folder], *failures[folder]]) == sorted(done) and not failures[whole]
     for file, mutate in done.items():
-        failure = rows[folder][file]["failure"]
+        failure = failures[folder].get(file, "")
         assert failure or mutate not in NEVER_GOOD, file
         assert not failure or mutate not in {*ALWAYS_GOOD, "whole"}, (file, failure)
         assert len(failure.splitlines()) < 2

@@ -49,7 +49,7 @@ def test_it_learns_and_the_report_is_of_the_written_maps(learned, distances):
     assert report["r2"] == pytest.approx(r2_score(truth, predicted), abs=2e-3)
     assert report["mae"] == pytest.approx(mean_absolute_error(truth, predicted), abs=0.02)
     assert report["bias"] == pytest.approx((predicted - truth).mean(), abs=0.02)
-    with open(runs / "near/test/per_location.csv", newline="") as file:
+    with open(runs / "near/test/per_location.csv", newline="", encoding="utf-8-sig") as file:
         places = list(csv.DictReader(file))
     assert {row["location"]: int(row["images"]) for row in places} == {
         name: scores["images"] for name, scores in report["per_location"].items()}
@@ -81,7 +81,7 @@ def test_a_folder_is_predicted_and_gone_on_with(learned, distances, tmp_path):
     result = predict()
     assert result.returncode == 0, result.stderr
     assert "4 photos: distance (m) from" in result.stdout and "1 could not be read" in result.stdout
-    with open(out / "predictions.csv", newline="") as file:
+    with open(out / "predictions.csv", newline="", encoding="utf-8-sig") as file:
         table = list(csv.DictReader(file))
     assert [row["file"] for row in table] == [f"IMG_{n}.JPG" for n in (0, 1, 2, 9)]
     assert table[3]["failure"] and not table[3]["mean"]
@@ -122,7 +122,7 @@ def test_float_maps_learn_and_are_written_as_float(distances, tmp_path):
     result = run_script("test.py", "--run", "float", "--images", root / "photos/site0", "--out",
                         out, runs=tmp_path / "runs")
     assert result.returncode == 0, result.stderr
-    with open(out / "predictions.csv", newline="") as file:
+    with open(out / "predictions.csv", newline="", encoding="utf-8-sig") as file:
         row = next(csv.DictReader(file))
     values = read_map(out / "maps" / f"{row['file']}.tif")
     assert values.min() == pytest.approx(float(row["min"]), abs=1e-4)
