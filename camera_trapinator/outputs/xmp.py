@@ -3,7 +3,9 @@
 `a.jpg.xmp` beside `a.jpg` is what digiKam and darktable read (Lightroom: after an import through
 one of them, or with exiftool, since it takes sidecars of raw photos only). They are written into a
 folder of their own, in the photos' tree, to be copied where one wants them: the originals are
-never touched. Source: the XMP specification (ISO 16684-1), part 2; exiv2.org for the name spaces.
+never touched. camtrapR reads no sidecars, only what exiftool has put into a copy of the photos, see
+docs/results.md; it takes the group of keywords from the tree's root, which must be one word.
+Source: the XMP specification (ISO 16684-1), part 2; exiv2.org for the name spaces.
 """
 
 import re
@@ -14,7 +16,7 @@ from .. import written_whole
 from .drawing import output_path
 from .records import UNKNOWN, read_records, species_of
 
-ROOT_KEYWORD = "camera trap"  # above the species in the tree of keywords
+ROOT_KEYWORD = "Species"  # above the species in the tree of keywords: camtrapR's metadataSpeciesTag
 EMPTY = "empty"
 PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -54,9 +56,10 @@ def write_xmp(records_path: str | Path, folder: str | Path,
 
 
 def packet(keywords: list[str]) -> str:
-    """The XMP text with these keywords, flat and below `camera trap`."""
-    # What XML cannot hold, and what parts the levels of a tree, becomes a blank.
-    words = [re.sub("[\x00-\x1f\ud800-\udfff\ufffe\uffff|/]", " ", word) for word in keywords]
+    """The XMP text with these keywords, flat and below `Species`."""
+    # What XML cannot hold, and what parts the levels of a tree or, in exiftool's answer, keywords,
+    # becomes a blank.
+    words = [re.sub("[\x00-\x1f\ud800-\udfff\ufffe\uffff|/,]", " ", word) for word in keywords]
 
     def items(before: str) -> str:
         return "".join(f"<rdf:li>{escape(before + word)}</rdf:li>" for word in words)
