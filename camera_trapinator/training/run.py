@@ -38,7 +38,7 @@ from .summary import describe_scores
 MACHINE = ("device", "num_workers", "cache", "checkpoint_minutes", "compile", "recompute",
            "read_timeout", "skip_bad_steps", "predict_batch_size", "tile", "flips", "mask_size",
            "smallest_blob", "faint", "unknown_below", "event_minutes", "outputs",
-           "deployments_file", "project_file", "data_root")
+           "repeats", "deployments_file", "project_file", "data_root")
 TELL_EACH = 20  # steps: reading a number makes the CPU wait for a GPU
 
 
