@@ -313,8 +313,8 @@ def predict_with(plain: SegmentationModel, folder: Path, out: Path) -> tuple[flo
             found.logits.sum().item()  # waits for a GPU
 
     def files(_) -> None:
-        write_pictures(records, folder, out / "files", config.outputs)
         wanted = Wanted(config.outputs, config.event_minutes)
+        write_pictures(records, folder, out / "files", wanted)
         write_tables(records, folder, out / "files", wanted, None, "")
 
     speeds = in_turn([whole, lambda _: plain_prediction(plain, folder, out / "plain"), reading,

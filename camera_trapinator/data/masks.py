@@ -41,12 +41,15 @@ def read_mask(path: str | Path) -> np.ndarray:
 
 
 def write_mask(file: str | Path | BinaryIO, mask: np.ndarray,
-               colours: list[tuple[int, int, int]]) -> None:
-    """Write class indices, uint8 (height, width), as a palette PNG with the classes' colours."""
+               colours: list[tuple[int, int, int]] | None) -> None:
+    """Write class indices, uint8 (height, width), as a palette PNG with the classes' colours; as
+    an 8-bit grey one without. The value of a pixel is the index in both."""
     if isinstance(file, (str, Path)):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).convert("P")
-    image.putpalette(palette(colours).tobytes())
+    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8))
+    if colours is not None:
+        image = image.convert("P")
+        image.putpalette(palette(colours).tobytes())
     # Masks are runs of one class: zlib's strategy for runs takes half the time, for no more bytes.
     image.save(file, format="PNG", compress_type=zlib.Z_RLE)
 

@@ -210,6 +210,17 @@ def photo_size(path: str | Path) -> tuple[int, int]:
     return read_header(path).size
 
 
+def stored_orientation(path: str | Path) -> int:
+    """EXIF's orientation as it stands in the photo's file, TIFFs too; 1 = upright, and where there
+    is none. Raises InputError with the reason if the file is no photo."""
+    try:
+        with open_picture(path) as image:
+            orientation = _exif(image).get(ORIENTATION_TAG)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read as a photo ({reason_of(error)})") from error
+    return orientation if orientation in UPRIGHT else 1
+
+
 def read_datetime(path: str | Path) -> str:
     """`YYYY-MM-DD HH:MM:SS` from the photo's EXIF, or "" where it has none (or is no photo)."""
     try:

@@ -114,12 +114,17 @@ def draw_legend(draw: ImageDraw.ImageDraw, left: float, top: float, width: float
     font, gap = font_of(size), size // 2
     x, y = left, top
     for text, colour in entries:
-        text_width = font.getlength(text)
-        if x > left and x + size + gap + text_width > left + width:
+        lines = wrap(text, size, width - size - gap)
+        text_width = max(map(font.getlength, lines))
+        if x > left and (x + size + gap + text_width > left + width or len(lines) > 1):
             x, y = left, y + size + gap
         if draw is not None:
             draw.rectangle((x, y + 1, x + size - 2, y + size - 1), visible(colour), INK)
-            draw.text((x + size + gap, y), text, INK, font)
+        for number, line in enumerate(lines):
+            if number:
+                y += size + gap
+            if draw is not None:
+                draw.text((x + size + gap, y), line, INK, font)
         x += size + gap + text_width + 3 * gap
     return y + size + gap if entries else top
 

@@ -18,7 +18,7 @@ from .drawing import (
 from .records import Classes, classes_of, mask_of, read_records, species_of
 
 NARROWEST = 320  # pixels; narrower photos get a margin, so that the legend has room
-MOST_NAMED = 4  # blobs, the largest first
+MOST_NAMED = 6  # blobs, the largest first
 
 
 def write_overlays(records_path: str | Path, photos_root: str | Path, folder: str | Path,
@@ -37,16 +37,49 @@ def write_overlays(records_path: str | Path, photos_root: str | Path, folder: st
 def overlay_with_legend(image: np.ndarray, record: dict, classes: Classes) -> Image.Image:
     """The overlay of a photo, uint8 (H, W, 3), above a strip with all that the record says.
 
-    The legend names every class of which the mask has pixels, with its share of the photo.
+    The legend tells of each animal, the largest first: its species, how large it is, how sure that
+    is. Where a species has several they are numbered, in the photo too.
     """
-    total = sum(record["pixels"])
-    entries = [(f"{classes[index][0]} {percent(count / total, tenths=True)}", classes[index][1])
-               for index, count in enumerate(record["pixels"]) if index and count]
+    picture, blobs = draw_overlay(image, mask_of(record), classes), record["blobs"]
     names = [name for name, _ in classes]
-    found = ", ".join(f"{species_of(blob, names)} {blob['class_confidence']:.2f}"
-                      for blob in record["blobs"][:MOST_NAMED]) or "empty"
-    caption = f"{record['file']}    confidence {record['confidence']:.2f}: {found}"
-    return _with_strip(draw_overlay(image, mask_of(record), classes), caption, entries)
+    called = [species_of(blob, names) for blob in blobs]
+    entries = []
+    for place, (name, blob) in enumerate(zip(called, blobs, strict=True)):
+        if place >= MOST_NAMED:
+            break
+        if called.count(name) > 1:
+            number = called[:place + 1].count(name)
+            name = f"{name} {number}"
+            _write_number(picture, blob, number)
+        guess = f", perhaps {names[blob['class']]}" if blob["unknown"] else ""
+        entries.append((f"{name}{guess}, {percent(blob['area'], tenths=True)} of the photo, sure "
+                        f"{blob['class_confidence']:.2f}", classes[blob["class"]][1]))
+    entries += _further(record, classes)
+    caption = f"{record['file']}    confidence {record['confidence']:.2f}" + (
+        "" if blobs else "    empty")
+    return _with_strip(picture, caption, entries)
+
+
+def _further(record: dict, classes: Classes) -> list[tuple[str, tuple[int, int, int]]]:
+    """Entries for what else the mask shows: smaller animals, and classes that no animal is of."""
+    smaller = record["blobs"][MOST_NAMED:]
+    named = {blob["class"] for blob in record["blobs"][:MOST_NAMED]}
+    total = sum(record["pixels"])
+    entries = [(f"pixels of {classes[index][0]}, {percent(count / total, tenths=True)}",
+                classes[index][1])
+               for index, count in enumerate(record["pixels"])
+               if index and count and index not in named]
+    if smaller:
+        entries.append((f"{len(smaller)} smaller", classes[smaller[0]["class"]][1]))
+    return entries
+
+
+def _write_number(picture: Image.Image, blob: dict, number: int) -> None:
+    """The number of an animal in its middle, dark around the light figures."""
+    size = max(13, picture.width // 50)
+    place = [share * side for share, side in zip(blob["centroid"], picture.size, strict=True)]
+    ImageDraw.Draw(picture).text(place, str(number), INK, font_of(size), anchor="mm",
+                                 stroke_width=max(2, size // 8), stroke_fill=PAPER)
 
 
 def _with_strip(picture: Image.Image, caption: str, entries: Classes) -> Image.Image:

@@ -19,10 +19,11 @@ from camera_trapinator.outputs.coco import write_coco
 from camera_trapinator.outputs.records import mask_of
 
 
-def test_coco_files_load_and_the_masks_are_those_of_the_records(tmp_path):
+@pytest.mark.parametrize("segmentation", ["rle", "polygons"])
+def test_coco_files_load_and_the_masks_are_those_of_the_records(tmp_path, segmentation):
     expected = varied_records()
     path = write_records(tmp_path / "p.jsonl", expected, FULL_INFO)
-    write_coco(path, tmp_path / "coco.json", tmp_path / "results.json")
+    write_coco(path, tmp_path / "coco.json", tmp_path / "results.json", segmentation)
     coco = COCO(str(tmp_path / "coco.json"))
     assert {category["name"] for category in coco.loadCats(coco.getCatIds())} == {
         "fox", "snow hare", "black bear"}
@@ -39,8 +40,9 @@ def test_coco_files_load_and_the_masks_are_those_of_the_records(tmp_path):
         union = np.zeros((record["height"], record["width"]), bool)
         for item in annotations:
             mask = coco.annToMask(item)
+            assert isinstance(item["segmentation"], list if segmentation == "polygons" else dict)
             assert item["area"] == mask.sum() and item["iscrowd"] == 0
-            assert item["bbox"] == pytest.approx(coco_mask.toBbox(item["segmentation"]), abs=0.02)
+            assert item["bbox"] == pytest.approx(coco_mask.toBbox(coco.annToRLE(item)), abs=0.02)
             assert not (union & (mask > 0)).any()
             union |= mask > 0
         stored = mask_of(record) > 0
@@ -58,9 +60,20 @@ def test_areas_are_those_of_the_masks_in_large_photos_too(tmp_path):
     assert found and all(item["area"] == coco_mask.area(item["segmentation"]) for item in found)
 
 
-def test_coco_results_against_themselves_are_perfect(tmp_path):
+def test_photos_that_are_stored_turned_are_told(tmp_path):
+    records = [predicted(name, random_mask(1)) for name in ("a.jpg", "turned.jpg", "gone.jpg")]
+    path = write_records(tmp_path / "p.jsonl", records, FULL_INFO)
+    write_coco(path, tmp_path / "coco.json", tmp_path / "results.json",
+               turned={"turned.jpg": 6, "gone.jpg": None})
+    content = json.loads((tmp_path / "coco.json").read_text())
+    assert [image.get("exif_orientation", 1) for image in content["images"]] == [1, 6, None]
+    assert "upright photo" in content["info"]["description"]
+
+
+@pytest.mark.parametrize("segmentation", ["rle", "polygons"])
+def test_coco_results_against_themselves_are_perfect(tmp_path, segmentation):
     path = write_records(tmp_path / "p.jsonl", varied_records(), FULL_INFO)
-    write_coco(path, tmp_path / "coco.json", tmp_path / "results.json")
+    write_coco(path, tmp_path / "coco.json", tmp_path / "results.json", segmentation)
     truth = COCO(str(tmp_path / "coco.json"))
     scores = COCOeval(truth, truth.loadRes(str(tmp_path / "results.json")), "segm")
     scores.params.maxDets = [1, 10, 1000]

@@ -1,13 +1,17 @@
 """Predicted masks as PNGs; where files may be written."""
 
+from zipfile import ZipFile
+
+import numpy as np
 import pytest
 from PIL import Image
-from prediction_records import predicted, random_mask, write_records
+from prediction_records import CLASSES, predicted, random_mask, write_records
 
 from camera_trapinator import InputError
+from camera_trapinator.data.manifest import read_classes
 from camera_trapinator.data.masks import read_mask
 from camera_trapinator.outputs.blobs import failure_record
-from camera_trapinator.outputs.masks import write_masks
+from camera_trapinator.outputs.masks import write_masks, write_masks_zip
 from camera_trapinator.outputs.overlays import write_overlays
 
 
@@ -19,11 +23,34 @@ def test_masks_are_palette_pngs_in_the_tree_of_the_photos(tmp_path):
     write_masks(write_records(tmp_path / "p.jsonl", records), tmp_path / "masks")
     written = {path.relative_to(tmp_path / "masks").as_posix()
                for path in (tmp_path / "masks").rglob("*") if path.is_file()}
-    assert written == {name + ".png" for name in masks}
+    assert written == {name + ".png" for name in masks} | {"classes.csv"}
+    assert read_classes(tmp_path / "masks/classes.csv") == CLASSES
     for name, mask in masks.items():
         assert (read_mask(tmp_path / "masks" / (name + ".png")) == mask).all()
         with Image.open(tmp_path / "masks" / (name + ".png")) as image:
             assert image.mode == "P" and image.getpalette()[3:6] == [230, 120, 20]
+
+
+def test_grey_masks_hold_the_indices_for_who_expands_palettes(tmp_path):
+    mask = random_mask(1)
+    path = write_records(tmp_path / "p.jsonl", [predicted("a.jpg", mask)])
+    write_masks(path, tmp_path / "masks", "grey")
+    write_masks_zip(path, tmp_path / "masks.zip", "grey")
+    with Image.open(tmp_path / "masks/a.jpg.png") as image:
+        assert image.mode == "L" and np.array_equal(image.convert("RGB"), np.dstack([mask] * 3))
+    with ZipFile(tmp_path / "masks.zip") as archive:
+        for name in ("classes.csv", "a.jpg.png"):
+            assert archive.read(name) == (tmp_path / "masks" / name).read_bytes()
+            assert archive.getinfo(name).date_time[0] == 1980  # the same bytes at any time
+    assert np.array_equal(read_mask(tmp_path / "masks/a.jpg.png"), mask)
+
+
+def test_of_many_processes_one_writes_the_classes(tmp_path):
+    path = write_records(tmp_path / "p.jsonl", [predicted("a.jpg", random_mask(1))])
+    write_masks(path, tmp_path / "masks", share=(2, 2))
+    assert not (tmp_path / "masks").exists()
+    write_masks(path, tmp_path / "masks", share=(1, 2))
+    assert (tmp_path / "masks/classes.csv").exists()
 
 
 @pytest.mark.parametrize("writer", ["masks", "overlays"])

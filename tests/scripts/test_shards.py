@@ -147,10 +147,10 @@ def test_several_processes_test_each_photo_once(trained, tmp_path):
 
 def test_the_archive_holds_the_masks(alone):
     masks = {str(path.relative_to(alone / "masks")): path.read_bytes()
-             for path in (alone / "masks").rglob("*.png")}
+             for path in (alone / "masks").rglob("*.*")}
     with ZipFile(alone / "masks.zip") as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == masks
-    assert len(masks) == 30
+    assert len(masks) == 31 and "classes.csv" in masks
 
 
 def test_a_prediction_that_is_killed_ends_with_the_same_bytes(trained, card, alone, tmp_path):
