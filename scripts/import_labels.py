@@ -85,6 +85,12 @@ def parse_arguments() -> argparse.Namespace:
 
     add_tool(tools, "labelbox", "Labelbox exports as NDJSON, with the pictures of masks beside")
 
+    tool = add_tool(tools, "review", "marks that report.html has saved as CSV: predictions that "
+                    "are right become labels")
+    tool.add_argument("--predictions", type=user_path, required=True, metavar="DIR",
+                      help="the folder of results in which that report.html lay, for its "
+                      "predictions.jsonl")
+
     return parser.parse_args()
 
 
@@ -143,6 +149,7 @@ from camera_trapinator.labels.labelbox import read_labelbox
 from camera_trapinator.labels.labelme import read_labelme
 from camera_trapinator.labels.mask_folder import read_mask_folder
 from camera_trapinator.labels.pairing import left_over
+from camera_trapinator.labels.review import read_review
 from camera_trapinator.labels.roboflow import find_exports, group_copies
 from camera_trapinator.labels.segment_anything import read_segment_anything
 from camera_trapinator.labels.shapes import Labels
@@ -151,6 +158,7 @@ from camera_trapinator.labels.source import Source
 from camera_trapinator.labels.supervisely import read_supervisely
 from camera_trapinator.labels.via import read_via
 from camera_trapinator.labels.yolo import read_yolo
+from camera_trapinator.outputs.report_marks import predictions_of
 from camera_trapinator.utils import exit_on_bad_input
 
 
@@ -263,6 +271,11 @@ def labelbox(arguments: argparse.Namespace) -> Labels:
     return read_all(read_labelbox, arguments)
 
 
+def review(arguments: argparse.Namespace) -> Labels:
+    return read_all(partial(read_review, predictions=partial(predictions_of,
+                                                             arguments.predictions)), arguments)
+
+
 def read_all(read: Callable[[Source], Labels], arguments: argparse.Namespace) -> Labels:
     """The labels of all inputs together."""
     labels = Labels()
@@ -303,7 +316,7 @@ def inputs(arguments: argparse.Namespace) -> list[tuple[Path, Path, str, str]]:
 READERS = {"coco": coco, "labelme": labelme, "roboflow": roboflow, "yolo": yolo, "cvat": cvat,
            "label-studio": label_studio, "iwildcam": iwildcam, "masks": masks, "via": via,
            "segment-anything": segment_anything, "supervisely": supervisely, "datumaro": datumaro,
-           "coco-video": coco_video, "labelbox": labelbox}
+           "coco-video": coco_video, "labelbox": labelbox, "review": review}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 // What stands on the page, in this order; the parts are in the files that come before this one.
 
-function navigation() {
-  const links = [...document.querySelectorAll("main section")].map((element) =>
-    make("a", { href: "#" + element.id }, element.querySelector("h2").textContent));
-  document.querySelector("nav").append(...links);
+// On a phone the photos come before the long tables.
+function arrange(phone) {
+  if (phone.matches) byId("summary").after(byId("gallery"));
+  else document.querySelector("main").append(byId("gallery"));
+  document.querySelector("nav").replaceChildren(
+    ...[...document.querySelectorAll("main section")].map((element) =>
+      make("a", { href: "#" + element.id }, element.querySelector("h2").textContent)));
 }
 
 summary();
@@ -19,4 +22,8 @@ activity();
 cameras();
 heats();
 gallery();
-navigation();
+const phone = matchMedia("(max-width: 480px)");
+phone.addEventListener("change", arrange);
+arrange(phone);
+addEventListener("resize", reachScrolls);
+reachScrolls();

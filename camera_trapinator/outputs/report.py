@@ -2,37 +2,38 @@
 
 The page (report.html, .css and the .js files beside this one) is made from JSON within it.
 Thumbnails lie at its end in script elements of 50 photos, which the browser parses when they are
-first shown. A Content-Security-Policy forbids all but the page's own style and script, and pictures
-in it. It holds no position, and no path but those below the folder of photos.
+first shown. A Content-Security-Policy forbids all but the page's own style and script, pictures in
+it, and the photos themselves: by `file:` from the disk, where the page lies on it ('self' where a
+server brings both), and by `blob:` those whose folder the reader of the page chooses. Nothing is
+asked of the network. It holds no position, and no path but those below the folder of photos and,
+where both share a folder, the way from the page to that one.
 """
 
 import base64
 import hashlib
 import heapq
 import html
-import io
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
-from PIL import Image
 
-from .. import IGNORE, InputError, written_whole
-from ..data.manifest import BACKGROUND
-from ..data.masks import palette, read_mask, resize_mask
-from ..data.photos import read_photo
+from .. import written_whole
+from .bursts import Burst, read_bursts
 from .drawing import visible
-from .records import UNKNOWN, classes_of, is_empty, mask_of, read_records, species_of
+from .records import UNKNOWN, certainty, classes_of, is_empty, read_records, species_of
+from .report_marks import digest, prediction_key
+from .report_pictures import CHUNK, in_chunks, jpeg, thumbnail
 
 GALLERY = 5000  # photos at most: a page of some 40 MB
-THUMBNAIL = 240  # pixels of its long side
-CHUNK = 50  # photos in a script element
 # The page's one script, in this order.
-SCRIPTS = ("report_elements.js", "report_sections.js", "report_gallery.js", "report.js")
+SCRIPTS = ("report_elements.js", "report_sections.js", "report_species.js", "report_marks.js",
+           "report_large.js", "report_gallery.js", "report.js")
 GREY = (128, 128, 128)  # the background in tables
 GRID = 24, 32  # cells of a heat map, down and across
 MOST_HEATS, FEWEST_PHOTOS, LEAST_SHARE = 12, 5, 0.2  # which heat maps are worth a look
@@ -49,7 +50,7 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
     info, records = read_records(records_path)
     classes = classes_of(info)
     facts = _Facts([name for name, _ in classes], scored=report is not None)
-    gathered = facts.gather(records, sequences)
+    gathered = facts.gather(records)
     worth = heapq.nlargest(GALLERY, gathered, key=lambda item: item[:2])
     chosen = [photo for _, _, photo in sorted(worth, key=lambda item: -item[1])]
     numbers = {-order for _, order, _ in worth}
@@ -65,7 +66,12 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
                       [*classes, *[(name, GREY) for name in facts.kinds[len(classes):]]])],
         "classes": len(classes),
         "counts": facts.counts, "report": report, "thresholds": info["thresholds"],
-        "locationNames": list(facts.locations), "species": facts.species_table(),
+        "minConfidence": info.get("min_confidence"), "nightHours": facts.night_hours(),
+        "model": info["model"], "weights": info["weights"], "way": _way(Path(path), photos_root),
+        "key": digest([info["weights"], *[[photo["file"], photo["prediction"]]
+                                          for photo in chosen]]),
+        "locationNames": list(facts.locations),
+        "species": facts.species_table(read_bursts(records_path, sequences)),
         "locations": facts.location_table(report), "heats": facts.heats(Path(photos_root)),
         "photos": chosen, "chunk": CHUNK,
     }
@@ -74,7 +80,7 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
         file.write(head)
         wanted = (record for number, record in enumerate(read_records(records_path)[1])
                   if number in numbers)
-        for number, chunk in enumerate(_chunks(wanted, Path(photos_root), classes)):
+        for number, chunk in enumerate(in_chunks(wanted, Path(photos_root), classes)):
             file.write(f'<script type="application/json" id="thumbnails-{number}">'
                        f"{json.dumps(chunk)}</script>\n")
         file.write(tail)
@@ -86,25 +92,28 @@ class _Facts:
     def __init__(self, names: Sequence[str], scored: bool):
         self.names, self.scored = names, scored
         self.kinds = list(dict.fromkeys([*names, UNKNOWN]))
-        self.counts = {"photos": 0, "animals": 0, "empty": 0, "failures": 0}
+        self.counts = {"photos": 0, "animals": 0, "empty": 0, "failures": 0, "truth": 0}
+        self.hours, self.nights = [0] * 24, [0] * 24  # photos by hour; night pictures among them
         self.locations: dict[str, dict] = {}
-        self.species = [{"photos": 0, "most": 0, "hours": [0] * 24, "sequences": set(),
-                         "locations": set()} for _ in self.kinds]
+        self.species = [{"photos": 0, "most": 0, "hours": [0] * 24} for _ in self.kinds]
 
-    def gather(self, records: Iterator[dict], sequences: Sequence[str],
-               ) -> Iterator[tuple[float, int, dict]]:
+    def gather(self, records: Iterator[dict]) -> Iterator[tuple[float, int, dict]]:
         """Count the photos, and yield (how much worth a look, order, what the gallery tells)."""
-        for number, (record, sequence) in enumerate(zip(records, sequences, strict=True)):
+        for number, record in enumerate(records):
             place = self.locations.setdefault(record["location"], {
                 "number": len(self.locations), "photos": 0, "animals": 0, "empty": 0,
-                "failures": 0, "missed": 0, "false_alarms": 0, "heat": np.zeros(GRID, np.int32),
-                "heat_photos": 0, "example": None})
+                "failures": 0, "truth": 0, "missed": 0, "false_alarms": 0,
+                "heat": np.zeros(GRID, np.int32), "heat_photos": 0, "example": None})
             kind = ("failures" if record["failure"] is not None
                     else "empty" if is_empty(record) else "animals")
+            wrong, truth, verdict = self._judge(record)
             for counts in (self.counts, place):
                 counts["photos"] += 1
                 counts[kind] += 1
-            wrong, verdict = self._judge(record)
+                counts["truth"] += bool(truth)
+            if record["datetime"] and record["failure"] is None:
+                self.hours[_hour_of(record)] += 1
+                self.nights[_hour_of(record)] += bool(record["infrared"])
             place["missed"] += verdict == "missed"
             place["false_alarms"] += verdict == "false alarm"
             if record["failure"] is None:
@@ -116,34 +125,36 @@ class _Facts:
                 "datetime": record["datetime"], "confidence": record["confidence"],
                 "species": sorted({kind for _, kind in blobs}),
                 "faint": bool(record["faint"]), "night": bool(record["infrared"]),
-                "failure": record["failure"], "wrong": wrong, "verdict": verdict,
+                "failure": record["failure"], "wrong": wrong, "truth": truth, "verdict": verdict,
                 "blobs": [{"box": [round(value, 4) for value in blob["box"]], "kind": kind,
-                           "sure": blob["class_confidence"]} for blob, kind in blobs],
+                           "sure": blob["class_confidence"], "certain": certainty(blob)}
+                          for blob, kind in blobs],
+                "size": [record["width"], record["height"]], "prediction": prediction_key(record),
             }
-            self._count_species(record, sequence, [kind for _, kind in blobs])
+            self._count_species(record, [kind for _, kind in blobs])
             unsure = 0 if record["failure"] is not None else 1 - abs(record["confidence"] - 0.5)
             yield (wrong or 0.0) if self.scored else unsure, -number, photo
 
-    def _judge(self, record: dict) -> tuple[float | None, str]:
-        """The share of wrong pixels, and what is wrong with the photo as a whole."""
+    def _judge(self, record: dict) -> tuple[float | None, list[int] | None, str]:
+        """The share of wrong pixels, the species that are there, and what is wrong with the photo
+        as a whole."""
         if record["failure"] is not None or not self.scored:
-            return None, ""
+            return None, None, ""
         counts = np.array(record["confusion"])
         if not counts.any():
-            return None, ""
-        truth = bool(counts[1:].any())
-        verdict = ("" if truth == bool(record["blobs"]) else "missed" if truth else "false alarm")
-        return round(float(1 - counts.trace() / counts.sum()), 5), verdict
+            return None, None, ""
+        truth = (np.flatnonzero(counts[1:].any(axis=1)) + 1).tolist()
+        verdict = ("" if bool(truth) == bool(record["blobs"]) else
+                   "missed" if truth else "false alarm")
+        return round(float(1 - counts.trace() / counts.sum()), 5), truth, verdict
 
-    def _count_species(self, record: dict, sequence: str, found: list[int]) -> None:
+    def _count_species(self, record: dict, found: list[int]) -> None:
         for index in set(found):
             row = self.species[index]
             row["photos"] += 1
             row["most"] = max(row["most"], found.count(index))
-            row["sequences"].add(hash((record["location"], sequence or record["file"])))
-            row["locations"].add(record["location"])
             if record["datetime"]:
-                row["hours"][int(record["datetime"][11:13])] += 1
+                row["hours"][_hour_of(record)] += 1
 
     def _heat(self, record: dict, place: dict, verdict: str) -> None:
         """Count where the blobs lie; in an evaluation only those of photos that are empty."""
@@ -158,15 +169,25 @@ class _Facts:
                     int(x * GRID[1]):int(np.ceil((x + width) * GRID[1]))] = True
         place["heat"] += covered
 
-    def species_table(self) -> list[dict]:
-        return [{"index": index, "photos": row["photos"], "most": row["most"],
-                 "hours": row["hours"], "sequences": len(row["sequences"]),
-                 "locations": len(row["locations"])}
-                for index, row in enumerate(self.species) if index]
+    def night_hours(self) -> list[float]:
+        """For each hour of the day the share of night pictures among all photos of it."""
+        return [round(nights / max(photos, 1), 2)
+                for nights, photos in zip(self.nights, self.hours, strict=True)]
+
+    def species_table(self, bursts: Sequence[Burst]) -> list[dict]:
+        """What single photos say of each species, and what the photos of a burst tell together."""
+        rows = []
+        for index, (name, row) in enumerate(zip(self.kinds, self.species, strict=True)):
+            those = [burst for burst in bursts if name in burst.species]
+            rows.append({
+                "index": index, **row, "sequences": len(those),
+                "locations": len({burst.location for burst in those}),
+                "count": max((burst.species[name].count for burst in those), default=0)})
+        return rows[1:]
 
     def location_table(self, report: dict | None) -> list[dict]:
         """One row a location; in an evaluation the worst first."""
-        keys = ("photos", "animals", "empty", "failures", "missed", "false_alarms")
+        keys = ("photos", "animals", "truth", "empty", "failures", "missed", "false_alarms")
         rows = [{"name": name, **{key: row[key] for key in keys}}
                 for name, row in sorted(self.locations.items())]
         if report is None:
@@ -187,61 +208,16 @@ class _Facts:
                     found.append((float(shares.max()), name, shares, row))
         heats = []
         for most, name, shares, row in heapq.nlargest(MOST_HEATS, found, key=lambda item: item[0]):
-            photo = _photo(root / row["example"])
+            photo = thumbnail(root / row["example"])
             if photo is not None:
                 heats.append({"location": name, "photos": row["heat_photos"], "most": most,
-                              "height": GRID[0], "width": GRID[1], "photo": _jpeg(photo),
+                              "height": GRID[0], "width": GRID[1], "photo": jpeg(photo),
                               "shares": [round(share, 2) for share in shares.ravel().tolist()]})
         return heats
 
 
-# -------------------------------------------------------------------------------- pictures
-
-
-def _chunks(records: Iterator[dict], root: Path, classes) -> Iterator[list]:
-    """Lists of [photo, predicted mask, true mask] of CHUNK photos each, base64 or None."""
-    colours = [colour for _, colour in classes]
-    with ThreadPoolExecutor() as pool:
-        while chunk := [record for _, record in zip(range(CHUNK), records, strict=False)]:
-            yield list(pool.map(lambda record: _thumbnails(record, root, colours), chunk))
-
-
-def _thumbnails(record: dict, root: Path, colours: list) -> list[str | None]:
-    photo = None if record["failure"] is not None else _photo(root / record["file"])
-    if photo is None:
-        return [None, None, None]
-    truth = record.get("truth", "")
-    known = truth not in ("", BACKGROUND) and (root / truth).is_file()
-    return [_jpeg(photo), _mask_png(mask_of(record), photo.shape, colours),
-            _mask_png(read_mask(root / truth), photo.shape, colours) if known else None]
-
-
-def _photo(path: Path) -> np.ndarray | None:
-    """The photo as a thumbnail, uint8 (h, w, 3); None if it is no longer there."""
-    try:
-        return read_photo(path, THUMBNAIL).image
-    except InputError:
-        return None
-
-
-def _jpeg(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=62)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _mask_png(mask: np.ndarray, size: Sequence[int], colours: list) -> str | None:
-    """The mask at the thumbnail's size, the background transparent; None if it is all that."""
-    mask = resize_mask(mask, size[1], size[0])
-    if not mask.any():
-        return None
-    picture = Image.fromarray(mask)
-    table = palette([visible(colour) for colour in colours])
-    table[IGNORE] = 128
-    picture.putpalette(table.tobytes())
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", transparency=0)
-    return base64.b64encode(buffer.getvalue()).decode()
+def _hour_of(record: dict) -> int:
+    return int(record["datetime"][11:13])
 
 
 # ------------------------------------------------------------------------------------ page
@@ -257,6 +233,19 @@ def _page(title: str, data: dict) -> str:
              "DATA": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
              "STYLE_HASH": _hash_of(style), "SCRIPT_HASH": _hash_of(script)}
     return re.sub(r"\{\{(\w+)\}\}", lambda match: texts[match[1]], page)
+
+
+def _way(page: Path, photos_root: str | Path) -> str | None:
+    """The way from the page to the folder of the photos, as in an address. None where they lie on
+    two disks or in two homes: it would tell all folders from the root on, or a user's name."""
+    here, there = page.resolve().parent, Path(photos_root).resolve()
+    try:
+        common = Path(os.path.commonpath([here, there]))
+    except ValueError:  # two drives of Windows
+        return None
+    if common in (Path(common.anchor), Path.home().parent):
+        return None
+    return quote(os.fsencode(Path(os.path.relpath(there, here)).as_posix()))
 
 
 def _hash_of(text: str) -> str:

@@ -1,18 +1,21 @@
-// The gallery: photos to filter, sort, page through and enlarge, by mouse and keyboard. Thumbnails
+// The gallery: photos to filter, sort, page through and mark, by mouse and keyboard. Thumbnails
 // come from the script elements "thumbnails-N", which are parsed when a page first needs them.
 
 const PAGE = 48;  // photos
 const STATES = {
   all: ["all photos", () => true],
-  animals: ["with animals", (photo) => !photo.failure && photo.species.length > 0],
-  empty: ["empty", (photo) => !photo.failure && photo.species.length === 0],
+  animals: ["with animals" + PREDICTED, (photo) => !photo.failure && photo.species.length > 0],
+  empty: ["empty" + PREDICTED, (photo) => !photo.failure && photo.species.length === 0],
   faint: ["empty, but a faint sign", (photo) => !photo.failure && photo.species.length === 0 &&
     photo.faint],
   missed: ["missed animals", (photo) => photo.verdict === "missed"],
   alarm: ["false alarms", (photo) => photo.verdict === "false alarm"],
   night: ["at night", (photo) => photo.night],
   failed: ["could not be read", (photo) => Boolean(photo.failure)],
+  marked: ["marked", (photo) => marks.has(photo.file)],
+  unmarked: ["not marked", (photo) => !marks.has(photo.file)],
 };
+const ALWAYS = ["all", "marked", "unmarked"];  // the others where there is such a photo
 const compare = (key) => (a, b) => key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
 const unsure = (photo) => photo.failure ? 2 : Math.abs(photo.confidence - 0.5);
 const firstSpecies = (photo) =>
@@ -51,29 +54,25 @@ function frame(photo, drawn) {
   if (overlay) {
     element.append(make("img", { class: "mask", alt: "", src: "data:image/png;base64," + overlay }));
   }
-  if (drawn === "boxes") {
-    for (const blob of photo.blobs) {
-      const [x, y, width, height] = blob.box;
-      const box = make("div", { class: "box" });
-      Object.assign(box.style, { left: 100 * x + "%", top: 100 * y + "%", width: 100 * width + "%",
-        height: 100 * height + "%", borderColor: data.kinds[blob.kind].colour });
-      element.append(box);
-    }
-  }
+  if (drawn === "boxes") element.append(...boxes(photo, false));
   return element;
 }
 
+const namesOf = (kinds) => kinds.map((index) => data.kinds[index].name).join(", ");
 const speciesOf = (photo) => photo.failure ? "could not be read" :
-  photo.species.map((index) => data.kinds[index].name).join(", ") || "empty";
+  namesOf(photo.species) || "empty";
 
 function tile(photo, place) {
   const verdict = photo.verdict ? make("span", { class: "badge bad" }, photo.verdict) : null;
   const score = photo.failure ? "" : photo.wrong === null ? " " + number(photo.confidence, 2)
     : " " + percent(photo.wrong) + " of the pixels wrong";
-  const button = make("button", { type: "button", class: "photo", "data-place": String(place) },
+  const marked = markOf(photo);
+  const button = make("button", { type: "button", class: "photo", "data-place": String(place),
+    "data-index": String(photo.index) },
     make("div", { class: "picture" }, frame(photo, byId("drawn").value)),
     make("div", { class: "text" }, make("b", {}, speciesOf(photo)), score.trim(), verdict ? " " : "",
-      verdict, make("div", {}, photo.file)));
+      verdict, " ", make("span", { class: "badge mark", hidden: !marked }, marked),
+      make("div", {}, photo.file)));
   button.addEventListener("click", () => open(place));
   return button;
 }
@@ -86,7 +85,8 @@ function render() {
   byId("page").textContent = "page " + (state.page + 1) + " of " + pages;
   byId("previous").disabled = state.page === 0;
   byId("next").disabled = state.page + 1 >= pages;
-  byId("count").textContent = whole(state.found.length) + " photos";
+  byId("count").textContent = photosIn(state.found.length);
+  showMarks();
 }
 
 function filter() {
@@ -109,24 +109,6 @@ function turn(step) {
   byId("gallery").scrollIntoView();
 }
 
-function open(place) {
-  if (place < 0 || place >= state.found.length) return;
-  state.open = place;
-  const photo = state.found[place];
-  byId("stage").replaceChildren(frame(photo, byId("drawn").value));
-  const facts = { photo: photo.file, species: speciesOf(photo), location:
-    data.locationNames[photo.location], time: photo.datetime, light: photo.night ? "night" : "day" };
-  if (!photo.failure) facts.confidence = number(photo.confidence);
-  facts["class confidence"] = photo.blobs.slice(0, 8).map((blob) =>
-    data.kinds[blob.kind].name + " " + number(blob.sure)).join(", ");
-  if (photo.wrong !== null) facts["wrong pixels"] = percent(photo.wrong, 2);
-  if (photo.verdict) facts.verdict = photo.verdict;
-  if (photo.failure) facts.reason = photo.failure;
-  byId("facts").replaceChildren(...Object.entries(facts).filter(([, value]) => value).flatMap(
-    ([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
-  if (!byId("large").open) byId("large").showModal();
-}
-
 function toggleMask() {
   byId("drawn").value = byId("drawn").value === "none" ? "mask" : "none";
   redraw();
@@ -137,24 +119,35 @@ function redraw() {
   if (byId("large").open) open(state.open);
 }
 
+// The photo that a key is for: the one in the large view, or in the gallery the one in focus.
+function placeInView() {
+  if (byId("large").open) return state.open;
+  const place = document.activeElement.closest(".photo")?.dataset.place;
+  return place === undefined ? null : Number(place);
+}
+
 function keys(event) {
   const typing = event.target.matches("input, select");
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || typing) return;
+  const [large, place] = [byId("large").open, placeInView()];
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (byId("large").open) {
-    if (step) open(state.open + step);
-    else if (event.key === "m") toggleMask();
-    else return;  // Escape closes the dialog
-  } else if (typing) {
-    return;
+  const verdict = MARK_KEYS[event.key];
+  if (step && large) {
+    open(state.open + step);
   } else if (step) {
     turn(step);
   } else if (event.key === "m") {
     toggleMask();
-  } else if (event.key === "/") {
+  } else if (verdict && place !== null) {
+    if (verdict !== "other") mark(state.found[place], verdict);
+    else {
+      if (!large) open(place);
+      byId("other").focus();
+    }
+  } else if (event.key === "/" && !large) {
     byId("search").focus();
   } else {
-    return;
+    return;  // Escape closes the dialog
   }
   event.preventDefault();
 }
@@ -163,8 +156,12 @@ function gallery() {
   const fill = (id, entries) => byId(id).append(...entries.map(([value, text]) =>
     make("option", { value: String(value) }, text)));
   const scored = data.report !== null;
-  fill("state", Object.entries(STATES).filter(([, [, keep]]) => data.photos.some(keep))
-    .map(([key, [text]]) => [key, text]));
+  marking();
+  largeView();
+  byId("legend").append(...data.kinds.slice(1).map((item, index) =>
+    make("li", {}, named(index + 1))));
+  fill("state", Object.entries(STATES).filter(([key, [, keep]]) => ALWAYS.includes(key) ||
+    data.photos.some(keep)).map(([key, [text]]) => [key, text]));
   fill("species", [["", "all"], ...data.kinds.slice(1).map((item, index) =>
     [index + 1, item.name])]);
   fill("location", [["", "all"], ...data.locationNames.map((name, index) => [index, name || "-"])]);
@@ -183,7 +180,6 @@ function gallery() {
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => turn(-1));
   byId("next").addEventListener("click", () => turn(1));
-  byId("close").addEventListener("click", () => byId("large").close());
   document.addEventListener("keydown", keys);
   document.addEventListener("DOMContentLoaded", render);  // now all pictures are there
   filter();

@@ -4,9 +4,12 @@ function summary() {
   document.title = data.title;
   byId("title").textContent = data.title;
   byId("subtitle").textContent = data.subtitle;
-  const cards = [[whole(data.counts.photos), "photos"], [whole(data.counts.animals), "with animals"],
-    [whole(data.counts.empty), "empty"], [whole(data.counts.failures), "could not be read"]];
   const report = data.report;
+  const cards = [[whole(data.counts.photos), "photos"],
+    [whole(data.counts.animals), "with animals" + PREDICTED],
+    ...report ? [[whole(data.counts.truth), "with animals (true)"]] : [],
+    [whole(data.counts.empty), "empty" + PREDICTED],
+    [whole(data.counts.failures), "could not be read"]];
   if (report) {
     cards.push([number(report.mean_iou), "mean IoU of the species"],
       [number(report.foreground_iou), "foreground IoU"]);
@@ -23,12 +26,12 @@ function classes(report) {
     const row = report.classes[item.name];
     const there = report.presence[item.name];
     return [named(index), number(row.iou), number(row.dice), number(row.precision),
-      number(row.recall), there ? there.true_positive + " of " + there.photos : "",
+      number(row.recall), there ? there.photos : "", there ? there.true_positive : "",
       there ? there.false_positive : ""];
   });
   section("classes", "Classes", "Of all pixels of the test photos; n/a: not in them.",
-    table(["class", "IoU", "Dice", "precision", "recall", "found in photos",
-      "false alarms in photos"], rows));
+    table(["class", "IoU", "Dice", "precision", "recall", "photos (true)", "of them found",
+      "false alarms (photos)"], rows));
 }
 
 function confusion(report) {
@@ -58,7 +61,7 @@ function groups(report) {
     [name, whole(row.images), percent(row.found_share), percent(row.recall),
       number(row.foreground_iou)]);
   section("groups", "Where it holds", null, make("div", { class: "side" },
-    make("div", {}, make("h3", {}, "Locations"), table(header("trained on?"), rows(report.locations))),
+    make("div", {}, make("h3", {}, "Locations seen in training"), table(header("trained on?"), rows(report.locations))),
     make("div", {}, make("h3", {}, "Day and night"), table(header("light"), rows(report.light))),
     make("div", {}, make("h3", {}, "Size of the animals"),
       table(["share of the photo", "photos", "found", "pixels found", "foreground IoU"], sizes))));
@@ -84,18 +87,34 @@ function emptyPhotos(report) {
       points: found.curve.map(([recall, precision]) => x(recall) + "," + y(precision)).join(" ") }));
   const rows = Object.entries(found.thresholds).map(([recall, row]) => {
     svg.append(draw("circle", { class: "mark", r: 4, cx: x(row.recall), cy: y(row.precision) }));
-    const validation = data.thresholds ? number(data.thresholds[recall]) : "n/a";
-    return [percent(Number(recall), 0), number(row.threshold), percent(row.precision),
-      percent(row.look_at), validation];
+    return [percent(Number(recall), 0), exact(row.threshold), percent(row.precision),
+      percent(row.look_at)];
   });
   section("empty", "Is this photo empty?",
     "A photo's confidence, that something is there, is the largest smoothed foreground " +
-    "probability. From the threshold on, so many of the photos with an animal are found; the rest of the photos need no look.",
-    make("div", { class: "side" }, make("div", {}, svg), make("div", {},
-      table(["animals found", "threshold here", "of them right", "photos to look at",
-        "threshold from validation"], rows),
-      make("p", { class: "hint" }, "Average precision " + number(found.average_precision) +
-        ", " + whole(found.with_animals) + " of " + whole(found.images) + " photos with animals."))));
+    "probability. From a threshold on, so many of the photos with an animal are found; the rest " +
+    "of the photos need no look.",
+    make("div", { class: "side" }, make("div", {}, svg),
+      make("div", {}, ...validated(found), make("h3", {}, "Thresholds that fit these photos best"),
+        table(["animals found", "threshold here", "of them right", "photos to look at"], rows),
+        make("p", { class: "hint" }, "Average precision " + number(found.average_precision) +
+          ", " + whole(found.with_animals) + " of " + whole(found.images) +
+          " photos with animals (true)."))));
+}
+
+// What the thresholds that the run chose on its validation photos are worth on these ones.
+function validated(found) {
+  const thresholds = Object.entries(data.thresholds ?? {});
+  if (!thresholds.length) return [];
+  const of = (part, all) => whole(part) + " of " + whole(all) +
+    (all ? " (" + percent(part / all) + ")" : "");
+  const rows = found.validation?.map((row) => [percent(Number(row.recall), 0),
+    exact(row.threshold), of(row.found, row.with_animals), of(row.false_alarms, row.empty)]);
+  return [make("h3", {}, "Thresholds chosen on the validation photos"), rows
+    ? table(["animals to find", "threshold", "photos with animals (true) found",
+      "false alarms of empty photos (true)"], rows)
+    : table(["animals to find", "threshold"], thresholds.map(([recall, value]) =>
+      [percent(Number(recall), 0), exact(value)]))];
 }
 
 function reliability(report) {
@@ -129,68 +148,4 @@ function reliability(report) {
       make("p", { class: "hint" }, "Expected calibration error " +
         number(found.expected_calibration_error) + ", " + whole(found.blobs) + " animals, " +
         percent(found.right) + " of the right species."))));
-}
-
-function species() {
-  const rows = data.species.filter((row) => row.photos).map((row) =>
-    [named(row.index), whole(row.photos), whole(row.sequences), whole(row.locations), row.most]);
-  section("counts", "Species", "By the predictions; most: blobs in one photo. Unknown: surely " +
-    "there, but not surely any of the species.",
-    table(["species", "photos", "sequences", "locations", "most"], rows));
-}
-
-function activity() {
-  const shown = data.species.filter((row) => row.hours.some((count) => count));
-  if (!shown.length) return;
-  const charts = shown.map((row) => {
-    const most = Math.max(...row.hours);
-    const svg = draw("svg", { viewBox: "0 0 300 96", width: 300, height: 96, role: "img",
-      "aria-label": "Photos of " + data.kinds[row.index].name + " by hour of the day" });
-    row.hours.forEach((count, hour) => {
-      const high = 70 * count / most;
-      svg.append(draw("rect", { class: "bar", x: 4 + hour * 12, y: 76 - high, width: 10,
-        height: high }, draw("title", {}, hour + " h: " + count)));
-    });
-    for (const hour of [0, 6, 12, 18, 24]) {
-      svg.append(draw("text", { x: 2 + hour * 11.8, y: 92 }, String(hour)));
-    }
-    return make("div", {}, make("h3", {}, named(row.index)), svg);
-  });
-  section("activity", "Activity by hour", "Photos by the hour of the camera's clock.",
-    make("div", { class: "side" }, ...charts));
-}
-
-function cameras() {
-  const scored = data.report !== null;
-  const header = ["location", "photos", "with animals", "empty", "could not be read"];
-  if (scored) header.push("mean IoU", "foreground IoU", "missed", "false alarms");
-  const rows = data.locations.map((row) => {
-    const cells = [row.name, whole(row.photos), whole(row.animals), whole(row.empty),
-      whole(row.failures)];
-    if (scored) {
-      cells.push(number(row.mean_iou), number(row.foreground_iou), row.missed, row.false_alarms);
-    }
-    return cells;
-  });
-  section("cameras", "Locations", scored ? "The worst first." : null, table(header, rows));
-}
-
-function heats() {
-  if (!data.heats.length) return;
-  const figures = data.heats.map((heat) => {
-    const canvas = make("canvas", { width: heat.width, height: heat.height });
-    const context = canvas.getContext("2d");
-    heat.shares.forEach((share, index) => {
-      context.fillStyle = "rgba(255, 60, 0, " + 0.8 * share / heat.most + ")";
-      context.fillRect(index % heat.width, Math.floor(index / heat.width), 1, 1);
-    });
-    const frame = make("div", { class: "frame" },
-      make("img", { src: "data:image/jpeg;base64," + heat.photo, alt: "" }), canvas);
-    return make("figure", {}, frame, make("figcaption", {}, heat.location + ": fires in one place in " +
-      percent(heat.most, 0) + " of " + whole(heat.photos) + " photos"));
-  });
-  section("heats", "Always fires here", data.report
-    ? "Where empty photos of one camera are marked again and again: a stone, a branch."
-    : "Where the photos of one camera are marked again and again: an animal's path, or a stone.",
-  make("div", { class: "heats" }, ...figures));
 }

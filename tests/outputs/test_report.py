@@ -3,97 +3,27 @@
 import base64
 import io
 import json
-import os
 import re
-import shutil
-from urllib.parse import quote
 
 import numpy as np
 import pytest
-from conftest import run_script
 from PIL import Image
-from prediction_records import FULL_INFO, HOSTILE, predicted, with_box, write_records
-from selenium import webdriver
+from prediction_records import HOSTILE
+from report_pages import COUNT, check_quiet, emulated, load, open_browser, press, shown, write_page
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
-
-from camera_trapinator.outputs.blobs import failure_record
-from camera_trapinator.outputs.report import write_report
-
-COUNT = 110  # photos: three pages
+from selenium.webdriver.support.ui import Select
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """A browser that tells of every request and of every line on its console."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        # Continuous integration installs them; there nothing is skipped.
-        assert not os.environ.get("CI"), "chromium and chromedriver are not installed"
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(executable_path=driver)
-    with webdriver.Chrome(options=options, service=service) as found:
+    with open_browser() as found:
         yield found
-
-
-def write_folder(folder) -> tuple:
-    """Photos with foxes, hares and nothing, and their records; two of them hostile, one torn."""
-    records = []
-    for number in range(COUNT - 5):
-        species = number % 3
-        mask = with_box(10, 12 + species, 14, 20, species=species or 1) * bool(species)
-        records.append(predicted(
-            f"site{number % 4}/IMG_{number:04}.JPG", mask.astype(np.uint8),
-            np.full((20, 30), 0.9 - number / 200, np.float32), location=f"site{number % 4}",
-            datetime=f"2024-05-01 {number % 24:02}:00:00", infrared=number % 5 == 0))
-    records += [predicted(name, with_box(3, 3, 9, 9), location="</script><b>site")
-                for name in HOSTILE]
-    for record in records:
-        path = folder / record["file"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (60, 40), (30, 90, 60)).save(path, "JPEG")
-    records.append(failure_record("torn.jpg", "truncated", location="site0"))
-    return records, [f"s#{number // 2}" for number in range(len(records))]
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("secret place")
-    records, sequences = write_folder(folder / "card")
-    path = write_records(folder / "p.jsonl", records, FULL_INFO)
-    write_report(path, folder / "card", folder / "report.html", 'Card <of> "May" & June', sequences)
-    return folder / "report.html"
-
-
-def shown(browser) -> list[str]:
-    """The names of the photos on the page, in their order."""
-    # One name is no Unicode, which the driver cannot hand over.
-    return browser.execute_script("return [...document.querySelectorAll('.photo .text div')]"
-                                  ".map((name) => name.textContent.toWellFormed())")
-
-
-def load(browser, path, width=1280, height=900):
-    browser.set_window_size(width, height)
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)
-    browser.get("file://" + quote(str(path)))
-    WebDriverWait(browser, 20).until(lambda found: found.find_elements(
-        By.CSS_SELECTOR, ".photo img"))
-
-
-def check_quiet(browser):
-    """No line on the console, no request but for the page itself."""
-    assert browser.get_log("browser") == []
-    asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = {event["params"]["request"]["url"] for event in asked
-            if event["method"] == "Network.requestWillBeSent"}
-    assert [url for url in urls if not url.startswith("data:")] == [browser.current_url]
+    return write_page(tmp_path_factory.mktemp("secret place"))
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])
@@ -154,69 +84,42 @@ def test_filters_and_orders(browser, page):
 
 def test_it_works_by_keyboard_alone(browser, page):
     load(browser, page)
-    def press(key):
-        webdriver.ActionChains(browser).send_keys(key).perform()
     label = browser.find_element(By.ID, "page")
     first = shown(browser)
-    press(Keys.ARROW_RIGHT)
+    press(browser, Keys.ARROW_RIGHT)
     assert label.text == "page 2 of 3" and not set(shown(browser)) & set(first)
-    press(Keys.ARROW_RIGHT)
-    press(Keys.ARROW_RIGHT)
+    press(browser, Keys.ARROW_RIGHT)
+    press(browser, Keys.ARROW_RIGHT)
     assert label.text == "page 3 of 3" and len(shown(browser)) == COUNT - 96
     for _ in range(3):
-        press(Keys.ARROW_LEFT)
+        press(browser, Keys.ARROW_LEFT)
     assert label.text == "page 1 of 3" and shown(browser) == first
-    press("m")
+    press(browser, "m")
     assert not browser.find_elements(By.CSS_SELECTOR, "#photos img.mask")
-    press("m")
+    press(browser, "m")
     assert browser.find_elements(By.CSS_SELECTOR, "#photos img.mask")
     browser.execute_script("document.querySelector('.photo').focus()")
-    press(Keys.ENTER)
+    press(browser, Keys.ENTER)
     dialog, facts = (browser.find_element(By.ID, name) for name in ("large", "facts"))
     assert dialog.is_displayed() and first[0] in facts.text
-    press(Keys.ARROW_RIGHT)
+    press(browser, Keys.ARROW_RIGHT)
     assert first[1] in facts.text and first[0] not in facts.text
-    press(Keys.ESCAPE)
+    press(browser, Keys.ESCAPE)
     assert not dialog.is_displayed()
-    press("/")
-    press("0104")
+    press(browser, "/")
+    press(browser, "0104")
     assert shown(browser) == ["site0/IMG_0104.JPG"]
-    check_quiet(browser)
+    check_quiet(browser, *first[:2])
 
 
 def test_dark_mode(browser, page):
     load(browser, page)
     colour = "return getComputedStyle(document.body).backgroundColor"
     light = browser.execute_script(colour)
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-        "features": [{"name": "prefers-color-scheme", "value": "dark"}]})
-    dark = browser.execute_script(colour)
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    with emulated(browser, "dark"):
+        dark = browser.execute_script(colour)
     brightness = [sum(map(int, re.findall(r"\d+", text)[:3])) for text in (light, dark)]
     assert brightness[0] > 600 and brightness[1] < 150
-
-
-def test_the_page_of_an_evaluation_shows_the_scores_of_its_report(browser, trained):
-    result = run_script("test.py", "--run", "shapes", "outputs=report", runs=trained)
-    assert result.returncode == 0, result.stderr
-    out = trained / "shapes/test"
-    load(browser, out / "report.html")
-    report = json.loads((out / "report.json").read_text())
-    cards = [card.text.split("\n")[0] for card in browser.find_elements(By.CSS_SELECTOR, ".card")]
-    assert cards[-2:] == [f"{report['mean_iou']:.3f}", f"{report['foreground_iou']:.3f}"]
-    fox = browser.find_elements(By.CSS_SELECTOR, "#classes tbody tr")[1].text
-    assert fox.startswith("fox") and f"{report['classes']['fox']['iou']:.3f}" in fox
-    titles = [title.text for title in browser.find_elements(By.CSS_SELECTOR, "h2")]
-    assert titles[:7] == ["Summary", "Classes", "Where it holds", "Is this photo empty?",
-                          "Is it this species?", "Confusion", "Species"]
-    found = report["reliability"]
-    section = browser.find_element(By.ID, "reliability").text
-    assert f"error {found['expected_calibration_error']:.3f}, {found['blobs']} animals" in section
-    drawn = Select(browser.find_element(By.ID, "drawn"))
-    drawn.select_by_visible_text("true mask")
-    masks = browser.find_elements(By.CSS_SELECTOR, "#photos img.mask")
-    assert len(masks) == 4  # of 6 photos two are empty
-    check_quiet(browser)
 
 
 def test_no_path_of_the_machine_and_every_thumbnail_is_in_it(page):
@@ -230,3 +133,33 @@ def test_no_path_of_the_machine_and_every_thumbnail_is_in_it(page):
     mask = Image.open(io.BytesIO(base64.b64decode(pictures[1][1])))
     assert photo.size == mask.size and mask.info["transparency"] == 0
     assert set(np.unique(np.array(mask))) == {0, 1}
+
+
+def test_on_a_phone_the_photos_come_before_the_tables(browser, page):
+    for width, first in ((390, ["Summary", "Photos", "Species"]),
+                         (1280, ["Summary", "Species", "Activity by hour"])):
+        load(browser, page, width)
+        assert [title.text for title in browser.find_elements(By.TAG_NAME, "h2")][:3] == first
+        links = browser.find_elements(By.CSS_SELECTOR, "nav a")
+        assert [link.text for link in links][:3] == first
+        tops = [browser.find_element(By.CSS_SELECTOR, link.get_attribute("hash")).location["y"]
+                for link in links]
+        assert tops == sorted(tops) and len(tops) >= 5
+
+
+def test_the_colours_are_named_and_all_species_have_one_scale(browser, page):
+    load(browser, page)
+    legend = {item.text: item.find_element(By.CLASS_NAME, "swatch").value_of_css_property(
+        "background-color") for item in browser.find_elements(By.CSS_SELECTOR, "#legend li")}
+    assert list(legend) == ["fox", "snow hare", "black bear", "unknown"]
+    charts = browser.find_elements(By.CSS_SELECTOR, "#activity svg")
+    numbers = [[text.text for text in chart.find_elements(By.TAG_NAME, "text")]
+               for chart in charts]
+    assert len(charts) == 2 and numbers[0] == numbers[1]
+    for name, chart in zip(("fox", "snow hare"), charts, strict=True):
+        bars = chart.find_elements(By.CSS_SELECTOR, ".bar")
+        # 35 photos of each in 105 hours that go round the clock: some in four hours, some in five.
+        assert sum(int(bar.find_element(By.TAG_NAME, "title").get_attribute("textContent")
+                       .split(": ")[1]) for bar in bars) == 35
+        fill = bars[0].value_of_css_property("fill")
+        assert re.findall(r"\d+", fill)[:3] == re.findall(r"\d+", legend[name])[:3]
