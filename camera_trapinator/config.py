@@ -26,7 +26,7 @@ VALUE_LOSSES = ("least_squares", "huber")  # of task: regression
 VALUE_OUTPUTS = ("masks", "overlays", "csv")
 # Knobs that look at classes: no good for a regression.
 OF_CLASSES = ("class_weights", "balance", "empty_fraction", "start_fraction", "animal_crops",
-              "teacher")
+              "teacher", "repeats", "mask_format", "coco_segmentation")
 
 # Keys that there were once, and what to write instead.
 SUCCESSORS = {
@@ -62,7 +62,8 @@ ALSO_CALLED = {
 }
 # And the values of knobs.
 VALUES_ALSO_CALLED = {"ce": "cross_entropy", "nll": "cross_entropy", "mse": "least_squares", "l2":
-                      "least_squares", "half": "fp16", "float16": "fp16", "bfloat16": "bf16"}
+                      "least_squares", "half": "fp16", "float16": "fp16", "bfloat16": "bf16",
+                      "gray": "grey"}
 
 
 def near_knob(name: str) -> str:
@@ -131,10 +132,11 @@ class Config:
     flips: bool = knob(False)
     tile: int = knob(0, 0, 20000)
     smallest_blob: float = knob(0.0005, 0, 1)
+    min_confidence: str = knob("auto")
     event_minutes: float = knob(30.0, 0, 100000)
     outputs: tuple[str, ...] = knob(("masks", "overlays", "csv", "report"), choices=(
-        "masks", "masks_zip", "overlays", "csv", "megadetector", "coco", "xmp", "camtrap_dp",
-        "report"))
+        "masks", "masks_zip", "overlays", "csv", "megadetector", "coco", "xmp", "camtrapr",
+        "camtrap_dp", "wildlife_insights", "upright", "report"))
 
     # ---- expert: data
     manifest: str = knob("manifest.csv")
@@ -180,8 +182,11 @@ class Config:
     # ---- expert: prediction
     predict_batch_size: int = knob(8, 1, 65536)
     mask_size: str = knob("photo", choices=("photo", "network"))
+    mask_format: str = knob("palette", choices=("palette", "grey"))
+    coco_segmentation: str = knob("rle", choices=("rle", "polygons"))
     faint: float = knob(0.1, 0.01, 1)
     unknown_below: float = knob(0.5, 0, 1)
+    repeats: str = knob("tell", choices=("tell", "drop"))
     deployments_file: str = knob("")
     project_file: str = knob("")
 
@@ -333,9 +338,20 @@ def _faults(config: Config) -> Iterator[str]:
     if not re.fullmatch(r"auto|[0-9]{1,3}", config.num_workers):
         yield (f"num_workers: {config.num_workers!r} should be auto, or a whole number "
                "from 0 to 999")
+    if config.min_confidence != "auto" and not is_share(config.min_confidence):
+        yield (f"min_confidence: {config.min_confidence!r} should be auto, or a probability from "
+               "0 to 1")
     if config.loss == "dice" and config.class_weights != "none":
         yield ("class_weights: dice knows no class weights; set class_weights: none, or "
                "loss: cross_entropy_dice")
+
+
+def is_share(text: str) -> bool:
+    """Whether a text is a number from 0 to 1."""
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _faults_of_task(config: Config) -> Iterator[str]:

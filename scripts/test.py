@@ -94,13 +94,12 @@ def main(arguments: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(weights)
     config = parse_config(checkpoint["config"], str(weights), arguments.overrides, stored=True)
     if not arguments.images:  # scores are taken at the photos' own size
-        config = replace(config, mask_size="photo")
+        config = replace(config, mask_size="photo", repeats="")
     out = results_folder(weights, arguments.images, arguments.out)
     shard = shard_of(arguments.shard, arguments.images, arguments.overwrite)
     device = choose_device(config.device)
-    processes = join_processes(device)
-    job = Job(weights, checkpoint, config, out, device, processes, shard)
-    with only_one(out) if processes.leads and not shard else nullcontext():
+    job = Job(weights, checkpoint, config, out, device, join_processes(device), shard)
+    with only_one(out) if job.processes.leads and not shard else nullcontext():
         if arguments.images:
             predict_folder(job, arguments.images, arguments.overwrite)
         else:
@@ -125,7 +124,7 @@ def evaluate(job: Job) -> None:
                                 "photo", config.target_scale if regression else None, strips)
     # What the network says, and what that is worth.
     wanted = job.knobs(Wanted)
-    project = wanted.project(job.names, truth.tested.column("location"))
+    project = wanted.project(job.names, *map(truth.tested.column, ("location", "datetime")))
     predict(job, dataset, truth.facts)
     if not job.processes.leads:
         return
@@ -145,23 +144,22 @@ def predict_folder(job: Job, folder: Path, overwrite: bool = False) -> None:
     folder, manifest = photos_below(folder, job.out, job.processes.leads)
     dataset = PredictionDataset(manifest, folder, job.config.working_scale)
     with job.processes.first_alone():
-        begin_folder(dataset, job.records, job.info, job.config.strips, overwrite=overwrite,
-                     shard=job.shard, leads=job.processes.leads)
+        begin_folder(dataset, job.records, job.info, job.config.strips, job.config.repeats,
+                     overwrite=overwrite, shard=job.shard, leads=job.processes.leads)
     wanted = job.knobs(Wanted)
     project = wanted.project(job.names, manifest.column("location"))
-    predict(job, dataset)
+    told = predict(job, dataset)
     if job.shard:
         print_shard(job.records, job.shard)
     elif job.processes.leads:
-        title = f"Photos of {folder.resolve().name}"
-        known = short_card(job.weights, job.checkpoint, job.config, job.records)
-        write_tables(job.records, folder, job.out, wanted, project, title, known=known)
-        print_found(job.records, job.out)
+        write_tables(told, folder, job.out, wanted, project, f"Photos of {folder.resolve().name}",
+                     known=short_card(job.weights, job.checkpoint, job.config, told))
+        print_found(told, job.out)
 
 
-def predict(job: Job, dataset: PredictionDataset, facts=None) -> None:
-    """Write the records of all photos, and the files that come one a photo; each process does its
-    part. Of a shard only the records are written. `facts`: see `predict_photos`."""
+def predict(job: Job, dataset: PredictionDataset, facts=None) -> Path:
+    """Write the records of all photos, and the files that come one a photo; each process its part.
+    Of a shard only the records. Returns those to write of. `facts`: see `predict_photos`."""
     seed_everything(job.config.seed, job.config.deterministic)
     net = load_model(job.checkpoint)
     fold_norm(net)
@@ -169,10 +167,12 @@ def predict(job: Job, dataset: PredictionDataset, facts=None) -> None:
     knobs, share = job.knobs(Knobs), (job.processes.rank + 1, job.processes.size)
     predict_photos(net, dataset, job.records, job.info, knobs, job.shard or share,
                    job.processes.leads, facts)
-    if not job.shard:
-        join_parts(job.records, job.processes)
-        write_pictures(job.records, dataset.data_root, job.out, job.config.outputs, share)
-        job.processes.wait()
+    if job.shard:
+        return job.records
+    told = join_parts(job.records, job.processes, dataset.data_root, job.config.repeats)
+    write_pictures(told, dataset.data_root, job.out, job.knobs(Wanted), share)
+    job.processes.wait()
+    return told
 
 
 if __name__ == "__main__":

@@ -124,9 +124,9 @@ def test_an_output_after_its_recipe_counts_species(copy, data_root, trained, tmp
                         data_root / "photos", "--out", tmp_path / "out", "outputs=counts,csv",
                         repository=copy)
     assert result.returncode == 0, result.stderr
-    with open(tmp_path / "out/counts.csv", newline="") as file:
+    with open(tmp_path / "out/counts.csv", newline="", encoding="utf-8-sig") as file:
         counts = {row["species"]: int(row["photos"]) for row in csv.DictReader(file)}
-    with open(tmp_path / "out/predictions.csv", newline="") as file:
+    with open(tmp_path / "out/predictions.csv", newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert list(counts) == ["fox", "snow hare"]
     assert sum(counts.values()) >= sum(row["empty"].lower() == "false" for row in rows) > 0

@@ -1,5 +1,6 @@
 """What a prediction and an evaluation print."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,23 @@ def print_prediction_start(device: "torch.device", precision: Precision, strips:
         print(f"strips      {strips}")
     if done:
         print(f"going on    {done} of {photos} photos are done")
+
+
+def print_turned(turned: dict[str, int | None], outputs: Collection[str]) -> None:
+    """How many photos are stored turned, see `turned_photos`, and what that means for who passes
+    over EXIF; and of how many nobody knows."""
+    gone = [file for file, orientation in turned.items() if orientation is None]
+    found = len(turned) - len(gone)
+    if gone:
+        print(f"note        {len(gone)} photos can no longer be read, such as {gone[0]}: whether "
+              "they are stored turned is not known")
+    if found and "upright" not in outputs:
+        print(f"note        {found} photos are stored turned; boxes and masks of coco.json are of "
+              "the upright ones. For programs that pass over EXIF add upright to outputs")
+    elif "upright" in outputs:
+        print(f"note        {found} photos are stored turned" + (
+            ": upright/ has upright copies of them, and the others" if found else
+            "; the photos themselves are upright, there is no need of upright/"))
 
 
 def print_shard(records_path: Path, shard: tuple[int, int]) -> None:

@@ -15,6 +15,7 @@ from ..data.lock import only_one
 from ..data.strips import strips_for, write_strips
 from ..dataset import PredictionDataset
 from .drawing import output_path
+from .masks import CLASSES
 from .records import (
     check_made_with,
     drop_records,
@@ -23,21 +24,27 @@ from .records import (
     records_in,
     shard_path,
 )
+from .repeats import check_repeats, kept_path
 
 # Folders with a file for each photo, and how it ends; and files that tell of all photos.
 PICTURES = (("masks", ".png"), ("maps", ".png"), ("maps", ".tif"), ("overlays", ".jpg"),
             ("xmp", ".xmp"))
-TABLES = ("predictions.csv", "detections.csv", "sequences.csv", "events.csv", "masks.zip",
-          "megadetector.json", "coco.json", "coco_results.json", "camtrap_dp", "report.html")
+TABLES = ("predictions.csv", "detections.csv", "sequences.csv", "events.csv", "failures.csv",
+          "effort.csv", "relative_abundance.csv", "masks.zip", "megadetector.json", "coco.json",
+          "coco_results.json", "camtrapr", "camtrap_dp", "wildlife_insights", "upright",
+          "report.html")
 
 
-def begin_folder(dataset: PredictionDataset, records_path: Path, info: dict, strips: str, *,
-                 overwrite: bool = False, shard: tuple[int, int] | None = None,
+def begin_folder(dataset: PredictionDataset, records_path: Path, info: dict, strips: str,
+                 repeats: str, *, overwrite: bool = False, shard: tuple[int, int] | None = None,
                  leads: bool = True) -> None:
     """Before the photos of a folder are predicted: look for the info strips, as the knob `strips`
     wants it; and forget of an earlier prediction what does not hold, or all of it (`overwrite`).
     Who does not lead forgets nothing. Raises InputError if the earlier one was made with another
-    `info` (see `RecordFile`), or is of other photos."""
+    `info` (see `RecordFile`), or is of other photos, or if nobody has looked at the `repeats` that
+    shall be dropped."""
+    if not shard:
+        check_repeats(records_path, repeats)
     if not overwrite:
         check_made_with(records_path, info)
     strips_csv, folder = records_path.with_name("strips.csv"), dataset.data_root
@@ -65,8 +72,10 @@ def same_photos(records_path: Path, dataset: PredictionDataset) -> bool:
 def forget_all(records_path: Path) -> None:
     """Delete the records of an earlier prediction, and what was made of each of its photos."""
     for part in record_files(records_path):
-        _remove_pictures(part.parent, {record["file"] for record in records_in(part)})
+        remove_pictures(part.parent, {record["file"] for record in records_in(part)})
+        (part.parent / "masks" / CLASSES).unlink(missing_ok=True)
         part.unlink()
+    kept_path(records_path).unlink(missing_ok=True)
 
 
 def forget_changed(records_path: Path, dataset: PredictionDataset,
@@ -104,12 +113,12 @@ def forget_changed(records_path: Path, dataset: PredictionDataset,
         files = gone.get(part, set()) | changed.get(part, set())
         with only_one(part):
             drop_records(part, files)
-        _remove_pictures(part.parent, files)
+        remove_pictures(part.parent, files)
     if told:
         print(f"note        {told}: what was made of them is removed")
 
 
-def _remove_pictures(out: Path, files: Iterable[str]) -> None:
+def remove_pictures(out: Path, files: Iterable[str]) -> None:
     """Remove what was made of each of these photos."""
     kinds = [(out / folder, ending) for folder, ending in PICTURES if (out / folder).is_dir()]
     for file in files if kinds else ():

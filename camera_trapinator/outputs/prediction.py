@@ -25,6 +25,7 @@ from .blobs import Limits, failure_record, photo_record
 from .console import print_prediction_start
 from .maps import map_record
 from .records import RecordFile, join_records, record_files, shard_path
+from .repeats_told import records_to_tell, settle_repeats
 
 # Knobs that a record depends on; photos, weights and precision apart.
 SHAPING = ("working_scale", "strips", "tile", "flips", "mask_size", *Limits._fields)
@@ -52,10 +53,7 @@ class Knobs:
     smallest_blob: float
     faint: float
     unknown_below: float
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.smallest_blob, self.faint, self.unknown_below)
+    min_confidence: str
 
     @property
     def regression(self) -> bool:
@@ -64,11 +62,15 @@ class Knobs:
     def info(self, weights: Path, checkpoint: dict, device: torch.device) -> dict:
         """What the records are made with on a device, for their first line; see `RecordFile`.
         Every knob that has a say in what a record holds is in it."""
-        precision = choose_precision(device, self.precision)  # what "auto" comes to
+        # What "auto" comes to. Without thresholds, in older checkpoints, the mask alone decides.
+        precision = choose_precision(device, self.precision)
+        thresholds = checkpoint.get("thresholds")
+        least = (thresholds or {}).get("0.99", 0.0) if self.min_confidence == "auto" \
+            else float(self.min_confidence)
         info = {
             "model": weights.parent.name, "weights": sha256(weights),
-            **{name: getattr(self, name) for name in SHAPING}, "precision": precision.name,
-            "thresholds": checkpoint.get("thresholds"),  # no older checkpoint has them
+            **{name: getattr(self, name) for name in SHAPING}, "min_confidence": least,
+            "precision": precision.name, "thresholds": thresholds,
             "classes": [{"name": name, "colour": colour} for name, colour in checkpoint["classes"]],
         }
         if self.regression:
@@ -84,8 +86,8 @@ def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
 
     `net`: a SegmentationModel on its device; `dataset`: a PredictionDataset, from whose `indices`
     are taken those that are done or of other shares; `share`: (number from 1 on, of how many), see
-    `shard_path`; `shown`: whether a bar tells how far it is. `facts(prediction, mask,
-    record)` gives further entries for the record; `mask` is None for a failure.
+    `shard_path`; `shown`: whether a bar tells how far it is. `facts(prediction, record)` gives
+    further entries for the record.
     """
     device, manifest = net.mean.device, dataset.manifest
     precision = choose_precision(device, knobs.precision)
@@ -105,8 +107,8 @@ def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
 
         def record_of(prediction) -> dict:
             row = manifest[prediction.photo.index]
-            record, mask = describe_photo(prediction, row, knobs, len(info["classes"]))
-            return {**record, **facts(prediction, mask, record)} if facts else record
+            record = describe_photo(prediction, row, knobs, info)
+            return {**record, **facts(prediction, record)} if facts else record
 
         with enough_memory(next_predict_batch_size(knobs)), closing(net.predict(
                 loader, precision.dtype, knobs.flips, knobs.tile)) as predictions:
@@ -118,20 +120,18 @@ def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
                 records.append(record)
 
 
-def describe_photo(prediction, row: Row, knobs: Knobs, num_classes: int,
-                   ) -> tuple[dict, np.ndarray | None]:
-    """The record of a Prediction, and its mask (or map); None if the photo could not be read."""
+def describe_photo(prediction, row: Row, knobs: Knobs, info: dict) -> dict:
+    """The record of a Prediction; `info`: see `Knobs.info`."""
     photo = prediction.photo
     known = {"location": row.location, "datetime": photo.datetime, "made_of": photo.made_of}
     if photo.failure is not None:
-        return failure_record(row.image, photo.failure, **known), None
+        return failure_record(row.image, photo.failure, **known)
     known |= {"infrared": photo.infrared, "width": photo.width, "height": photo.height}
     if knobs.regression:
-        values = prediction.values("network")
-        return map_record(row.image, values, **known), values
-    mask = prediction.mask(knobs.mask_size)
-    return photo_record(row.image, mask, prediction.foreground(), prediction.species(),
-                        knobs.limits, num_classes, **known), mask
+        return map_record(row.image, prediction.values("network"), **known)
+    limits = Limits(**{name: info[name] for name in Limits._fields})
+    return photo_record(row.image, prediction.mask(knobs.mask_size), prediction.foreground(),
+                        prediction.species(), limits, len(info["classes"]), **known)
 
 
 def trial(net: nn.Module, dataset: Dataset, knobs: Knobs,
@@ -165,13 +165,16 @@ def with_progress(items: Iterator, total: int, shown: bool) -> Iterator:
                 told = now
 
 
-def join_parts(records_path: Path, processes) -> None:
+def join_parts(records_path: Path, processes, photos_root: Path, repeats: str) -> Path:
     """When all `processes` (training.Processes) have predicted their part, the first makes one file
-    of the records, those of earlier shards too; refused while a shard is still at work."""
+    of the records, those of earlier shards too; refused while a shard is still at work. Returns the
+    records that everything is written of, as the knob `repeats` wants them."""
     processes.wait()
     if processes.leads:
         with ExitStack() as stack:
             for part in record_files(records_path):
                 stack.enter_context(only_one(part))
             join_records(records_path)
+        settle_repeats(records_path, photos_root, repeats)
     processes.wait()
+    return records_to_tell(records_path, repeats)

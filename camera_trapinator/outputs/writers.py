@@ -6,21 +6,30 @@ from pathlib import Path
 
 from ..data.manifest import assign_sequences
 from ..utils import here_or_below_root
-from .camtrap_dp import Project, read_project, write_camtrap_dp
+from .bursts import read_bursts
+from .camtrap_dp import write_camtrap_dp
+from .camtrapr import write_camtrapr
 from .coco import write_coco
+from .console import print_turned
 from .earlier import remove_outdated
+from .effort import write_effort_csv, write_relative_abundance_csv
+from .facts import read_known
 from .maps import write_map_overlays, write_maps, write_values_csv
 from .masks import write_masks, write_masks_zip
 from .megadetector import write_megadetector
 from .overlays import write_overlays
+from .project import Project, read_project
 from .records import read_records
 from .report import write_report
 from .tables import (
     write_detections_csv,
     write_events_csv,
+    write_failures_csv,
     write_predictions_csv,
     write_sequences_csv,
 )
+from .upright import turned_photos, write_upright
+from .wildlife_insights import check_wildlife_insights, write_wildlife_insights
 from .xmp import write_xmp
 
 
@@ -30,28 +39,42 @@ class Wanted:
 
     outputs: Sequence[str]
     event_minutes: float
+    mask_format: str = "palette"
+    coco_segmentation: str = "rle"
     deployments_file: str = ""
     project_file: str = ""
 
-    def project(self, names: Sequence[str], locations: Sequence[str]) -> Project | None:
-        """What the photos do not tell, if Camtrap DP is wanted; so that what is missing is refused
-        before any photo is read. `names`: of all classes; `locations`: those of the photos."""
-        if "camtrap_dp" not in self.outputs:
-            return None
-        return read_project(*(here_or_below_root(path) if path else "" for path in (
-            self.deployments_file, self.project_file)), names[1:], locations)
+    def project(self, names: Sequence[str], locations: Sequence[str],
+                times: Sequence[str] = ()) -> Project | None:
+        """What the photos do not tell, if an output asks for it; so that what is missing is refused
+        before any photo is read. `names`: of all classes; `locations`: those of the photos;
+        `times`: their datetimes, "" where only the photo tells.
+
+        Camtrap DP and Wildlife Insights need both files; tables for R take what there is.
+        """
+        files = [here_or_below_root(path) if path else "" for path in (
+            self.deployments_file, self.project_file)]
+        publish = [name for name in ("camtrap_dp", "wildlife_insights") if name in self.outputs]
+        if publish:
+            project = read_project(*files, names[1:], locations, times)
+            if "wildlife_insights" in publish:
+                check_wildlife_insights(project, files[1], names[1:])
+            return project
+        if any(files) and {"csv", "camtrapr"} & {*self.outputs}:
+            return read_known(*files)
+        return None
 
 
-def write_pictures(records_path: Path, photos_root: Path, out: Path, outputs: Sequence[str],
+def write_pictures(records_path: Path, photos_root: Path, out: Path, wanted: Wanted,
                    share: tuple[int, int] = (1, 1)) -> None:
     """Write what the knob `outputs` names of files that come one a photo; `share`: see
     `read_records`."""
     info, _ = read_records(records_path)
-    regression = "quantity" in info
+    regression, outputs = "quantity" in info, wanted.outputs
     if "masks" in outputs and regression:
         write_maps(records_path, out / "maps", share)
     elif "masks" in outputs:
-        write_masks(records_path, out / "masks", share)
+        write_masks(records_path, out / "masks", wanted.mask_format, share)
     if "overlays" in outputs:
         draw = write_map_overlays if regression else write_overlays
         draw(records_path, photos_root, out / "overlays", share=share)
@@ -76,25 +99,47 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
         if "csv" in wanted.outputs:
             write_values_csv(records_path, out / "predictions.csv", sequences)
         return
+    bursts = (read_bursts(records_path, sequences) if {"csv", "camtrapr"} & {*wanted.outputs}
+              else [])
     if "masks_zip" in wanted.outputs:
-        write_masks_zip(records_path, out / "masks.zip")
+        write_masks_zip(records_path, out / "masks.zip", wanted.mask_format)
     if "csv" in wanted.outputs:
-        write_predictions_csv(records_path, out / "predictions.csv", sequences)
-        write_detections_csv(records_path, out / "detections.csv", sequences)
-        write_sequences_csv(records_path, out / "sequences.csv", sequences)
-        write_events_csv(records_path, out / "events.csv", wanted.event_minutes)
+        write_predictions_csv(records_path, out / "predictions.csv", sequences, bursts, project)
+        write_detections_csv(records_path, out / "detections.csv", sequences, project)
+        write_sequences_csv(records_path, out / "sequences.csv", bursts, project)
+        write_events_csv(out / "events.csv", bursts, wanted.event_minutes, project)
+        write_failures_csv(records_path, out / "failures.csv", sequences)
+        if project is not None and project.deployments:
+            tell(write_effort_csv(records_path, out / "effort.csv", project))
+            tell(write_relative_abundance_csv(
+                bursts, out / "relative_abundance.csv", wanted.event_minutes,
+                [item["name"] for item in info["classes"]], project))
+    if "camtrapr" in wanted.outputs:
+        tell(write_camtrapr(bursts, photos_root, out / "camtrapr", wanted.event_minutes, project))
     if "megadetector" in wanted.outputs:
         strange = write_megadetector(records_path, out / "megadetector.json")
         if strange:
             print(f"note        {strange} photos do not end in .jpg: Timelapse takes them for "
                   "videos and drops their detections")
+    turned = {}
+    if {"coco", "upright"} & set(wanted.outputs):
+        turned = turned_photos(records_path, photos_root)
+        print_turned(turned, wanted.outputs)
     if "coco" in wanted.outputs:
-        write_coco(records_path, out / "coco.json", out / "coco_results.json")
+        write_coco(records_path, out / "coco.json", out / "coco_results.json",
+                   wanted.coco_segmentation, turned)
+    if "upright" in wanted.outputs:
+        write_upright(records_path, photos_root, out / "upright", turned)
     if "report" in wanted.outputs:
         write_report(records_path, photos_root, out / "report.html", title, sequences, report,
                      known)
-    if project is not None:
-        left_out = write_camtrap_dp(records_path, out / "camtrap_dp", project, sequences)
-        if left_out:
-            print(f"note        {left_out} photos could not be read and tell no time: they are not "
-                  "in camtrap_dp/")
+    if "wildlife_insights" in wanted.outputs:
+        tell(write_wildlife_insights(records_path, out / "wildlife_insights", project, sequences))
+    if "camtrap_dp" in wanted.outputs:
+        tell(write_camtrap_dp(records_path, out / "camtrap_dp", project, sequences))
+
+
+def tell(notes: Sequence[str]) -> None:
+    """Print what somebody should know of the files that were written."""
+    for note in notes:
+        print(f"note        {note}")
