@@ -115,8 +115,10 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         counts = np.bincount(np.concatenate([NOTHING, *(found for _, found, _ in handled)]),
                              minlength=256)
         if not faults and not counts[1:IGNORE].any():  # of all that was outlined nothing is there
-            faults += without or ["no mask has a pixel of a class, all that is marked is ignored "
-                                  "(255); nothing could be learned from this"]
+            first = next(photo for photo in photos if photo.labelled())
+            faults += without or [f"{first.where}: here, as everywhere, no mask has a pixel of a "
+                                  "class, all that is marked is ignored (255); nothing could be "
+                                  "learned from this"]
         joined = [f"class {name!r} is {first!r}" for name, first in same.items()
                   if alike == "join"]
         print_kinds("told", labels.told + joined + unoutlined(photos))
