@@ -43,7 +43,7 @@ class Fused(NamedTuple):
     class_confidence: float  # the mean of them
 
 
-@dataclass
+@dataclass(slots=True)
 class Burst:
     """The photos of one location that follow each other; one without a datetime is alone."""
 
@@ -75,7 +75,7 @@ class _Animal(NamedTuple):
 
 def read_bursts(records_path: str | Path, sequences: Iterable[str]) -> list[Burst]:
     """The bursts of a prediction, in the order of their first photos; `sequences`: the burst ids of
-    the photos in the order of the records."""
+    the photos in the order of the records. Takes about 1 KB of memory a burst with animals."""
     info, records = read_records(records_path)
     names = [item["name"] for item in info["classes"]]
     bursts: dict[tuple[str, str], Burst] = {}
@@ -96,7 +96,7 @@ def read_bursts(records_path: str | Path, sequences: Iterable[str]) -> list[Burs
             _Animal(time, record["file"], species_of(blob, names), blob["class"],
                     blob["class_confidence"], blob["confidence"]) for blob in record["blobs"])
     for key, burst in bursts.items():
-        burst.species = _fuse(animals.get(key, []), names, info["unknown_below"])
+        burst.species = _fuse(animals.pop(key, []), names, info["unknown_below"])
     return list(bursts.values())
 
 
