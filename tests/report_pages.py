@@ -15,6 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from camera_trapinator.outputs.blobs import failure_record
+from camera_trapinator.outputs.bursts import read_bursts
 from camera_trapinator.outputs.report import write_report
 
 COUNT = 110  # photos: three pages
@@ -62,7 +63,8 @@ def write_page(folder):
     """The page of these photos, which lie beside it in card/."""
     records, sequences = write_folder(folder / "card")
     path = write_records(folder / "p.jsonl", records, FULL_INFO)
-    write_report(path, folder / "card", folder / "report.html", 'Card <of> "May" & June', sequences)
+    write_report(path, folder / "card", folder / "report.html", 'Card <of> "May" & June',
+                 read_bursts(path, sequences))
     return folder / "report.html"
 
 

@@ -23,13 +23,11 @@ from zoneinfo import ZoneInfo
 from .. import InputError, __version__
 from .bursts import Burst, read_bursts
 from .megadetector import inside_photo
-from .project import Deployment, Project, read_project
+from .project import Project
 from .project_rules import DEPLOYMENTS, PACKAGE, PROJECT
 from .records import UNKNOWN, certainty, read_records, species_of
 from .tables import write_table
-from .taxa import NO_ANIMALS, kind_of
-
-__all__ = ["NO_ANIMALS", "Deployment", "Project", "read_project", "write_camtrap_dp"]
+from .taxa import kind_of
 
 SOURCE = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 # The columns of the schemas, in their order; those of deployments stand in `project_rules.py`.
@@ -94,7 +92,7 @@ def write_camtrap_dp(records_path: str | Path, folder: str | Path, project: Proj
     def photos() -> Iterator[tuple[dict, str, _Place]]:
         for record, place in zip(read_records(records_path)[1], places, strict=True):
             if place:
-                yield record, _media_id(record["file"]), place
+                yield record, media_id(record["file"]), place
 
     methods = project.facts["captureMethod"]
     method = methods[0] if len(methods) == 1 else None
@@ -158,7 +156,7 @@ def _places(records_path: str | Path, project: Project, sequences: Sequence[str]
         time = moment.replace(tzinfo=deployment.zone)
         if _is_skipped(time):
             skipped.append(_shown(record))
-        key, event = deployment.row["deploymentID"], sequence or _media_id(record["file"])
+        key, event = deployment.row["deploymentID"], sequence or media_id(record["file"])
         if of_event.setdefault((record["location"], event), key) != key:
             event = f"{event}_{key}"  # the camera was changed within a burst
         places.append(_Place(record["location"], key, time, event))
@@ -226,7 +224,7 @@ def _of_photo(record: dict, media: str, place: _Place, naming: _Naming) -> Itera
 def _of_event(burst: Burst, deployment: str, start: datetime, end: datetime,
               naming: _Naming) -> Iterator[dict]:
     """The observations of an event: one a species, as all of its photos tell it together."""
-    event = _media_id(f"{burst.location}\n{burst.sequence}")  # no photo has such a path
+    event = media_id(f"{burst.location}\n{burst.sequence}")  # no photo has such a path
     common = {"deploymentID": deployment, "eventID": burst.sequence,
               "eventStart": start.isoformat(), "eventEnd": end.isoformat(),
               "observationLevel": "event", "observationComments": f"{burst.failures} of "
@@ -270,6 +268,6 @@ def _package(project: Project, created: str) -> dict:
     }
 
 
-def _media_id(text: str) -> str:
+def media_id(text: str) -> str:
     """The same for the same path in every run."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

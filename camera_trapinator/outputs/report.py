@@ -24,7 +24,7 @@ from urllib.parse import quote
 import numpy as np
 
 from .. import written_whole
-from .bursts import Burst, read_bursts
+from .bursts import Burst
 from .drawing import visible
 from .records import UNKNOWN, certainty, classes_of, is_empty, read_records, species_of
 from .report_marks import digest, prediction_key
@@ -40,12 +40,12 @@ MOST_HEATS, FEWEST_PHOTOS, LEAST_SHARE = 12, 5, 0.2  # which heat maps are worth
 
 
 def write_report(records_path: str | Path, photos_root: str | Path, path: str | Path, title: str,
-                 sequences: Sequence[str], report: dict | None = None,
+                 bursts: Sequence[Burst], report: dict | None = None,
                  known: Sequence[str] = ()) -> None:
     """Write the page from the records; `report` is that of an evaluation (scores.build_report).
 
-    `sequences`: the burst ids of the photos in the order of the records; `known`: sentences on the
-    model, where nobody knows what is in the photos.
+    `bursts`: what the photos tell together; `known`: sentences on the model, where nobody knows
+    what is in the photos.
     """
     info, records = read_records(records_path)
     classes = classes_of(info)
@@ -71,7 +71,7 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
         "key": digest([info["weights"], *[[photo["file"], photo["prediction"]]
                                           for photo in chosen]]),
         "locationNames": list(facts.locations),
-        "species": facts.species_table(read_bursts(records_path, sequences)),
+        "species": facts.species_table(bursts),
         "locations": facts.location_table(report), "heats": facts.heats(Path(photos_root)),
         "photos": chosen, "chunk": CHUNK,
     }

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .. import InputError, __version__
-from .camtrap_dp import _media_id
+from .camtrap_dp import media_id
 from .facts import deployment_at
 from .project import Project
 from .records import UNKNOWN, read_records, species_of
@@ -183,7 +183,7 @@ def _images(records_path: str | Path, project: Project, sequences: Sequence[str]
             left_out["were taken when no deployment was running"] += 1
         else:
             photo = {
-                "deployment_id": running.row["deploymentID"], "image_id": _media_id(record["file"]),
+                "deployment_id": running.row["deploymentID"], "image_id": media_id(record["file"]),
                 "location": f"{place}/{record['file']}" if place else record["file"],
                 "identified_by": by, "timestamp": record["datetime"],
                 "external_sequence_id": sequence, "sequence_start_time": starts[sequence]}

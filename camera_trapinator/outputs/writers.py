@@ -99,8 +99,8 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
         if "csv" in wanted.outputs:
             write_values_csv(records_path, out / "predictions.csv", sequences)
         return
-    bursts = (read_bursts(records_path, sequences) if {"csv", "camtrapr"} & {*wanted.outputs}
-              else [])
+    told_of_bursts = {"csv", "camtrapr", "report"} & {*wanted.outputs}
+    bursts = read_bursts(records_path, sequences) if told_of_bursts else []
     if "masks_zip" in wanted.outputs:
         write_masks_zip(records_path, out / "masks.zip", wanted.mask_format)
     if "csv" in wanted.outputs:
@@ -131,7 +131,7 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
     if "upright" in wanted.outputs:
         write_upright(records_path, photos_root, out / "upright", turned)
     if "report" in wanted.outputs:
-        write_report(records_path, photos_root, out / "report.html", title, sequences, report,
+        write_report(records_path, photos_root, out / "report.html", title, bursts, report,
                      known)
     if "wildlife_insights" in wanted.outputs:
         tell(write_wildlife_insights(records_path, out / "wildlife_insights", project, sequences))

@@ -13,6 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from camera_trapinator.outputs.bursts import read_bursts
 from camera_trapinator.outputs.report import write_report
 
 SIZE = (600, 400)
@@ -39,7 +40,8 @@ def results(tmp_path):
         records.append(predicted(name, mask, location=name[0], sure=0.9,
                                  made_of=[path.stat().st_size, 1, 0.0, 0.0]))
     path = write_records(tmp_path / "predictions.jsonl", records, FULL_INFO)
-    write_report(path, tmp_path / "card", tmp_path / "report.html", "Card", [""] * len(records))
+    write_report(path, tmp_path / "card", tmp_path / "report.html", "Card",
+                 read_bursts(path, [""] * len(records)))
     return tmp_path
 
 
@@ -118,8 +120,8 @@ def test_marks_outlive_the_page_but_not_the_prediction(browser, results):
     assert browser.find_element(By.ID, "count").text == "1 photo"
     info = {**FULL_INFO, "weights": "other"}
     records = [predicted(name, mask) for name, mask in PHOTOS.items()]
-    write_report(write_records(results / "new.jsonl", records, info), results / "card", page,
-                 "Card", [""] * len(records))
+    new = write_records(results / "new.jsonl", records, info)
+    write_report(new, results / "card", page, "Card", read_bursts(new, [""] * len(records)))
     in_order(browser, page)
     assert browser.find_element(By.ID, "marked").text == "0 photos marked"
 
@@ -154,8 +156,9 @@ def test_another_photo_in_its_place_is_not_shown(browser, results):
 def test_no_way_is_told_from_disk_to_disk(tmp_path):
     records = write_records(tmp_path / "p.jsonl", [predicted("1.jpg", FOX)], FULL_INFO)
     for root, way in (("/no/such/card", "null"), (tmp_path / "b c" / "card", '"../b%20c/card"')):
-        write_report(records, root, tmp_path / "out.html", "Card", [""])
+        bursts = read_bursts(records, [""])
+        write_report(records, root, tmp_path / "out.html", "Card", bursts)
         (tmp_path / "a").mkdir(exist_ok=True)
-        write_report(records, root, tmp_path / "a/out.html", "Card", [""])
+        write_report(records, root, tmp_path / "a/out.html", "Card", bursts)
         assert f'"way": {way}' in (tmp_path / "a/out.html").read_text()
         assert "/no/such" not in (tmp_path / "a/out.html").read_text()

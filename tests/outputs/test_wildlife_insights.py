@@ -4,7 +4,8 @@ import csv
 
 import pytest
 import yaml
-from prediction_records import FULL_INFO, predicted, rows_of, with_box, write_records
+from camtrap_packages import CLASSES, HEADER, INFO, ROWS
+from prediction_records import predicted, rows_of, with_box, write_records
 
 from camera_trapinator import InputError
 from camera_trapinator.outputs.blobs import failure_record
@@ -14,13 +15,6 @@ from camera_trapinator.outputs.wildlife_insights import (
     write_wildlife_insights,
 )
 
-CLASSES = ["fox", "snow hare", "person"]
-INFO = {**FULL_INFO, "classes": [{"name": name, "colour": [0, 0, 0]}
-                                 for name in ["background", *CLASSES]]}
-HEADER = ["deploymentID", "location", "latitude", "longitude", "start", "end", "timezone"]
-ROWS = [["d1", "north", "51.2", "5.6", "2024-04-01", "2024-05-01 12:00:00", "Europe/Brussels"],
-        ["d2", "north", "51.2", "5.6", "2024-05-01 12:00:01", "2024-06-01", "Europe/Brussels"],
-        ["d3", "south", "-33.1", "-70.25", "2024-05-01", "2024-05-31", "-04:00"]]
 FACTS = {"title": "Foxes of the north", "samplingDesign": "systematicRandom",
          "captureMethod": ["activityDetection"], "individualAnimals": False,
          "contributors": [{"title": "Ann Example", "role": "contact"}],
