@@ -47,6 +47,7 @@ from camera_trapinator.config import Config, parse_config, read_text
 from camera_trapinator.metrics import best_epoch
 from camera_trapinator.model import load_model
 from camera_trapinator.outputs.curves import COMPARED, Curve, read_log, write_comparison
+from camera_trapinator.outputs.places import find_run
 from camera_trapinator.outputs.tables import write_table
 from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.utils import RUNS, exit_on_bad_input
@@ -98,19 +99,6 @@ def main(arguments: argparse.Namespace) -> None:
         name if len(group) == 1 else f"{name} (mean ± std of {len(group)} runs)": mean_curve(group)
         for name, group in groups.items()}, AXES[arguments.by], out)
     print(f"\nsee {out} and {out.with_suffix('.csv')}")
-
-
-def find_run(name: str) -> Path:
-    """The folder of a run, by its name in RUNS or by its path."""
-    for folder in (RUNS / name, Path(os.path.expanduser(name))):
-        if (folder / "config.yaml").is_file():
-            return folder.resolve()
-        if folder.exists():
-            kind = "a folder, but no run: config.yaml is not in it" if folder.is_dir() else "a file"
-            raise InputError(f"{folder}: {kind}; give the name or the folder of a run, which holds "
-                             "config.yaml and log.csv")
-    known = ", ".join(sorted(path.parent.name for path in RUNS.glob("[!.]*/log.csv"))) or "none"
-    raise InputError(f"{name}: no such run, and no such folder; runs in {RUNS}: {known}")
 
 
 def read_run(folder: Path, name: str, by: str) -> Run:

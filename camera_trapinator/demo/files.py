@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
-from tqdm import tqdm
 
+from ..data.progress import progress
 from .animals import CLASSES
 from .cameras import Shot, location_name, plan, truncated_file
 from .photos import make_photo
@@ -21,14 +21,13 @@ def generate(out: Path, options: dict, workers: int) -> str:
     make = partial(make_photo, out=out, seed=options["seed"], size=tuple(options["size"]),
                    animal_size=options["animal_size"], sideways=sideways)
     shots = labelled + new
-    progress = partial(tqdm, total=len(shots), unit="photo", disable=None)
     workers = min(workers, len(shots))
     if workers == 1:
-        seen = list(progress(map(make, shots)))
+        seen = list(progress(map(make, shots), "drawing", len(shots)))
     else:  # large chunks, as a process draws the scene of each location that it meets
         chunk = max(1, min(len(shots) // (3 * workers), len(shots) // options["locations"]))
         with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            seen = list(progress(pool.imap(make, shots, chunk)))
+            seen = list(progress(pool.imap(make, shots, chunk), "drawing", len(shots)))
     if new:
         broken = out / truncated_file(new)
         content = (out / new[-1].image).read_bytes()

@@ -9,6 +9,7 @@ Ids may be ints or texts.
 
 from .. import InputError
 from ..data.photos import parse_datetime
+from ..data.progress import progress
 from .exports import are_points, is_number, objects, pixels_along, read_json
 from .outlines import (
     box_of,
@@ -33,7 +34,7 @@ def read_coco(source: Source, crowd: str = "ignore") -> Labels:
         "images", "categories", "annotations"))
     names, photos = category_names(categories, source), {}
     doubled: dict[str, str] = {}  # the id of each file
-    for number, item in enumerate(pictures, start=1):
+    for number, item in enumerate(progress(pictures, "reading"), start=1):
         with source.noted():
             key = id_of(item, f"{path}, image number {number}")
             where = f"{path}, image {key}"
@@ -51,7 +52,7 @@ def read_coco(source: Source, crowd: str = "ignore") -> Labels:
                                    "put together")
                 continue
             photos[key] = _photo(item, file, source, where)
-    for number, item in enumerate(annotations, start=1):
+    for number, item in enumerate(progress(annotations, "reading", unit="annotations"), start=1):
         with source.noted():
             where = f"{path}, annotation {item.get('id', f'number {number}')!s:.40}"
             image = id_of(item, where, "image_id")

@@ -8,6 +8,7 @@ Sources: youtube-vos.org/dataset/vis; facebookresearch/sam3, scripts/eval/veval.
 
 from .. import InputError
 from ..data.photos import parse_datetime
+from ..data.progress import progress
 from ..data.rle import decode_runs
 from .exports import objects, pixels_along, read_json
 from .outlines import box_of, category_names, id_of, rings, run_lengths
@@ -23,14 +24,14 @@ def read_coco_video(source: Source, crowd: str = "ignore") -> Labels:
     films, categories, annotations = (objects(content, key, path, "COCO file for videos")
                                       for key in ("videos", "categories", "annotations"))
     names, videos = category_names(categories, source), {}
-    for item in films:
+    for item in progress(films, "reading", unit="videos"):
         with source.noted():
             key = id_of(item, f"{path}, video")
             if key in videos:
                 raise InputError(f"{path}, video {key}: two videos have this id")
             videos[key] = []
             videos[key] = _frames(item, source, f"{path}, video {key}")
-    for item in annotations:
+    for item in progress(annotations, "reading", unit="annotations"):
         with source.noted():
             where = f"{path}, annotation {id_of(item, f'{path}, annotation')}"
             video, category = str(item.get("video_id")), str(item.get("category_id"))

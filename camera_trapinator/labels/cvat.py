@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import InputError
 from ..data.locations import split_of
+from ..data.progress import progress
 from ..data.rle import decode_rle
 from .exports import FAR, no_area
 from .outlines import EMPTY, ring_of
@@ -35,7 +36,7 @@ def read_cvat_xml(source: Source) -> Labels:
     """
     path, photos = source.path, []
     root = _parse(path)
-    for item in root.iterfind("image"):
+    for item in progress(root.findall("image"), "reading"):
         where = f"{path}, image {item.get('id')!r}"
         with source.noted():
             file, subset = _text(item, "name", where), item.get("subset")

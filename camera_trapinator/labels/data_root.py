@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from .. import IGNORE, InputError
 from ..data.files import spelled
@@ -29,6 +28,7 @@ from ..data.manifest import (
 )
 from ..data.masks import resize_mask, write_mask
 from ..data.photos import same_aspect, scaled_size, upright
+from ..data.progress import progress
 from .shapes import LabelledPhoto, Labels, draw_mask
 
 # Colours that people with any kind of colour vision tell apart (Okabe and Ito 2008, then others).
@@ -108,8 +108,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     try:
         faults += check_texts(photos, names)
         with ThreadPoolExecutor() as pool:
-            handled = list(tqdm(pool.map(handle, photos), total=len(photos), unit="photo",
-                                dynamic_ncols=True, leave=False, disable=None))
+            handled = list(progress(pool.map(handle, photos), "masks", len(photos)))
         faults += [fault for row, _, told in handled if row is None for fault in told]
         without = [shape for row, _, told in handled if row is not None for shape in told]
         counts = np.bincount(np.concatenate([NOTHING, *(found for _, found, _ in handled)]),
@@ -125,7 +124,8 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
         refuse(faults)
         rows = with_sequences([row for row, *_ in handled])
         if not dry_run:
-            brought = Counter(place_photo(photo.source, out / photo.file) for photo in photos)
+            brought = Counter(place_photo(photo.source, out / photo.file)
+                              for photo in progress(photos, "originals"))
             print("originals   " + ", ".join(f"{count} {how}" for how, count in brought.items()))
             for row in rows:
                 if row.mask not in ("", BACKGROUND):
@@ -257,7 +257,8 @@ def drop_leaking_copies(photos: Sequence[LabelledPhoto],
     if len({photo.split for photo in photos}) < 2:
         return list(photos), []
     first: dict[bytes, str] = {}
-    hashes = [hashlib.blake2b(photo.source.read_bytes()).digest() for photo in photos]
+    hashes = [hashlib.blake2b(photo.source.read_bytes()).digest()
+              for photo in progress(photos, "comparing")]
     rank = {name: place for place, name in enumerate(("test", "test_seen", "val", "train", ""))}
     for digest, photo in sorted(zip(hashes, photos, strict=True),
                                 key=lambda item: rank[item[1].split]):
@@ -282,7 +283,7 @@ def check_places(photos: Sequence[LabelledPhoto], out: Path) -> list[str]:
     """Two labels for one photo, and photos that would lie where another one lies."""
     places: dict[str, LabelledPhoto] = {}
     faults = []
-    for photo in photos:
+    for photo in progress(photos, "comparing"):
         other = places.setdefault(photo.file, photo)
         target = out / photo.file
         if other is not photo:

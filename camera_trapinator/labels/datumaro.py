@@ -10,6 +10,7 @@ Source: openvinotoolkit.github.io/datumaro, Datumaro format, and the exporter of
 from pathlib import Path
 
 from .. import InputError
+from ..data.progress import progress
 from .exports import (
     check_folder,
     files_below,
@@ -52,7 +53,7 @@ def read_datumaro(source: Source) -> Labels:
             items = objects(content, "items", file, "Datumaro file")
             labels = _labels(content, file)
             names += labels
-            for item in items:
+            for item in progress(items, "reading"):
                 with source.noted():
                     photo = _photo(item, file, source)
                     if photo is not None:

@@ -16,6 +16,7 @@ import numpy as np
 from .. import InputError
 from ..data.masks import read_mask
 from ..data.photos import parse_datetime
+from ..data.progress import progress
 from .exports import check_folder, objects, open_mask, read_json
 from .shapes import LabelledPhoto, Labels, Shape
 from .source import Source
@@ -54,7 +55,7 @@ def read_iwildcam(source: Source, detections: Path, metadata: Path | None = None
     masks = {name[:-4] for name in os.listdir(path) if name.endswith(".png")}
     photos: dict[str, LabelledPhoto] = {}
     alone, given = [], set()
-    for file in source.photos:
+    for file in progress(source.photos, "reading"):
         key, photo = _id_of(file), None
         with source.noted():
             photo = source.photo(file)

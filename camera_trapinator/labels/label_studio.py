@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import InputError
+from ..data.progress import progress
 from .exports import files_below, open_mask, other_tool, read_json
 from .label_studio_photos import TaskPhotos
 from .label_studio_regions import HALF, add_regions
@@ -38,7 +39,7 @@ def read_label_studio(source: Source, control: str = "") -> Labels:
         raise InputError(f"{bare[0]}: no `annotations` in it, as in the export `JSON-MIN`; export "
                          "`JSON` instead")
     finder, photos = TaskPhotos(source), []
-    for task, where in tasks:
+    for task, where in progress(tasks, "reading", unit="tasks"):
         with source.noted():
             mine = finder.of(task, where)
             photos += [photo for photo in mine if photo is not None]
@@ -64,7 +65,7 @@ def read_brush_pictures(source: Source, control: str = "") -> Labels:
     tasks = _read_tasks(exports, path)
     layers, names = _layers(source, exports[0], tasks)
     finder, photos = TaskPhotos(source), []
-    for task, where in tasks:
+    for task, where in progress(tasks, "reading", unit="tasks"):
         with source.noted():
             drawn = layers.pop(str(task.get("id")), {})
             mine = finder.of(task, where)
@@ -141,7 +142,7 @@ def _read_tasks(files: Iterable[Path], path: Path) -> list[tuple[dict, str]]:
     one annotation with its task, as Label Studio writes them to a storage."""
     tasks: list[tuple[dict, str]] = []
     known: dict[object, dict] = {}  # tasks of which there is a file for each annotation
-    for file in files:
+    for file in progress(files, "reading", unit="files"):
         content = read_json(file)
         if isinstance(content, dict) and isinstance(content.get("task"), dict):
             task = content["task"]

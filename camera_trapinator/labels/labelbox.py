@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from .. import InputError
+from ..data.progress import progress
 from ..data.rle import encode_rle
 from .exports import no_area, objects, open_mask, pixels_along, read_text
 from .outlines import box_of, finished, numbers_of, png_pixels, ring_of, text_of
@@ -62,7 +63,7 @@ def _rows(source: Source) -> Iterator[tuple[dict, str]]:
             lines = [json.dumps(item) for item in json.loads(text)]
         except (ValueError, RecursionError) as error:
             raise InputError(f"{source.path}: no valid JSON ({error})") from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(progress(lines, "reading"), start=1):
         where = f"{source.path}, line {number}"
         with source.noted():
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import InputError
 from ..data.files import spelled
 from ..data.manifest import BACKGROUND
+from ..data.progress import progress
 from .exports import are_points, check_folder, files_below, is_side, no_area, read_json, read_text
 from .outlines import pasted, png_pixels, ring_of
 from .pairing import without_masks, without_photo
@@ -41,7 +42,7 @@ def read_labelme(source: Source, classes: Path | None = None) -> Labels:
     photos: dict[str, LabelledPhoto] = {}
     missing, foreign, tried = [], [], set()
     files = files_below(path, ".json")
-    for file in files:
+    for file in progress(files, "reading", unit="files"):
         with source.noted():
             content = _read_file(file)
             if content is None:
@@ -71,7 +72,8 @@ def read_labelme(source: Source, classes: Path | None = None) -> Labels:
     source.told += [f"{file} is left: no Labelme file, it has no `shapes` and `imagePath`"
                     for file in foreign]
     marked = {file.relative_to(path).with_suffix("").as_posix() for file in foreign}
-    for key in without_masks(source, source.photos, tried):
+    others = without_masks(source, source.photos, tried)
+    for key in progress(others, "reading"):
         with source.noted():
             if key not in tried and (photo := source.photo(key)) is not None:
                 photo.unclear = os.path.splitext(key)[0] in marked

@@ -18,6 +18,7 @@ from PIL import Image
 from .. import IGNORE, InputError
 from ..data.manifest import BACKGROUND
 from ..data.photos import sixteen_bits
+from ..data.progress import progress
 from .exports import check_folder, open_mask
 from .mask_names import note_other_endings, refuse_ending, without_channels
 from .mask_table import IGNORED, Table, read_table
@@ -55,7 +56,7 @@ def read_mask_folder(source: Source, colours: Path, ending: str = ".png",
         refuse_ending(source, without, ending)
     lacking = LackingAnywhere(masks, partial(_classes_of, table=table, edges=edges))
     photos = []
-    for file, mask in pairs:
+    for file, mask in progress(pairs, "reading"):
         with source.noted():
             photo = source.photo(file, mask or "")
             if photo is None:

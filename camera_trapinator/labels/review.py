@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from .. import InputError
+from ..data.progress import progress
 from ..data.tables import read_rows
 from .outlines import EMPTY
 from .shapes import LabelledPhoto, Labels, Shape
@@ -38,7 +39,7 @@ def read_review(source: Source, predictions: Read) -> Labels:
     _check_model(source.path, rows, info)
     names = [item["name"] for item in info["classes"]]
     photos, done, differing = [], Counter(), []
-    for line, row in rows.items():
+    for line, row in progress(rows.items(), "reading"):
         where = f"{source.path}, line {line}"
         with source.noted():
             predicted = found.get(row["file"])

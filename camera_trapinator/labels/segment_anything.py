@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import InputError
 from ..data.files import spelled
+from ..data.progress import progress
 from ..data.rle import encode_rle
 from .exports import check_folder, pixels_along, read_json
 from .outlines import class_of, run_lengths, text_of
@@ -31,7 +32,7 @@ def read_segment_anything(source: Source, name: str) -> Labels:
     name = class_of(name)
     pairs, alone = pair_labels(source, ".json")
     photos, left, masks = [], [], 0
-    for file, path in pairs:
+    for file, path in progress(pairs, "reading"):
         with source.noted():
             photo = source.photo(file, path or "")
             if photo is None:

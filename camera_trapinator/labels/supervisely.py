@@ -8,6 +8,7 @@ geometry/bitmap.py (zlib and base64 of a PNG, `origin` = [column, row]).
 """
 
 from .. import InputError
+from ..data.progress import progress
 from .exports import (
     are_points,
     check_folder,
@@ -52,7 +53,7 @@ def read_supervisely(source: Source) -> Labels:
     files = [file for file in files_below(path, ".json") if file.parent.name == "ann"]
     if not files:
         raise InputError(f"{path}: no ann/*.json in it; export the annotations, too")
-    for file in files:
+    for file in progress(files, "reading"):
         with source.noted():
             content = read_json(file)
             items = objects(content, "objects", file, "Supervisely annotation")

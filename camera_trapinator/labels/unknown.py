@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from .. import InputError
+from ..data.progress import progress
 from ..data.threads import in_threads
 
 TOLD_MASKS = 5  # in which one value or colour is
@@ -44,7 +45,8 @@ class LackingAnywhere:
 
     @cached_property
     def _found(self) -> dict[Path, dict[str, tuple[int, int, int]]]:
-        looked = zip(self.masks, in_threads(self._look, self.masks), strict=True)
+        found = progress(in_threads(self._look, self.masks), "looking", len(self.masks), "masks")
+        looked = zip(self.masks, found, strict=True)
         return {mask: lacks for mask, lacks in looked if lacks}
 
     def _look(self, mask: Path) -> dict[str, tuple[int, int, int]]:

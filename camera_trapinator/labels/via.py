@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 
 from .. import InputError
+from ..data.progress import progress
 from ..data.tables import read_rows
 from .exports import no_area, other_tool, read_json
 from .outlines import box_of, class_of, finished, numbers_of, ring_of, text_of
@@ -28,8 +29,8 @@ def read_via(source: Source, attribute: str = "", name: str = "") -> Labels:
     regions: list[tuple[LabelledPhoto, object, str]] = []
     photos: dict[tuple, LabelledPhoto | None] = {}  # by name and size, as VIA knows them
     options: dict[str, dict] = {}  # of menus and ticks: what they show, by id
-    for item, marks, where in (_csv(source) if path.suffix.lower() == ".csv"
-                               else _json(source, options)):
+    found = _csv(source) if path.suffix.lower() == ".csv" else _json(source, options)
+    for item, marks, where in progress(found, "reading"):
         with source.noted():
             file = text_of(item, "filename", where)
             key = (file, str(item.get("size")))
@@ -48,7 +49,7 @@ def read_via(source: Source, attribute: str = "", name: str = "") -> Labels:
         raise InputError(f"{path}: no region has the attribute {attribute!r}, but {_listed(used)}"
                          if attribute else f"{path}: no region has an attribute that names its "
                          "class; give all one class with --class NAME")
-    for photo, mark, where in regions:
+    for photo, mark, where in progress(regions, "reading", unit="regions"):
         with source.noted():
             said = name or _value(_part(mark, "region_attributes").get(attribute),
                                   options.get(attribute, {}))

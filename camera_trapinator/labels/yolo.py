@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import InputError
+from ..data.progress import progress
 from .exports import check_folder, read_text
 from .pairing import pair_labels, without_photo
 from .shapes import LabelledPhoto, Labels, Shape, rectangle, ring
@@ -46,7 +47,7 @@ def read_yolo(source: Source, names: Path) -> Labels:
                            and not file.name.upper().startswith("README")])
     photos: list[LabelledPhoto] = []
     lines: list[Line] = []
-    for file, label in pairs:
+    for file, label in progress(pairs, "reading"):
         with source.noted():
             photo = source.photo(file, label or "")
             if photo is None:
