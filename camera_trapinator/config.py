@@ -12,7 +12,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,7 +26,8 @@ VALUE_LOSSES = ("least_squares", "huber")  # of task: regression
 VALUE_OUTPUTS = ("masks", "overlays", "csv")
 # Knobs that look at classes: no good for a regression.
 OF_CLASSES = ("class_weights", "balance", "empty_fraction", "start_fraction", "animal_crops",
-              "teacher", "repeats", "mask_format", "coco_segmentation")
+              "teacher", "repeats", "mask_format", "coco_segmentation", "sensitive_species",
+              "people_classes")
 
 # Keys that there were once, and what to write instead.
 SUCCESSORS = {
@@ -89,7 +90,7 @@ class Config:
     # ---- everyday: data
     data_root: str = knob("../camera_trapinator_data/demo")
     task: str = knob("classification", choices=("classification", "regression"))
-    split_by: str = knob("location", choices=("location", "sequence", "photo"))
+    split_by: str = knob("location", choices=("location", "sequence", "photo", "auto"))
     val_fraction: float = knob(0.15, 0, 0.9)
     test_fraction: float = knob(0.15, 0, 0.9)
     limit: int = knob(0, 0, 10**9)
@@ -123,7 +124,7 @@ class Config:
     optimizer: str = knob("sgd", choices=("sgd", "adamw"))
     learning_rate: float = knob(0.05, 0, 100)
     weight_decay: float = knob(1e-4, 0, 1)
-    best_by: str = knob("mean_iou", choices=("mean_iou", "foreground_iou"))
+    best_by: str = knob("mean_iou", choices=("mean_iou", "foreground_iou", "last"))
     seed: int = knob(0, 0, 2**31 - 1)
     # ---- everyday: machine
     device: str = knob("auto")
@@ -165,6 +166,7 @@ class Config:
     teacher: str = knob("")
     teacher_share: float = knob(0.5, 0, 1)
     # ---- expert: optimisation
+    epoch_steps: int = knob(0, 0, 10**9)
     warmup_epochs: float = knob(1.0, 0, 1000)
     encoder_rate: float = knob(1.0, 0, 10)
     freeze_encoder: int = knob(0, 0, 100000)
@@ -189,6 +191,12 @@ class Config:
     repeats: str = knob("tell", choices=("tell", "drop"))
     deployments_file: str = knob("")
     project_file: str = knob("")
+    # ---- expert: privacy
+    people: str = knob("blur", choices=("blur", "hide", "show"))
+    people_classes: tuple[str, ...] = knob(())
+    people_file: str = knob("")
+    sensitive_species: tuple[str, ...] = knob(())
+    coordinates: str = knob("0.1", choices=("1", "0.1", "0.01", "0.001", "drop"))
 
     @property
     def least_workers(self) -> int:
@@ -366,17 +374,18 @@ def _faults_of_task(config: Config) -> Iterator[str]:
                "least_squares, or huber where some targets are wrong")
     for name in OF_CLASSES:
         if getattr(config, name) != (default := getattr(Config, name)):
-            default = '""' if default == "" else default
+            default = {"": '""', (): "[]"}.get(default, default)
             yield f"{name}: a regression has no classes; set {name}: {default}"
     if strange := [name for name in config.outputs if name not in VALUE_OUTPUTS]:
         yield (f"outputs: {strange[0]} is made of classes; a regression writes "
                f"{', '.join(VALUE_OUTPUTS)} (masks = maps of the numbers)")
 
 
-def config_text(config: Config) -> str:
-    """The config as YAML that `load_config` reads back to the same values."""
+def config_text(config: Config, without: Collection[str] = ()) -> str:
+    """The config as YAML that `load_config` reads back to the same values, but for knobs that are
+    left out."""
     values = {key: list(value) if isinstance(value, tuple) else value
-              for key, value in dataclasses.asdict(config).items()}
+              for key, value in dataclasses.asdict(config).items() if key not in without}
     return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 

@@ -239,10 +239,12 @@ def recall_thresholds(animals: Sequence[float], empties: Sequence[float] = (),
 def best_epoch(history: Sequence[dict], best_by: str) -> int:
     """The place of the epoch that best.pt holds: of the lowest RMSE, or else of the highest score
     `best_by`; of the lowest validation loss where that is undefined, for want of animals in the
-    validation photos. Of epochs that are alike, the first.
+    validation photos. Of epochs that are alike, the first. With `best_by` = last the last one.
 
     `history`: the row of log.csv of each epoch, at least one.
     """
+    if best_by == "last":
+        return len(history) - 1
     if "rmse" in history[-1]:
         scores = [(row["rmse"], -1) for row in history]
     else:

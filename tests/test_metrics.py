@@ -401,6 +401,7 @@ def test_no_photo_is_rounded_out_of_the_share_that_a_threshold_finds():
 @pytest.mark.parametrize(("best_by", "rows", "epoch"), [
     ("mean_iou", [(0.5, 0.1, 0.9), (0.4, 0.3, 0.8), (0.5, 0.9, 0.1)], 0),  # the first of two alike
     ("foreground_iou", [(0.5, 0.1, 0.9), (0.4, 0.3, 0.8), (0.5, 0.2, 0.1)], 1),
+    ("last", [(0.5, 0.1, 0.1), (0.4, 0.3, 0.8)], 1),
     ("mean_iou", [(None, None, 0.9), (None, None, 0.2), (None, None, 0.3)], 1),  # no animal
     ("mean_iou", [(None, None, float("nan")), (None, None, 0.5)], 1)])
 def test_the_best_epoch(best_by, rows, epoch):
@@ -412,6 +413,7 @@ def test_the_best_epoch(best_by, rows, epoch):
 def test_the_best_epoch_of_a_regression():
     history = [{"rmse": value, "val_loss": 0.0} for value in (None, 3.0, 2.0, 2.0)]
     assert best_epoch(history, "mean_iou") == 2
+    assert best_epoch(history, "last") == 3
 
 
 def test_the_sizes_of_animals_have_scores_of_their_own(report):

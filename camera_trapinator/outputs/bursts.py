@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..data.progress import named, progress
 from .records import UNKNOWN, read_records, species_of
 
 ANOTHER = 0.02  # probability of a further species in a burst
@@ -73,6 +74,7 @@ class _Animal(NamedTuple):
     confidence: float
 
 
+@named("bursts")
 def read_bursts(records_path: str | Path, sequences: Iterable[str]) -> list[Burst]:
     """The bursts of a prediction, in the order of their first photos; `sequences`: the burst ids of
     the photos in the order of the records. Takes about 1 KB of memory a burst with animals."""
@@ -95,7 +97,7 @@ def read_bursts(records_path: str | Path, sequences: Iterable[str]) -> list[Burs
         animals.setdefault(key, []).extend(
             _Animal(time, record["file"], species_of(blob, names), blob["class"],
                     blob["class_confidence"], blob["confidence"]) for blob in record["blobs"])
-    for key, burst in bursts.items():
+    for key, burst in progress(bursts.items(), "bursts", unit="bursts"):
         burst.species = _fuse(animals.pop(key, []), names, info["unknown_below"])
     return list(bursts.values())
 

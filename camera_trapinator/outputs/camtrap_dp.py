@@ -21,6 +21,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from .. import InputError, __version__
+from ..data.progress import named
 from .bursts import Burst, read_bursts
 from .megadetector import inside_photo
 from .project import Project
@@ -77,6 +78,7 @@ class _Naming(NamedTuple):
                 "classificationTimestamp": self.now}
 
 
+@named("camtrap_dp")
 def write_camtrap_dp(records_path: str | Path, folder: str | Path, project: Project,
                      sequences: Sequence[str]) -> list[str]:
     """Write datapackage.json and the three tables; returns what somebody should know of them.

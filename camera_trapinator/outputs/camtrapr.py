@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from ..data.progress import progress
 from .bursts import Burst
 from .effort import Stay, stays_at
 from .project import Project
@@ -43,7 +44,7 @@ def write_camtrapr(bursts: Sequence[Burst], photos_root: str | Path, folder: str
     folder, told = Path(folder), []
     found: dict[tuple[str, str], list[Sighting]] = {}
     timeless = 0
-    for burst in bursts:
+    for burst in progress(bursts, "camtrapr", unit="bursts"):
         for name, fused in burst.species.items():
             for photo in fused.photos:
                 if photo.time:

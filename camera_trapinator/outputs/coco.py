@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import written_whole
 from ..data.masks import resize_mask
+from ..data.progress import named
 from ..data.rle import decode_runs, encode_rle, encode_runs, filled
 from ..data.threads import in_threads
 from .parts import animals_of
@@ -28,6 +29,7 @@ UPRIGHT = ("Sizes, boxes and masks are those of the upright photo, as its EXIF o
            "nobody knows): programs that pass over EXIF need upright copies")
 
 
+@named("coco")
 def write_coco(records_path: str | Path, path: str | Path, results_path: str | Path,
                segmentation: str = "rle", turned: Mapping[str, int | None] = {}) -> None:
     """Write the data set to `path` and the results to `results_path`.

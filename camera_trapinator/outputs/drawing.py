@@ -14,6 +14,7 @@ from ..data.files import fitting_name
 from ..data.masks import palette, resize_mask
 from ..data.photos import read_photo
 from ..data.threads import in_threads
+from .people import EVERYBODY, People
 from .records import Classes
 
 
@@ -33,9 +34,10 @@ def output_path(folder: str | Path, file: str, ending: str) -> Path:
 
 
 def write_pictures(records: Iterable[dict], photos_root: str | Path, folder: str | Path,
-                   long_side: int, draw: Callable[[dict, np.ndarray], Image.Image]) -> None:
+                   long_side: int, draw: Callable[[dict, np.ndarray], Image.Image],
+                   people: People = EVERYBODY) -> None:
     """Write `<folder>/<photo's path>.jpg` for each predicted photo: `draw` of its record and of its
-    image, uint8 (H, W, 3), of at most `long_side` pixels.
+    image, uint8 (H, W, 3), of at most `long_side` pixels, on which `people` are not to be seen.
 
     Failed photos get none, nor do those that have gone since. Raises InputError for a record
     whose path leads out of the folder.
@@ -44,13 +46,16 @@ def write_pictures(records: Iterable[dict], photos_root: str | Path, folder: str
         if record["failure"] is not None:
             return
         path = output_path(folder, record["file"], ".jpg")
+        if people.hides(there := people.in_record(record)):
+            path.unlink(missing_ok=True)  # it may be there from a time when it was shown
+            return
         scale = min(long_side, max(record["width"], record["height"]))
         try:
             image = read_photo(Path(photos_root) / record["file"], scale).image
         except InputError:  # a card taken out must not cost the other pictures
             return
         with written_whole(path) as temporary:
-            draw(record, image).save(temporary, format="JPEG", quality=85)
+            draw(record, people.shown(image, there)).save(temporary, format="JPEG", quality=85)
 
     for _ in in_threads(write, records):
         pass

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
+from ..data.progress import named
 from .bursts import Burst, events_of
 from .facts import deployment_at, locations_without, scientific_name
 from .project import Deployment, Project
@@ -47,6 +48,7 @@ def nights_of(stays: Iterable[Stay]) -> float:
     return round(sum((end - start) / timedelta(days=1) for start, end in stays), 3)
 
 
+@named("csv")
 def write_effort_csv(records_path: str | Path, path: str | Path, project: Project) -> list[str]:
     """Write effort.csv: a row a deployment, by location and start.
 

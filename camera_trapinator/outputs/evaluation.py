@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from ..data.checks import check_maps, check_photos, known_fingerprints
 from ..data.learned import Learned, content_hashes
 from ..data.manifest import Manifest, read_classes, read_manifest
 from ..data.memory import checks_of
+from ..data.progress import named
 from ..data.split_table import read_splits
 from ..data.splits import find_leaks, near_duplicates
 from ..data.tables import read_rows
 from ..metrics import ConfusionMatrix, RegressionErrors
 from .blobs import true_classes
 from .maps import write_worst_maps
+from .people import EVERYBODY, People
 from .records import classes_of, mask_of, presence, read_records
 from .scores import build_report, build_value_report
 from .sheets import write_worst_sheet
@@ -103,10 +106,11 @@ class Truth:
         one into another. `by_date`: see `find_leaks`."""
         note = ("seen locations only: the split kept no location apart, so nothing is known of new "
                 "ones" if self.seen_only else "")
-        earlier = [row.location for row, split in zip(self.manifest, self.splits, strict=True)
-                   if split == "test" and row.location in self.learned.locations - self.trained]
+        tested = {row.location for row, split in zip(self.manifest, self.splits, strict=True)
+                  if split == "test"}
+        earlier = sorted(filter(self.learned.knows_location, tested - self.trained))
         if earlier and not self.seen_only:
-            note = (f"{len(set(earlier))} test locations, such as {min(earlier)}, count as seen: a "
+            note = (f"{len(earlier)} test locations, such as {earlier[0]}, count as seen: a "
                     "run that this one began with has learned from them")
         if self.gone:
             note = "; ".join(filter(None, [note, f"{self.gone} test photos of the run are not in "
@@ -133,11 +137,17 @@ def read_truth(data_root: Path, manifest: str, weights: Path, split_by: str,
     for a regression. Raises InputError if the data root has other classes, or if there is no test
     photo.
     """
+    if split_by == "auto":
+        raise InputError("split_by: the splits are those of the run; say location, sequence or "
+                         "photo: what no two of them shall share")
     table, classes = read_manifest(data_root / manifest), data_root / "classes.csv"
     if names and [name for name, _ in read_classes(classes)] != list(names):
         raise InputError(f"{classes}: the classes are not those that {weights} was trained on "
                          f"({', '.join(names)})")
     path = weights.parent / "splits.csv"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; without it nobody knows what {weights} was not "
+                         "trained on, as of a published model: predict a folder with --images")
     # Checkpoints of older versions tell nothing; what they were trained on, the splits do.
     learned = Learned.of("", checkpoint) if "learned_from" in checkpoint else Learned()
     splits, there = read_splits(path, table), set(table.column("image"))
@@ -150,9 +160,11 @@ def read_truth(data_root: Path, manifest: str, weights: Path, split_by: str,
     return truth
 
 
-def write_evaluation(records_path: Path, photos_root: Path, out: Path, facts: dict) -> dict:
+@named("scores")
+def write_evaluation(records_path: Path, photos_root: Path, out: Path, facts: dict,
+                     people: People = EVERYBODY) -> dict:
     """Write report.json, worst.jpg and the report's tables into `out`; gives the report: the
-    `facts`, and the scores."""
+    `facts`, and the scores. `people` are not to be seen."""
     info, records = read_records(records_path)
     regression, classes = "quantity" in info, classes_of(info)
     scores = build_value_report(records) if regression else build_report(
@@ -164,12 +176,19 @@ def write_evaluation(records_path: Path, photos_root: Path, out: Path, facts: di
     if regression:
         write_table(out / "per_location.csv", ["location", "mae", "rmse", "r2", "bias", "images"],
                     ([name, *scores.values()] for name, scores in report["per_location"].items()))
-        write_worst_maps(out / "worst.jpg", largest_error_first(records)[:WORST], photos_root,
-                         info["values"], info["quantity"], info["target_scale"])
+        write_worst_maps(out / "worst.jpg", _seen(largest_error_first(records), people),
+                         photos_root, info, people)
     else:
         write_scores(out, report)
-        write_worst_sheet(out / "worst.jpg", worst_first(records)[:WORST], photos_root, classes)
+        write_worst_sheet(out / "worst.jpg", _seen(worst_first(records), people), photos_root,
+                          classes, people)
     return report
+
+
+def _seen(records: list[dict], people: People) -> list[dict]:
+    """The first ones of which there is a picture."""
+    seen = (record for record in records if not people.hides(people.in_record(record)))
+    return list(islice(seen, WORST))
 
 
 def write_scores(out: Path, report: dict) -> None:

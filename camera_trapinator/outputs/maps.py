@@ -23,6 +23,7 @@ from .. import written_whole
 from ..data.manifest import BACKGROUND
 from ..data.masks import enlarge_map, read_map, resize_mask
 from ..data.photos import read_photo
+from ..data.progress import named
 from .drawing import (
     INK,
     PAPER,
@@ -34,6 +35,7 @@ from .drawing import (
     wrap,
     write_pictures,
 )
+from .people import EVERYBODY, People
 from .records import read_records
 from .sheets import write_sheet
 from .tables import write_table
@@ -70,6 +72,7 @@ def values_of(record: dict) -> np.ndarray:
 # ----------------------------------------------------------------------------- the files
 
 
+@named("maps")
 def write_maps(records_path: str | Path, folder: str | Path,
                share: tuple[int, int] = (1, 1)) -> None:
     """Write `<folder>/<photo's path>.png` or `.tif` for each predicted photo; `share`: see
@@ -96,6 +99,7 @@ def write_maps(records_path: str | Path, folder: str | Path,
                 Image.fromarray(stored).save(path, format="TIFF")
 
 
+@named("csv")
 def write_values_csv(records_path: str | Path, path: str | Path, sequences: Iterable[str]) -> None:
     """Write predictions.csv: a row a photo, with mean, min, max and median of the numbers."""
     _, records = read_records(records_path)
@@ -107,12 +111,14 @@ def write_values_csv(records_path: str | Path, path: str | Path, sequences: Iter
         for record, sequence in zip(records, sequences, strict=True)))
 
 
+@named("overlays")
 def write_map_overlays(records_path: str | Path, photos_root: str | Path, folder: str | Path,
-                       long_side: int = 1280, share: tuple[int, int] = (1, 1)) -> None:
+                       long_side: int = 1280, share: tuple[int, int] = (1, 1),
+                       people: People = EVERYBODY) -> None:
     """Write `<folder>/<photo's path>.jpg`: the photo, coloured by the numbers, and a colour bar.
 
     All pictures of one model have one scale of colours. Failed photos get none, nor do those that
-    have gone since. `share`: see `read_records`.
+    have gone since. `share`: see `read_records`; `people` are not to be seen.
     """
     info, records = read_records(records_path, share)
     ends = colour_ends(info["values"])
@@ -122,29 +128,33 @@ def write_map_overlays(records_path: str | Path, photos_root: str | Path, folder
         caption = f"{record['file']}    median {record['median']:.3g}"
         return _with_bar(draw_map(image, values, ends), caption, ends, info["quantity"])
 
-    write_pictures(records, photos_root, folder, long_side, draw)
+    write_pictures(records, photos_root, folder, long_side, draw, people)
 
 
 def write_worst_maps(out_path: str | Path, records: Sequence[dict], photos_root: str | Path,
-                     values: dict, quantity: str, target_scale: float) -> None:
-    """Write a sheet of photo | true map | predicted map, a row a record, in their order.
+                     info: dict, people: People = EVERYBODY) -> None:
+    """Write a sheet of photo | true map | predicted map, a row a record, in their order; `people`
+    are not to be seen, and of photos that show hidden ones there is no row.
 
     The records are those of an evaluation, none of them a failure, each with `truth` (path of its
-    map below `photos_root`, or `background`) and `rmse`; `values`: see the info line.
+    map below `photos_root`, or `background`) and `rmse`; `info`: the info line.
     """
-    cell, pictures, ends = (400, 320), [], colour_ends(values)
+    cell, pictures, ends = (400, 320), [], colour_ends(info["values"])
     for record in records:
-        image = read_photo(Path(photos_root) / record["file"], 400).image
+        if people.hides(there := people.in_record(record)):
+            continue
+        image = people.shown(read_photo(Path(photos_root) / record["file"], 400).image, there)
         height, width = image.shape[:2]
         truth = np.zeros((1, 1), np.float32)
         if record["truth"] != BACKGROUND:
-            truth = read_map(Path(photos_root) / record["truth"]) * np.float32(target_scale)
+            truth = read_map(Path(photos_root) / record["truth"]) * np.float32(
+                info["target_scale"])
         predicted = enlarge_map(values_of(record), width, height)
         pictures += [(image, [record["file"]]),
                      (draw_map(image, resize_mask(truth, width, height), ends), ["true"]),
                      (draw_map(image, predicted, ends), [f"predicted, RMSE {record['rmse']:.3g}"])]
     if pictures:
-        pictures.append((colour_bar(cell[0], 15, ends, quantity), []))
+        pictures.append((colour_bar(cell[0], 15, ends, info["quantity"]), []))
         write_sheet(pictures, out_path, columns=3, cell=cell)
 
 

@@ -13,6 +13,7 @@ from zipfile import ZipFile, ZipInfo
 from .. import written_whole
 from ..data.manifest import write_classes
 from ..data.masks import write_mask
+from ..data.progress import named
 from ..data.threads import in_threads
 from .drawing import output_path
 from .records import classes_of, mask_of, read_records
@@ -20,6 +21,7 @@ from .records import classes_of, mask_of, read_records
 CLASSES = "classes.csv"  # index, name and colour, as in a data root
 
 
+@named("masks")
 def write_masks(records_path: str | Path, folder: str | Path, mask_format: str = "palette",
                 share: tuple[int, int] = (1, 1)) -> None:
     """Write `<folder>/<photo's path>.png` for each predicted photo, and `<folder>/classes.csv`.
@@ -41,6 +43,7 @@ def write_masks(records_path: str | Path, folder: str | Path, mask_format: str =
         write_classes(Path(folder) / CLASSES, classes_of(info))
 
 
+@named("masks_zip")
 def write_masks_zip(records_path: str | Path, path: str | Path,
                     mask_format: str = "palette") -> None:
     """Write the same files into one ZIP file, under the same names: millions of small files are a

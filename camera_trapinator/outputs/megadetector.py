@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import written_whole
+from ..data.progress import named
 from ..data.threads import in_threads
 from .coco import blob_masks
 from .records import read_records
@@ -30,6 +31,7 @@ from .records import read_records
 DETECTOR = ("animal", "person", "human", "vehicle")  # what detectors call their classes
 
 
+@named("megadetector")
 def write_megadetector(records_path: str | Path, path: str | Path) -> int:
     """Write the JSON from the records. Returns how many photos Timelapse will not read right.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..data.progress import named
 from .drawing import (
     INK,
     PAPER,
@@ -15,23 +16,26 @@ from .drawing import (
     wrap,
     write_pictures,
 )
+from .people import EVERYBODY, People
 from .records import Classes, classes_of, mask_of, read_records, species_of
 
 NARROWEST = 320  # pixels; narrower photos get a margin, so that the legend has room
 MOST_NAMED = 6  # blobs, the largest first
 
 
+@named("overlays")
 def write_overlays(records_path: str | Path, photos_root: str | Path, folder: str | Path,
-                   long_side: int = 1280, share: tuple[int, int] = (1, 1)) -> None:
+                   long_side: int = 1280, share: tuple[int, int] = (1, 1),
+                   people: People = EVERYBODY) -> None:
     """Write `<folder>/<photo's path>.jpg`, at most `long_side` pixels, for each predicted photo.
 
-    Failed photos get none, nor do those that have gone since. `share`: see `read_records`. Raises
-    InputError for a record whose path leads out of the folder.
+    Failed photos get none, nor do those that have gone since. `share`: see `read_records`; `people`
+    are not to be seen. Raises InputError for a record whose path leads out of the folder.
     """
     info, records = read_records(records_path, share)
     classes = classes_of(info)
     write_pictures(records, photos_root, folder, long_side,
-                   lambda record, image: overlay_with_legend(image, record, classes))
+                   lambda record, image: overlay_with_legend(image, record, classes), people)
 
 
 def overlay_with_legend(image: np.ndarray, record: dict, classes: Classes) -> Image.Image:

@@ -1,4 +1,5 @@
-"""What the arguments of a prediction name: the checkpoint, the photos, the shard, the results."""
+"""What the arguments of scripts name: the run, the checkpoint, the photos, the shard, the results.
+"""
 
 import os
 from difflib import get_close_matches
@@ -42,6 +43,19 @@ def find_weights(weights: str | Path | None, run: str | None) -> Path:
     if not found:
         raise InputError(f"{RUNS}: no run to test; {TRAIN}, or give a checkpoint with --weights")
     return found[-1]
+
+
+def find_run(name: str) -> Path:
+    """The folder of a run, by its name in RUNS or by its path."""
+    for folder in (RUNS / name, Path(os.path.expanduser(name))):
+        if (folder / "config.yaml").is_file():
+            return folder.resolve()
+        if folder.exists():
+            kind = "a folder, but no run: config.yaml is not in it" if folder.is_dir() else "a file"
+            raise InputError(f"{folder}: {kind}; give the name or the folder of a run, which holds "
+                             "config.yaml and log.csv")
+    known = ", ".join(sorted(path.parent.name for path in RUNS.glob("[!.]*/log.csv"))) or "none"
+    raise InputError(f"{name}: no such run, and no such folder; runs in {RUNS}: {known}")
 
 
 def results_folder(weights: Path, images: Path | None, out: Path | None) -> Path:

@@ -1,7 +1,6 @@
 """From photos to prediction records: read, predicted, and written one by one, each only once."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from ..data.files import sha256
 from ..data.loading import PhotoLoader, group_by_shape
 from ..data.lock import only_one
 from ..data.manifest import Row
+from ..data.progress import progress
 from ..data.strips import describe_strips
 from ..data.threads import AHEAD, in_threads
 from ..data.workers import plan_workers, time_to_predict, time_to_read
@@ -24,13 +23,13 @@ from ..utils import Precision, choose_precision
 from .blobs import Limits, failure_record, photo_record
 from .console import print_prediction_start
 from .maps import map_record
+from .people import People
 from .records import RecordFile, join_records, record_files, shard_path
 from .repeats_told import records_to_tell, settle_repeats
 
 # Knobs that a record depends on; photos, weights and precision apart.
 SHAPING = ("working_scale", "strips", "tile", "flips", "mask_size", *Limits._fields)
 TRIAL = 8  # photos that tell how long reading takes
-TELL_EACH = 60  # seconds between two lines on the progress, where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -80,14 +79,13 @@ class Knobs:
 
 
 def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
-                   info: dict, knobs: Knobs, share: tuple[int, int] = (1, 1), shown: bool = True,
+                   info: dict, knobs: Knobs, share: tuple[int, int] = (1, 1),
                    facts: Callable | None = None) -> None:
     """Write the prediction record of each photo of a share that has none yet.
 
     `net`: a SegmentationModel on its device; `dataset`: a PredictionDataset, from whose `indices`
     are taken those that are done or of other shares; `share`: (number from 1 on, of how many), see
-    `shard_path`; `shown`: whether a bar tells how far it is. `facts(prediction, record)` gives
-    further entries for the record.
+    `shard_path`. `facts(prediction, record)` gives further entries for the record.
     """
     device, manifest = net.mean.device, dataset.manifest
     precision = choose_precision(device, knobs.precision)
@@ -116,7 +114,8 @@ def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,
             # Where these are too large for one tile, only one has room in memory.
             ahead = 0 if knobs.tile else AHEAD
             found = in_threads(record_of, predictions, ahead)
-            for record in with_progress(found, len(dataset), shown):
+            for record in progress(found, "predicting", len(indices),
+                                   initial=len(indices) - len(dataset)):
                 records.append(record)
 
 
@@ -149,32 +148,18 @@ def trial(net: nn.Module, dataset: Dataset, knobs: Knobs,
             time_to_predict(net, size, precision) * (1 + knobs.flips))
 
 
-def with_progress(items: Iterator, total: int, shown: bool) -> Iterator:
-    """The items, while a bar on the terminal, or a line a minute in a log file, tells how many of
-    the `total` there were and how long the others will take."""
-    with tqdm(items, total=total, unit="photo", dynamic_ncols=True, leave=False,
-              disable=None if shown else True) as bar:
-        started = told = time.monotonic()
-        for done, item in enumerate(bar, start=1):
-            yield item
-            now = time.monotonic()
-            if bar.disable and shown and now - told > TELL_EACH:
-                left = tqdm.format_interval((now - started) * (total - done) / done)
-                print(f"{done} of {total} photos, {done / (now - started):.1f} photos/s, {left} "
-                      "left", flush=True)
-                told = now
-
-
-def join_parts(records_path: Path, processes, photos_root: Path, repeats: str) -> Path:
+def join_parts(records_path: Path, processes, photos_root: Path, repeats: str,
+               people: People) -> Path:
     """When all `processes` (training.Processes) have predicted their part, the first makes one file
     of the records, those of earlier shards too; refused while a shard is still at work. Returns the
-    records that everything is written of, as the knob `repeats` wants them."""
+    records that everything is written of, as the knob `repeats` wants them. `people` are not to be
+    seen in pictures of repeats."""
     processes.wait()
     if processes.leads:
         with ExitStack() as stack:
             for part in record_files(records_path):
                 stack.enter_context(only_one(part))
             join_records(records_path)
-        settle_repeats(records_path, photos_root, repeats)
+        settle_repeats(records_path, photos_root, repeats, people)
     processes.wait()
     return records_to_tell(records_path, repeats)

@@ -55,12 +55,14 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import lru_cache, partial
 from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 
 from .. import InputError, written_whole
+from ..data.progress import progress
 from ..data.rle import NO_RUNS, Runs, decode_runs, filled
 
 UNKNOWN = "unknown"  # the name of what is there for sure, but of which species is not
@@ -144,7 +146,7 @@ class RecordFile:
     def _read(self, path: Path, info: dict) -> int:
         """Learn what is done; returns the place where the last whole line ends."""
         end = 0
-        for record, end_of_line in _read_lines(path):
+        for record, end_of_line in progress(_read_lines(path), "reading", _count_lines(path)):
             if not end:
                 _check_same(path, record, info)
             else:
@@ -211,13 +213,15 @@ def _first_line(info: dict) -> dict:
 def records_in(part: Path) -> Iterator[dict]:
     """The records of one file, as far as they can be read: it may be damaged, or foreign."""
     with open(part, "rb") as file:
-        yield from (record for record in map(_parse, file) if record and "file" in record)
+        for record in progress(map(_parse, file), "reading", _count_lines(part)):
+            if record and "file" in record:
+                yield record
 
 
 def drop_records(part: Path, files: Collection[str]) -> None:
     """Delete the records of these photos from one file."""
     with written_whole(part) as temporary, open(temporary, "wb") as file:
-        for record, _ in _read_lines(part):
+        for record, _ in progress(_read_lines(part), "forgetting", _count_lines(part)):
             if record.get("file") not in files:
                 file.write(_as_line(record))
 
@@ -239,7 +243,7 @@ def join_records(path: str | Path) -> None:
     parts, found, first = record_files(path), [], None
     for number, part in enumerate(parts):
         start = 0
-        for content, end in _read_lines(part):
+        for content, end in progress(_read_lines(part), "joining", _count_lines(part)):
             if start:
                 found.append((content["file"], number, start))
             else:
@@ -253,7 +257,7 @@ def join_records(path: str | Path) -> None:
         joined = stack.enter_context(open(temporary, "wb"))
         joined.write(_as_line(first))
         last = None
-        for photo, number, start in sorted(found):
+        for photo, number, start in progress(sorted(found), "joining"):
             if photo != last:  # if it stands there twice, the first counts
                 files[number].seek(start)
                 joined.write(files[number].readline())
@@ -264,7 +268,8 @@ def join_records(path: str | Path) -> None:
 
 
 def read_records(path: str | Path, share: tuple[int, int] = (1, 1)) -> tuple[dict, Iterator[dict]]:
-    """The info line of a file of records, and an iterator over its photos, failed ones included.
+    """The info line of a file of records, and an iterator over its photos, failed ones included,
+    which shows how far it is, see `progress`.
 
     If a photo stands there twice, the first counts; a torn last line does not count. `share` =
     (number from 1 on, of how many): only these photos, for writers that divide the work. Raises
@@ -276,7 +281,24 @@ def read_records(path: str | Path, share: tuple[int, int] = (1, 1)) -> tuple[dic
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; predict first, with scripts/test.py") from None
     _check_same(Path(path), info, {"format": FORMAT}, ["format"])
-    return info, islice(_first_of_each(lines), share[0] - 1, None, share[1])
+    return info, _of_share(_first_of_each(lines), Path(path), share)
+
+
+def _of_share(records: Iterator[dict], path: Path, share: tuple[int, int]) -> Iterator[dict]:
+    number, of_how_many = share  # the first line is no record
+    total = len(range(number, _count_lines(path), of_how_many))
+    yield from progress(islice(records, number - 1, None, of_how_many), "reading", total)
+
+
+def _count_lines(path: Path) -> int:
+    status = path.stat()
+    return _count_lines_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache
+def _count_lines_of(path: Path, *_) -> int:
+    with open(path, "rb") as file:
+        return sum(block.count(b"\n") for block in iter(partial(file.read, 2**20), b""))
 
 
 def _first_of_each(lines: Iterator[tuple[dict, int]]) -> Iterator[dict]:

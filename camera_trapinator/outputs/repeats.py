@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import InputError
+from ..data.progress import progress
 from ..data.rle import NO_RUNS
 from ..data.tables import read_rows
 from ..data.threads import in_threads
@@ -64,7 +65,8 @@ def find_repeats(records_path: str | Path, sequences: Iterable[str]) -> list[Rep
     for record, sequence in zip(records, sequences, strict=True):
         if record["failure"] is None:
             cameras.setdefault(record["location"], _Camera()).add(record, sequence, names)
-    return [repeat for location, camera in sorted(cameras.items())
+    found = progress(sorted(cameras.items()), "repeats", unit="locations")
+    return [repeat for location, camera in found
             for repeat in camera.repeats(location, info)]
 
 

@@ -5,17 +5,20 @@ See `repeats.py`. Rows that a person has deleted are animals, and stay in all ou
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from .. import InputError
 from ..data.files import sha256
 from ..data.manifest import assign_sequences
 from ..data.photos import read_photo
+from ..data.progress import named
 from .drawing import PAPER, percent
 from .earlier import remove_pictures
+from .people import EVERYBODY, People
 from .records import read_records
 from .repeats import (
     Repeat,
@@ -30,12 +33,15 @@ from .sheets import write_sheet
 from .tables import write_table
 
 ON_SHEET = 50  # repeats of one picture
+Reader = Callable[[str], np.ndarray | None]
 
 
-def settle_repeats(records_path: Path, photos_root: Path, repeats: str) -> None:
+@named("repeats")
+def settle_repeats(records_path: Path, photos_root: Path, repeats: str,
+                   people: People = EVERYBODY) -> None:
     """Do what the knob `repeats` wants, before anything is written of the records: `tell`, or
     `drop`, which writes the records without the repeats, see `records_to_tell`. Raises InputError
-    if repeats.csv is of other predictions."""
+    if repeats.csv is of other predictions. `people` are not to be seen in repeats.jpg."""
     info, records = read_records(records_path)
     if "quantity" in info or not repeats:  # a regression; an evaluation
         return
@@ -56,7 +62,10 @@ def settle_repeats(records_path: Path, photos_root: Path, repeats: str) -> None:
         print(f"repeats     what is at {len(chosen)} places, see repeats.csv, is left out of "
               f"{photos} photos")
     else:
-        tell_repeats(table, photos_root, found)
+        there = (people.among(read_records(records_path)[1]) if found and people.looked_for
+                 else ())
+        tell_repeats(table, found, lambda file: people.shown(
+            read_photo(Path(photos_root) / file, 400).image, file in there))
         if earlier:
             kept.unlink()
             records_path.touch()  # so that what was written without the repeats is outdated
@@ -69,8 +78,9 @@ def records_to_tell(records_path: Path, repeats: str) -> Path:
     return kept if repeats == "drop" and kept.exists() else records_path
 
 
-def tell_repeats(table: Path, photos_root: Path, found: Sequence[Repeat]) -> None:
-    """Write repeats.csv and repeats.jpg, and say so; what a person has deleted stays deleted."""
+def tell_repeats(table: Path, found: Sequence[Repeat], read: Reader) -> None:
+    """Write repeats.csv and repeats.jpg, and say so; what a person has deleted stays deleted.
+    `read`: see `write_repeats`."""
     known = {repeat.made_of for repeat in found}
     if table.exists():
         try:
@@ -84,20 +94,21 @@ def tell_repeats(table: Path, photos_root: Path, found: Sequence[Repeat]) -> Non
         if not standing <= known:
             print(f"note        {table} was made of other predictions and is written anew: look at "
                   "it again")
-    write_repeats(table, photos_root, found)
+    write_repeats(table, found, read)
     if found:
         print(f"repeats     {len(found)} places are seen as an animal in many bursts, such as "
               f"{found[0].location}: look at {table.with_suffix('.jpg')}, delete the rows of "
               "repeats.csv that are animals, then repeats=drop leaves out the others")
 
 
-def write_repeats(table: Path, photos_root: Path, found: Sequence[Repeat]) -> None:
+def write_repeats(table: Path, found: Sequence[Repeat], read: Reader) -> None:
     """Write a row a repeat, and beside the table pictures of the same name, repeats.jpg,
     repeats_2.jpg and so on: of each repeat a line, its first, a middle and its last photo.
 
     Columns: repeat (its number, as in the pictures), location; x, y, width, height of the box as
     shares of the photo from the upper left; species, photos, bursts, share_of_bursts (of the
     camera), days, first and last (datetime), file (a photo of it), made_of (by which it is known).
+    `read` gives what is drawn of a photo, uint8 (H, W, 3), None where that is nothing.
     """
     write_table(table, ["repeat", "location", "x", "y", "width", "height", "species", "photos",
                         "bursts", "share_of_bursts", "days", "first", "last", "file", "made_of"],
@@ -112,19 +123,20 @@ def write_repeats(table: Path, photos_root: Path, found: Sequence[Repeat]) -> No
         page = f"_{first // ON_SHEET + 1}" * bool(first)
         some = enumerate(found[first:first + ON_SHEET], start=first + 1)
         pictures = [picture for number, repeat in some
-                    for picture in _pictures(number, repeat, photos_root)]
+                    for picture in _pictures(number, repeat, read)]
         write_sheet(pictures, table.with_name(f"{table.stem}{page}.jpg"), columns=3)
 
 
-def _pictures(number: int, repeat: Repeat, photos_root: Path,
-              ) -> Iterator[tuple[Image.Image, list[str]]]:
+def _pictures(number: int, repeat: Repeat, read: Reader) -> Iterator[
+        tuple[Image.Image, list[str]]]:
     what = (f"repeat {number}: {repeat.species} at {repeat.location}, {repeat.bursts} bursts "
             f"({percent(repeat.share)}), {len(repeat.blobs)} photos, {repeat.days} days")
     for place, (file, time) in enumerate(repeat.shown):
         try:
-            picture = Image.fromarray(read_photo(Path(photos_root) / file, 400).image)
+            image = read(file)
         except InputError:  # a card taken out must not cost the other pictures
-            picture = Image.new("RGB", (400, 300), PAPER)
+            image = None
+        picture = Image.new("RGB", (400, 300), PAPER) if image is None else Image.fromarray(image)
         x, y, width, height = (share * side for share, side in zip(
             repeat.box, picture.size * 2, strict=True))
         draw = ImageDraw.Draw(picture)

@@ -24,8 +24,10 @@ from urllib.parse import quote
 import numpy as np
 
 from .. import written_whole
+from ..data.progress import named
 from .bursts import Burst
 from .drawing import visible
+from .people import EVERYBODY, People
 from .records import UNKNOWN, certainty, classes_of, is_empty, read_records, species_of
 from .report_marks import digest, prediction_key
 from .report_pictures import CHUNK, in_chunks, jpeg, thumbnail
@@ -39,17 +41,18 @@ GRID = 24, 32  # cells of a heat map, down and across
 MOST_HEATS, FEWEST_PHOTOS, LEAST_SHARE = 12, 5, 0.2  # which heat maps are worth a look
 
 
+@named("report")
 def write_report(records_path: str | Path, photos_root: str | Path, path: str | Path, title: str,
                  bursts: Sequence[Burst], report: dict | None = None,
-                 known: Sequence[str] = ()) -> None:
+                 known: Sequence[str] = (), people: People = EVERYBODY) -> None:
     """Write the page from the records; `report` is that of an evaluation (scores.build_report).
 
     `bursts`: what the photos tell together; `known`: sentences on the model, where nobody knows
-    what is in the photos.
+    what is in the photos; `people` are not to be seen: the page knows no way to such a photo.
     """
     info, records = read_records(records_path)
     classes = classes_of(info)
-    facts = _Facts([name for name, _ in classes], scored=report is not None)
+    facts = _Facts([name for name, _ in classes], report is not None, people)
     gathered = facts.gather(records)
     worth = heapq.nlargest(GALLERY, gathered, key=lambda item: item[:2])
     chosen = [photo for _, _, photo in sorted(worth, key=lambda item: -item[1])]
@@ -80,7 +83,7 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
         file.write(head)
         wanted = (record for number, record in enumerate(read_records(records_path)[1])
                   if number in numbers)
-        for number, chunk in enumerate(in_chunks(wanted, Path(photos_root), classes)):
+        for number, chunk in enumerate(in_chunks(wanted, Path(photos_root), classes, people)):
             file.write(f'<script type="application/json" id="thumbnails-{number}">'
                        f"{json.dumps(chunk)}</script>\n")
         file.write(tail)
@@ -89,8 +92,8 @@ def write_report(records_path: str | Path, photos_root: str | Path, path: str | 
 class _Facts:
     """What all photos together tell, gathered in one pass over the records."""
 
-    def __init__(self, names: Sequence[str], scored: bool):
-        self.names, self.scored = names, scored
+    def __init__(self, names: Sequence[str], scored: bool, people: People):
+        self.names, self.scored, self.people = names, scored, people
         self.kinds = list(dict.fromkeys([*names, UNKNOWN]))
         self.counts = {"photos": 0, "animals": 0, "empty": 0, "failures": 0, "truth": 0}
         self.hours, self.nights = [0] * 24, [0] * 24  # photos by hour; night pictures among them
@@ -98,7 +101,8 @@ class _Facts:
         self.species = [{"photos": 0, "most": 0, "hours": [0] * 24} for _ in self.kinds]
 
     def gather(self, records: Iterator[dict]) -> Iterator[tuple[float, int, dict]]:
-        """Count the photos, and yield (how much worth a look, order, what the gallery tells)."""
+        """Count the photos, and yield (how much worth a look, order, what the gallery tells); not
+        those that are hidden, which `counts` has as such."""
         for number, record in enumerate(records):
             place = self.locations.setdefault(record["location"], {
                 "number": len(self.locations), "photos": 0, "animals": 0, "empty": 0,
@@ -116,8 +120,9 @@ class _Facts:
                 self.nights[_hour_of(record)] += bool(record["infrared"])
             place["missed"] += verdict == "missed"
             place["false_alarms"] += verdict == "false alarm"
+            there = self.people.in_record(record)
             if record["failure"] is None:
-                self._heat(record, place, verdict)
+                self._heat(record, place, verdict, there)
             blobs = [(blob, self.kinds.index(species_of(blob, self.names)))
                      for blob in record["blobs"]]
             photo = {
@@ -132,6 +137,11 @@ class _Facts:
                 "size": [record["width"], record["height"]], "prediction": prediction_key(record),
             }
             self._count_species(record, [kind for _, kind in blobs])
+            if there:
+                photo["people"] = True
+            if self.people.hides(there):
+                self.counts["hidden"] = self.counts.get("hidden", 0) + 1
+                continue
             unsure = 0 if record["failure"] is not None else 1 - abs(record["confidence"] - 0.5)
             yield (wrong or 0.0) if self.scored else unsure, -number, photo
 
@@ -156,12 +166,13 @@ class _Facts:
             if record["datetime"]:
                 row["hours"][_hour_of(record)] += 1
 
-    def _heat(self, record: dict, place: dict, verdict: str) -> None:
+    def _heat(self, record: dict, place: dict, verdict: str, there: bool) -> None:
         """Count where the blobs lie; in an evaluation only those of photos that are empty."""
         if self.scored and (np.array(record["confusion"])[1:].any() or record["truth"] == ""):
             return
         place["heat_photos"] += 1
-        place["example"] = place["example"] or record["file"]
+        if not there:  # nobody is needed on the picture behind the heat map
+            place["example"] = place["example"] or record["file"]
         covered = np.zeros(GRID, bool)
         for blob in record["blobs"]:
             x, y, width, height = blob["box"]
@@ -208,7 +219,7 @@ class _Facts:
                     found.append((float(shares.max()), name, shares, row))
         heats = []
         for most, name, shares, row in heapq.nlargest(MOST_HEATS, found, key=lambda item: item[0]):
-            photo = thumbnail(root / row["example"])
+            photo = thumbnail(root / row["example"]) if row["example"] else None
             if photo is not None:
                 heats.append({"location": name, "photos": row["heat_photos"], "most": most,
                               "height": GRID[0], "width": GRID[1], "photo": jpeg(photo),

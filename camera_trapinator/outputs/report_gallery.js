@@ -168,9 +168,13 @@ function gallery() {
   fill("order", Object.entries(ORDERS).filter(([key]) => scored || key !== "worst")
     .map(([key, [text]]) => [key, text]));
   fill("drawn", Object.entries(DRAWN).filter(([key]) => scored || key !== "truth"));
-  if (data.counts.photos > data.photos.length) {
+  if (data.counts.photos - (data.counts.hidden ?? 0) > data.photos.length) {
     byId("shown").textContent = "Of " + whole(data.counts.photos) + " photos these are the " +
       whole(data.photos.length) + (scored ? " worst." : " of which the model is least sure.");
+  }
+  if (data.counts.hidden) {
+    byId("shown").append(" " + photosIn(data.counts.hidden) + " with people, or perhaps, are not " +
+      "among them.");
   }
   for (const id of ["state", "species", "location", "order"]) {
     byId(id).addEventListener("change", filter);

@@ -49,6 +49,8 @@ function showWhole(photo, picture) {
     byId("why").textContent = why;
     byId("small").hidden = false;
   };
+  byId("folder").parentElement.hidden = Boolean(photo.people);
+  if (photo.people) return tell("it shows people, or may; the page knows no way to it.");
   const file = chosen.get(photo.file);
   if (!file && data.way === null) return tell("the page knows no way to the photo.");
   const whole = make("img", { alt: photo.file });

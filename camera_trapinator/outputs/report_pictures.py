@@ -14,22 +14,28 @@ from ..data.manifest import BACKGROUND
 from ..data.masks import palette, read_mask, resize_mask
 from ..data.photos import read_photo
 from .drawing import visible
+from .people import EVERYBODY, People
 from .records import mask_of
 
 THUMBNAIL = 240  # pixels of its long side
 CHUNK = 50  # photos in a script element
 
 
-def in_chunks(records: Iterator[dict], root: Path, classes) -> Iterator[list]:
-    """Lists of [photo, predicted mask, true mask] of CHUNK photos each, base64 or None."""
+def in_chunks(records: Iterator[dict], root: Path, classes,
+              people: People = EVERYBODY) -> Iterator[list]:
+    """Lists of [photo, predicted mask, true mask] of CHUNK photos each, base64 or None; `people`
+    are not to be seen."""
     colours = [colour for _, colour in classes]
     with ThreadPoolExecutor() as pool:
         while chunk := [record for _, record in zip(range(CHUNK), records, strict=False)]:
-            yield list(pool.map(lambda record: _thumbnails(record, root, colours), chunk))
+            yield list(pool.map(
+                lambda record: _thumbnails(record, root, colours, people), chunk))
 
 
-def _thumbnails(record: dict, root: Path, colours: list) -> list[str | None]:
+def _thumbnails(record: dict, root: Path, colours: list, people: People) -> list[str | None]:
     photo = None if record["failure"] is not None else thumbnail(root / record["file"])
+    if photo is not None:
+        photo = people.shown(photo, people.in_record(record))
     if photo is None:
         return [None, None, None]
     truth = record.get("truth", "")

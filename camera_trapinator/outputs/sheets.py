@@ -1,6 +1,7 @@
 """Contact sheets: many photos in one picture, with their masks or maps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from .drawing import (
     percent,
     wrap,
 )
+from .people import EVERYBODY, People
 from .records import Classes, mask_of
 
 GAP, LETTERS, LINE = 8, 15, 21  # pixels: between cells, height of letters, from line to line
@@ -71,8 +73,9 @@ def _draw_row(pictures: Sequence[tuple[Picture, Sequence[str]]], width: int,
 
 
 def write_worst_sheet(out_path: str | Path, records: Sequence[dict], photos_root: str | Path,
-                      classes: Classes) -> None:
-    """Write a sheet of photo | true mask | predicted mask, a row a record, in their order.
+                      classes: Classes, people: People = EVERYBODY) -> None:
+    """Write a sheet of photo | true mask | predicted mask, a row a record, in their order; `people`
+    are not to be seen, and of photos that show hidden ones there is no row.
 
     The records are those of an evaluation, none of them a failure, each with `truth` (path of its
     mask below `photos_root`, or `background`), `confusion` and `iou`. Raises InputError for a
@@ -80,7 +83,10 @@ def write_worst_sheet(out_path: str | Path, records: Sequence[dict], photos_root
     """
     names, cell, pictures = [name for name, _ in classes], (400, 320), []
     for record in records:
+        if people.hides(there := people.in_record(record)):
+            continue
         image = read_photo(Path(photos_root) / record["file"], _scale(record, cell)).image
+        image = people.shown(image, there)
         truth = np.zeros((1, 1), np.uint8)
         if record["truth"] != BACKGROUND:
             truth = read_mask(Path(photos_root) / record["truth"])
@@ -97,16 +103,20 @@ def write_worst_sheet(out_path: str | Path, records: Sequence[dict], photos_root
 
 
 def write_difficulty_sheet(out_path: str | Path, photos_root: str | Path,
-                           chosen: Sequence[tuple[str, str, float, str]], classes: Classes) -> None:
+                           chosen: Sequence[tuple[str, str, float, str]], classes: Classes,
+                           people: People = EVERYBODY, there: Sequence[bool] = ()) -> None:
     """Write a sheet of the `chosen` photos in their order, with the outlines of their masks alone:
     a tint would hide whether an animal stands out.
 
     `chosen`: for each its path below `photos_root`, the manifest's mask, its difficulty, and a
-    text on when it comes. Raises InputError for a photo or mask that cannot be read.
+    text on when it comes; `people`: who are not to be seen, and whether they are `there` in each of
+    them. Raises InputError for a photo or mask that cannot be read.
     """
     pictures = []
-    for file, mask_file, difficulty, when in chosen:
-        image = read_photo(Path(photos_root) / file, 400).image
+    for (file, mask_file, difficulty, when), with_people in zip_longest(chosen, there):
+        if people.hides(with_people):
+            continue
+        image = people.shown(read_photo(Path(photos_root) / file, 400).image, with_people)
         mask = np.zeros(image.shape[:2], np.uint8)
         if mask_file != BACKGROUND:
             mask = resize_mask(read_mask(Path(photos_root) / mask_file), *mask.shape[::-1])
@@ -117,21 +127,25 @@ def write_difficulty_sheet(out_path: str | Path, photos_root: str | Path,
 
 
 def write_batch_sheet(out_path: str | Path, images: Sequence, masks: Sequence, classes: Classes,
-                      most: int = 8) -> None:
+                      most: int = 8, people: People = EVERYBODY,
+                      there: Iterable[bool] = ()) -> None:
     """Write batch.jpg: the first augmented crops as the network is fed, with their masks drawn in.
 
     `images`: uint8 (N, C, H, W), tensors on the CPU or arrays, of which the first three channels
     are drawn; `masks`: uint8 (N, H, W) class indices, in which 255 (ignored) is hatched, or float
     (N, H, W) numbers of a regression, grey where NaN; `classes`: of a regression the first one's
-    name is the quantity. At `most` so many crops.
+    name is the quantity. At `most` so many crops. `people`: who are not to be seen, and whether
+    they are `there` in each photo, perhaps beside its crop.
     """
     images, masks = np.asarray(images[:most]), np.asarray(masks[:most])
     cell, names, pictures = (400, 320), [name for name, _ in classes], []
     regression = masks.dtype.kind == "f"
     values = masks[~np.isnan(masks)] if regression else masks
     ends = (float(values.min()), float(values.max())) if regression and values.size else (0.0, 1.0)
-    for image, mask in zip(images, masks, strict=True):
+    for image, mask, with_people in zip_longest(images, masks, islice(there, len(images))):
         image, mask = _as_seen(image, mask, cell)
+        if (image := people.shown(image, with_people)) is None:
+            continue
         if regression:
             known = mask[~np.isnan(mask)]
             text = f"{known.min():.3g} to {known.max():.3g}" if known.size else "no number"

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .. import written_whole
+from ..data.progress import named
 from .bursts import Burst, Event, events_of
 from .facts import scientific_name, timezone_of
 from .project import Project
@@ -38,6 +39,7 @@ class Known:
         return [scientific_name(species, self.project)] if self.name else []
 
 
+@named("csv")
 def write_predictions_csv(records_path: str | Path, path: str | Path, sequences: Sequence[str],
                           bursts: Iterable[Burst], project: Project | None = None) -> None:
     """Write predictions.csv from the records, a row a photo that could be read; `sequences` are the
@@ -81,6 +83,7 @@ def _row(record: dict, sequence: str, names: Sequence[str], fused: str, known: K
             names[blob["class"]] if blob else None, *box]
 
 
+@named("csv")
 def write_failures_csv(records_path: str | Path, path: str | Path,
                        sequences: Sequence[str]) -> None:
     """Write failures.csv: the photos that could not be read, and why; perhaps none."""
@@ -91,6 +94,7 @@ def write_failures_csv(records_path: str | Path, path: str | Path,
         if record["failure"] is not None))
 
 
+@named("csv")
 def write_detections_csv(records_path: str | Path, path: str | Path, sequences: Iterable[str],
                          project: Project | None = None) -> None:
     """Write detections.csv: one row a blob, those of a photo by size.

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .. import InputError, __version__
+from ..data.progress import named
 from .camtrap_dp import media_id
 from .facts import deployment_at
 from .project import Project
@@ -121,6 +122,7 @@ def _strange(found: dict, known: Iterable[str], where: str) -> Iterator[str]:
             yield f"{where}: {key} {str(value)!r:.60} must be a text or a number"
 
 
+@named("wildlife_insights")
 def write_wildlife_insights(records_path: str | Path, folder: str | Path, project: Project,
                             sequences: Sequence[str]) -> list[str]:
     """Write the four tables into a folder: a row a photo and species, with the number of its

@@ -1,16 +1,17 @@
 """From the knob `outputs` to the files that it names, each written by its format's own module."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.manifest import assign_sequences
+from ..data.manifest import Manifest, assign_sequences
 from ..utils import here_or_below_root
 from .bursts import read_bursts
 from .camtrap_dp import write_camtrap_dp
 from .camtrapr import write_camtrapr
 from .coco import write_coco
 from .console import print_turned
+from .coordinates import check_sensitive, describe_generalised, generalised
 from .earlier import remove_outdated
 from .effort import write_effort_csv, write_relative_abundance_csv
 from .facts import read_known
@@ -18,8 +19,9 @@ from .maps import write_map_overlays, write_maps, write_values_csv
 from .masks import write_masks, write_masks_zip
 from .megadetector import write_megadetector
 from .overlays import write_overlays
+from .people import People, find_people
 from .project import Project, read_project
-from .records import read_records
+from .records import classes_of, read_records
 from .report import write_report
 from .tables import (
     write_detections_csv,
@@ -43,15 +45,33 @@ class Wanted:
     coco_segmentation: str = "rle"
     deployments_file: str = ""
     project_file: str = ""
+    people: str = "blur"
+    people_classes: Sequence[str] = ()
+    people_file: str = ""
+    sensitive_species: Sequence[str] = ()
+    coordinates: str = "0.1"
 
-    def project(self, names: Sequence[str], locations: Sequence[str],
-                times: Sequence[str] = ()) -> Project | None:
-        """What the photos do not tell, if an output asks for it; so that what is missing is refused
-        before any photo is read. `names`: of all classes; `locations`: those of the photos;
-        `times`: their datetimes, "" where only the photo tells.
+    def who(self, names: Sequence[str], photos: Iterable[str] | None = None) -> People:
+        """Who is a person, and not to be seen; see `find_people`."""
+        return find_people(self.people, self.people_classes,
+                           self.people_file and here_or_below_root(self.people_file), names, photos)
+
+    def project(self, names: Sequence[str], photos: Manifest) -> Project | None:
+        """What the photos do not tell, if an output asks for it, as it may be published; so that
+        what is missing, here or in the knobs on privacy, is refused before any photo is read.
+        `names`: of all classes.
 
         Camtrap DP and Wildlife Insights need both files; tables for R take what there is.
         """
+        self.who(names, photos.column("image"))
+        check_sensitive(self.sensitive_species, names, self.coordinates, self.outputs)
+        project = self._project(names, photos.column("location"), photos.column("datetime"))
+        if project is None or not self.sensitive_species:
+            return project
+        return generalised(project, self.coordinates)
+
+    def _project(self, names: Sequence[str], locations: Sequence[str],
+                 times: Sequence[str]) -> Project | None:
         files = [here_or_below_root(path) if path else "" for path in (
             self.deployments_file, self.project_file)]
         publish = [name for name in ("camtrap_dp", "wildlife_insights") if name in self.outputs]
@@ -71,13 +91,14 @@ def write_pictures(records_path: Path, photos_root: Path, out: Path, wanted: Wan
     `read_records`."""
     info, _ = read_records(records_path)
     regression, outputs = "quantity" in info, wanted.outputs
+    people = wanted.who(names_of(info))
     if "masks" in outputs and regression:
         write_maps(records_path, out / "maps", share)
     elif "masks" in outputs:
         write_masks(records_path, out / "masks", wanted.mask_format, share)
     if "overlays" in outputs:
         draw = write_map_overlays if regression else write_overlays
-        draw(records_path, photos_root, out / "overlays", share=share)
+        draw(records_path, photos_root, out / "overlays", share=share, people=people)
     if "xmp" in outputs:
         write_xmp(records_path, out / "xmp", share)
 
@@ -95,6 +116,12 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
     places, times = zip(*[(record["location"], record["datetime"]) for record in records],
                         strict=True)
     sequences = assign_sequences(places, times)
+    people = wanted.who(names_of(info))
+    if people.looked_for and (there := people.among(read_records(records_path)[1])):
+        print(f"people      {people.describe(len(there))}"
+              + "; none of them is in upright/" * ("upright" in wanted.outputs))
+    if wanted.sensitive_species and project is not None and project.deployments:
+        tell([describe_generalised(project, wanted.coordinates)])
     if "quantity" in info:  # a regression
         if "csv" in wanted.outputs:
             write_values_csv(records_path, out / "predictions.csv", sequences)
@@ -113,7 +140,7 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
             tell(write_effort_csv(records_path, out / "effort.csv", project))
             tell(write_relative_abundance_csv(
                 bursts, out / "relative_abundance.csv", wanted.event_minutes,
-                [item["name"] for item in info["classes"]], project))
+                names_of(info), project))
     if "camtrapr" in wanted.outputs:
         tell(write_camtrapr(bursts, photos_root, out / "camtrapr", wanted.event_minutes, project))
     if "megadetector" in wanted.outputs:
@@ -129,14 +156,19 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
         write_coco(records_path, out / "coco.json", out / "coco_results.json",
                    wanted.coco_segmentation, turned)
     if "upright" in wanted.outputs:
-        write_upright(records_path, photos_root, out / "upright", turned)
+        write_upright(records_path, photos_root, out / "upright", turned, people)
     if "report" in wanted.outputs:
         write_report(records_path, photos_root, out / "report.html", title, bursts, report,
-                     known)
+                     known, people)
     if "wildlife_insights" in wanted.outputs:
         tell(write_wildlife_insights(records_path, out / "wildlife_insights", project, sequences))
     if "camtrap_dp" in wanted.outputs:
         tell(write_camtrap_dp(records_path, out / "camtrap_dp", project, sequences))
+
+
+def names_of(info: dict) -> list[str]:
+    """The names of all classes, the background first."""
+    return [name for name, _ in classes_of(info)]
 
 
 def tell(notes: Sequence[str]) -> None:

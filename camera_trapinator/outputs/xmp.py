@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from .. import written_whole
+from ..data.progress import named
 from .drawing import output_path
 from .records import UNKNOWN, read_records, species_of
 
@@ -37,6 +38,7 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 """
 
 
+@named("xmp")
 def write_xmp(records_path: str | Path, folder: str | Path,
               share: tuple[int, int] = (1, 1)) -> None:
     """Write `<folder>/<photo's path>.xmp` for each photo that could be read.
