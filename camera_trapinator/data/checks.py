@@ -1,16 +1,18 @@
 """Checks before a training: what is wrong with photos, masks and maps, found once, remembered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import IGNORE, InputError
+from .checksums import checksum
 from .manifest import BACKGROUND, Manifest, Row
 from .masks import open_map, read_mask, values_of_map
 from .memory import Memory, file_stamp
 from .photos import fingerprint, has_position, is_infrared, photo_size, read_photo, same_aspect
+from .progress import progress
 from .threads import LOOKING, in_threads
 
 NO_VALUES: dict[int, float] = {}  # one for all rows without a mask: there may be millions
@@ -49,8 +51,9 @@ def find_faults(manifest: Manifest, data_root: str | Path, num_classes: int, mem
                          "scripts/make_demo_data.py, or set data_root to where your data are")
     known = Memory(memory)
     shares, faults, values = np.zeros((len(manifest), num_classes), np.float32), [], []
-    for checked in in_threads(lambda row: _check_row(row, data_root, num_classes, known), manifest,
-                              **LOOKING):
+    found = in_threads(lambda row: _check_row(row, data_root, num_classes, known), manifest,
+                       **LOOKING)
+    for checked in progress(found, "checking", len(manifest)):
         shares[len(faults)], fault, found = checked
         faults.append(fault)
         values.append(found)
@@ -151,7 +154,7 @@ def find_map_faults(manifest: Manifest, data_root: str | Path, memory: str | Pat
         except InputError as error:
             return MapFacts(0.0), str(error)
 
-    checked = list(in_threads(check, manifest, **LOOKING))
+    checked = list(progress(in_threads(check, manifest, **LOOKING), "checking", len(manifest)))
     known.write()
     return [facts for facts, _ in checked], [fault for _, fault in checked]
 
@@ -194,37 +197,43 @@ class PhotoFacts(NamedTuple):
     fingerprint: int | None  # see fingerprint
     infrared: bool
     position: bool  # whether its EXIF tells where it was taken
+    checksum: str = ""  # of its bytes, see checksums.checksum; "" of a look of an older version
 
 
-def examine_photos(manifest: Manifest, data_root: Path, memory: Path,
-                   progress: Callable = iter) -> list[PhotoFacts]:
+def examine_photos(manifest: Manifest, data_root: Path, memory: Path) -> list[PhotoFacts]:
     """Read every photo, in parallel. What was found is remembered in the file `memory` by path,
-    size and time of change. `progress` wraps the iterator (tqdm)."""
+    size and time of change."""
     known = Memory(memory, PhotoFacts)
 
     def look(path: Path) -> PhotoFacts:
         small = read_photo(path, 64).image
-        return PhotoFacts("", fingerprint(small), is_infrared(small), has_position(path))
+        # Nearly free: reading has just brought the bytes into memory.
+        return PhotoFacts("", fingerprint(small), is_infrared(small), has_position(path),
+                          checksum(path))
 
     def examine(image: str) -> PhotoFacts:
         path = data_root / image
         try:
-            return known.recall(file_stamp(path, "photo"), lambda: look(path))
+            key = file_stamp(path, "photo")
+            if key in known.known and not known.known[key].checksum:
+                del known.known[key]
+            return known.recall(key, lambda: look(path))
         except InputError as error:
             return PhotoFacts(str(error), None, False, False)
 
-    examined = list(progress(in_threads(examine, manifest.column("image"), **LOOKING)))
+    examined = list(progress(in_threads(examine, manifest.column("image"), **LOOKING), "reading",
+                             len(manifest)))
     known.write()
     return examined
 
 
 def without_broken(manifest: Manifest, data_root: Path, faults: Sequence[str], memory: Path,
-                   progress: Callable = iter) -> tuple[Manifest, list[str]]:
+                   ) -> tuple[Manifest, list[str]]:
     """A manifest without the rows that have a fault (see `find_faults`), or a label but a photo
     that cannot be read; and what is wrong with each of these. Reads the labelled photos in full
     (see `examine_photos`)."""
     labelled = Manifest(row for row in manifest if row.mask)
-    facts = examine_photos(labelled, data_root, memory, progress)
+    facts = examine_photos(labelled, data_root, memory)
     unreadable = {row.image: fact.failure for row, fact in zip(labelled, facts, strict=True)}
     reasons = [fault or unreadable.get(row.image, "")
                for row, fault in zip(manifest, faults, strict=True)]

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from .. import InputError
+from .progress import progress
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 # What lies beside photos and is none that can be read here; it is told, with what to do about it.
@@ -116,7 +117,9 @@ def look_below(folder: str | Path, results: Path | None = None) -> PhotoFolder:
     def unreadable(error: OSError) -> None:
         pass_over("folders that cannot be read", Path(error.filename))
 
-    for parent, folders, names in os.walk(root, onerror=unreadable):
+    walk = progress(os.walk(root, onerror=unreadable), "looking", unit="folders",
+                    note=lambda _: f"{len(photos):,} photos found")
+    for parent, folders, names in walk:
         here = Path(parent)
         if here != root and (any(fnmatch(name, RESULTS) for name in names)
                              or results and here.resolve() == results.resolve()):

@@ -4,18 +4,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .. import InputError
+from .checksums import Checksums
 from .files import spelled
 from .manifest import SPLITS, Manifest
 from .tables import read_rows, write_rows
 
 
 def write_splits(path: str | Path, manifest: Manifest, splits: Sequence[str],
-                 made_of: Sequence[str]) -> None:
-    """Write splits.csv (image, location, sequence, split, made_of), photos without a split left
-    out. `made_of`: a checksum of what is learned of each photo."""
-    write_rows(path, ["image", "location", "sequence", "split", "made_of"],
-               ([row.image, row.location, row.sequence, split, checksum]
-                for row, split, checksum in zip(manifest, splits, made_of, strict=True) if split))
+                 made_of: Sequence[str], checksums: Checksums) -> None:
+    """Write splits.csv (image, location, sequence, split, made_of, photo_sha256, mask_sha256),
+    photos without a split left out. `made_of`: a checksum of what is learned of each photo;
+    `checksums`: of its files."""
+    rows = zip(manifest, splits, made_of, *checksums, strict=True)
+    write_rows(path, ["image", "location", "sequence", "split", "made_of", "photo_sha256",
+                      "mask_sha256"],
+               ([row.image, row.location, row.sequence, split, *facts]
+                for row, split, *facts in rows if split))
 
 
 def read_splits(path: str | Path, manifest: Manifest) -> list[str]:

@@ -8,9 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from .. import InputError
 from .manifest import Manifest, assign_sequences
+from .progress import progress
 
 MOST_COMPARED = 1000  # photos that share a row of their fingerprints, see `near_duplicates`
 TRIALS = 1000  # random splits to choose the most balanced one from
@@ -19,7 +22,7 @@ TRIALS = 1000  # random splits to choose the most balanced one from
 def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fraction: float,
                 test_fraction: float, test_seen_fraction: float = 0.0, seed: int = 0,
                 given: Sequence[str] | None = None, folds: int = 0, fold: int = 0,
-                test_from: str = "") -> list[str]:
+                test_from: str = "", alike: Sequence[tuple[int, int]] = ()) -> list[str]:
     """The split of each photo: train, val, test, test_seen, or "" for photos without a label.
 
     `presence`: bool (photos, classes), which classes a photo's mask holds; all False = no label.
@@ -33,6 +36,8 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
     `given` is obeyed instead of the manifest's column. With `folds` the units are cut into that
     many parts, as balanced, and part `fold` (from 0) is the test. With `test_from` (YYYY-MM-DD)
     the test is what was taken from that day on: whole sequences, by their first photo.
+
+    Split by sequence or photo, pairs that are `alike` (rows, see `alike_photos`) stay together.
     """
     labelled = np.flatnonzero(presence.any(axis=1))
     if not len(labelled):
@@ -56,7 +61,8 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
         splits[labelled] = "train"
         wanted = {"test": test_fraction, "val": val_fraction}
         if folds or test_from:
-            chosen = (_in_fold(manifest, labelled, presence, by, folds, fold, random) if folds
+            units = _joined(_units(manifest, labelled, by), labelled, by, alike)
+            chosen = (_in_fold(units, presence[labelled], by, folds, fold, random) if folds
                       else _taken_from(manifest, labelled, test_from))
             splits[labelled[chosen]] = "test"
             wanted = {"val": val_fraction}
@@ -68,7 +74,7 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
                          "of the manifest tells which photos belong together; fill one in, or set "
                          "split_by: location, or photo")
     if wanted and len(training):
-        units = _units(manifest, training, by)
+        units = _joined(_units(manifest, training, by), training, by, alike)
         _check_enough(units, wanted, by)
         names = _most_balanced(units, presence[training], wanted, random)
         splits[training] = names
@@ -185,7 +191,7 @@ def near_duplicates(fingerprints: Sequence[int | None], splits: Sequence[str],
     if place.max() == 0:
         place = np.arange(len(used))
     partner = np.full(len(used), -1)
-    for column in range(16):
+    for column in progress(range(16), "duplicates", unit="passes"):
         order = np.argsort(rows[:, column], kind="stable")
         ends = np.flatnonzero(np.diff(rows[order, column])) + 1
         for group in np.split(order, ends):
@@ -202,6 +208,19 @@ def near_duplicates(fingerprints: Sequence[int | None], splits: Sequence[str],
     first = np.flatnonzero(partner >= 0)
     pairs = np.sort(np.stack([used[first], used[partner[first]]], axis=1), axis=1)
     return list(map(tuple, np.unique(pairs, axis=0).tolist()))
+
+
+def alike_photos(fingerprints: Sequence[int | None], locations: Sequence[str],
+                 ) -> list[tuple[int, int]]:
+    """Pairs of near-duplicates, whatever split they are in, that hang all of them together: no
+    further photo of another group is one, see `near_duplicates`."""
+    pairs: list[tuple[int, int]] = []
+    group = np.arange(len(fingerprints))
+    while further := near_duplicates(fingerprints, (group + 1).tolist(), locations):
+        pairs += further
+        group = connected_components(coo_array(
+            (np.ones(len(pairs)), np.transpose(pairs)), [len(group)] * 2))[1]
+    return pairs
 
 
 def _units(manifest: Manifest, indices: np.ndarray, by: str) -> np.ndarray:
@@ -229,16 +248,27 @@ def sequence_keys(manifest: Manifest, indices: Sequence[int]) -> list[str]:
             for (place, sequence, _), told in zip(rows, assigned, strict=True)]
 
 
-def _in_fold(manifest: Manifest, labelled: np.ndarray, presence: np.ndarray, by: str, folds: int,
-             fold: int, random: np.random.Generator) -> np.ndarray:
+def _joined(units: np.ndarray, indices: np.ndarray, by: str, alike: Sequence[tuple[int, int]],
+            ) -> np.ndarray:
+    """The units with those as one that hold photos which are alike; locations stay as they are."""
+    place = {index: number for number, index in enumerate(indices.tolist())}
+    pairs = [(units[place[first]], units[place[second]]) for first, second in alike
+             if first in place and second in place]
+    if by == "location" or not pairs:
+        return units
+    return connected_components(coo_array(
+        (np.ones(len(pairs)), np.transpose(pairs)), [units.max() + 1] * 2))[1][units]
+
+
+def _in_fold(units: np.ndarray, presence: np.ndarray, by: str, folds: int, fold: int,
+             random: np.random.Generator) -> np.ndarray:
     """Which of the labelled photos stand in part `fold` of `folds`; each unit is in one part."""
-    units = _units(manifest, labelled, by)
     found = int(units.max()) + 1
     if found < folds:
         raise InputError(f"fold: {found} {by}{'s' * (found != 1)} cannot be cut into {folds} "
                          "parts; ask for fewer, or set another split_by")
     parts = {f"fold {number}": 1 / folds for number in range(1, folds)}
-    names = _most_balanced(units, presence[labelled], parts, random)
+    names = _most_balanced(units, presence, parts, random)
     return names == (f"fold {fold}" if fold else "train")  # the rest is called train there
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from .. import InputError, written_whole
 from .manifest import Row
 from .photos import photo_size, read_photo, same_aspect
+from .progress import progress
 
 
 class Strips(NamedTuple):
@@ -105,7 +106,7 @@ def find_strips(manifest: Sequence[Row], data_root: Path,
         return {size: find_strip(images) for size, images in groups.items() if images}
 
     with ThreadPoolExecutor() as pool:
-        looks = pool.map(look, places.values())
+        looks = progress(pool.map(look, places.values()), "strips", len(places), "locations")
         return {(place, *size): strip for place, sizes in zip(places, looks, strict=True)
                 for size, strip in sorted(sizes.items())}
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind: last.pt and best.pt, log.csv, the state of the code.
+"""What a run leaves behind: last.pt and best.pt, log.csv.
 
 Checkpoints hold tensors and plain Python types only, so that they load with `weights_only=True`:
 a file from a stranger cannot run code. Files are written beside their place, flushed, and then
@@ -8,7 +8,6 @@ moved into it, so that a crash leaves the previous one whole.
 import csv
 import os
 import pickle
-import subprocess
 from pathlib import Path
 from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile
@@ -16,7 +15,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 
 from .. import InputError, written_whole
-from ..utils import ROOT, RUNS, here_or_below_root
+from ..utils import RUNS, here_or_below_root
 
 
 def save_checkpoint(path: str | Path, content: dict) -> None:
@@ -95,15 +94,3 @@ def weights_file(name: str) -> Path:
     """The .pt file that a knob names: a file, or the best.pt of a run."""
     path = here_or_below_root(name)
     return path if path.is_file() else RUNS / name / "best.pt"
-
-
-def git_state() -> str:
-    """The commit of the code and its uncommitted changes, as text for the run folder."""
-    def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, timeout=30,
-                              encoding="utf-8", errors="replace", check=True).stdout
-    try:
-        return (f"commit {git('rev-parse', 'HEAD')}\n{git('status', '--short')}\n"
-                f"{git('diff', 'HEAD')}")
-    except (OSError, subprocess.SubprocessError):
-        return "no git repository\n"

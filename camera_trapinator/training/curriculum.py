@@ -1,16 +1,15 @@
 """Easy photos first: how hard each training photo is, from the manifest, the photo, or a run."""
 
 from contextlib import closing
-from functools import partial
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from .. import InputError
 from ..config import Config
 from ..data.loading import PhotoLoader, group_by_shape
 from ..data.memory import checks_of
+from ..data.progress import progress
 from ..dataset import PredictionDataset
 from ..loss import build_criterion
 from ..model import load_model
@@ -49,21 +48,19 @@ def _judge(config: Config, data: Data, device: torch.device, precision: Precisio
     """What the manifest says, or else what the photo, or an earlier run, tells."""
     given = np.array([float(data.manifest[row].difficulty or "nan") for row in data.train_rows])
     open_rows = data.train_rows[np.isnan(given)]
-    bar = partial(tqdm, total=len(open_rows), desc="difficulty", unit="photo", leave=False,
-                  dynamic_ncols=True, disable=None)
     empty = ~data.shares[open_rows, 1:].any(axis=1)
     if config.difficulty == "photo":
         found = photo_difficulties(data.manifest, open_rows, data.root,
-                                   checks_of(data.root, "difficulty"), data.strips, bar)
+                                   checks_of(data.root, "difficulty"), data.strips)
     else:
-        found = losses_of(config, data, open_rows, device, precision, bar)
+        found = losses_of(config, data, open_rows, device, precision)
         found[~empty] = scaled_ranks(found[~empty])
     given[np.isnan(given)] = spread_empty(found, empty)
     return given
 
 
 def losses_of(config: Config, data: Data, rows: np.ndarray, device: torch.device,
-              precision: Precision, bar) -> np.ndarray:
+              precision: Precision) -> np.ndarray:
     """The mean loss of each photo under the weights of an earlier run, whole and not augmented."""
     path = weights_file(config.difficulty)
     other = load_checkpoint(path)
@@ -82,7 +79,7 @@ def losses_of(config: Config, data: Data, rows: np.ndarray, device: torch.device
     losses = {}  # by row: photos of several shapes come in another order
     with torch.no_grad(), closing(net.predict(loader, precision.dtype, config.flips,
                                               config.tile)) as found:
-        for prediction in bar(found):
+        for prediction in progress(found, "difficulty", len(rows)):
             index, failure = prediction.photo.index, prediction.photo.failure
             if failure:
                 raise InputError(f"{data.manifest[index].image}: {failure}")
@@ -110,4 +107,6 @@ def show_difficulty(run: Run, difficulty: np.ndarray, sampler: CurriculumSampler
         row, epoch = data.manifest[data.train_rows[place]], entry[place]
         chosen.append((row.image, row.mask, difficulty[place],
                        f"from epoch {epoch} on" if epoch else "never drawn"))
-    write_difficulty_sheet(folder / "difficulty.jpg", data.root, chosen, data.classes)
+    there = [data.with_people(data.train_rows[place]) for place in order[places]]
+    write_difficulty_sheet(folder / "difficulty.jpg", data.root, chosen, data.classes,
+                           data.people, there)

@@ -1,6 +1,6 @@
 """How hard a photo is to segment, for the curriculum: 0 easy .. 1 hard; and difficulty.csv."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ..data.manifest import BACKGROUND, Manifest
 from ..data.masks import read_target, resize_mask
 from ..data.memory import Memory, file_stamp
 from ..data.photos import is_infrared, photo_size, read_photo
+from ..data.progress import progress
 from ..data.strips import NO_STRIPS, Strips, cut_rows, strip_rows
 from ..data.tables import read_rows, write_rows
 
@@ -155,12 +156,12 @@ def read_difficulty(path: str | Path, images: Sequence[str]) -> np.ndarray:
 
 
 def photo_difficulties(manifest: Manifest, rows: Sequence[int], data_root: Path, memory: Path,
-                       strips: Strips = NO_STRIPS, progress: Callable = iter) -> np.ndarray:
+                       strips: Strips = NO_STRIPS) -> np.ndarray:
     """The `photo_difficulty` of labelled rows of the manifest: float64 (rows,), 0 easy .. 1 hard.
 
     Photos are read small and in parallel, without their info strips. What was found is remembered
-    in the file `memory` by path, size and time of change of photo and mask. `progress` wraps the
-    iterator (tqdm). Raises InputError for files that cannot be read.
+    in the file `memory` by path, size and time of change of photo and mask. Raises InputError for
+    files that cannot be read.
     """
     known = Memory(memory)
 
@@ -182,6 +183,6 @@ def photo_difficulties(manifest: Manifest, rows: Sequence[int], data_root: Path,
         return known.recall(key, look)[0]
 
     with ThreadPoolExecutor() as pool:
-        judged = list(progress(pool.map(judge, rows)))
+        judged = list(progress(pool.map(judge, rows), "difficulty", len(rows)))
     known.write()
     return np.array(judged)

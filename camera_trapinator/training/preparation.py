@@ -2,18 +2,18 @@
 
 import inspect
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import InputError
-from ..config import Config, cache_of, fold_of
+from ..config import Config, cache_of, fold_of, parse_config
 from ..data.cache import Cache, cache_path, open_cache
 from ..data.checks import (
+    PhotoFacts,
     check_maps,
     check_photos,
     examine_photos,
@@ -22,10 +22,12 @@ from ..data.checks import (
     pool_maps,
     without_broken,
 )
+from ..data.checksums import Checksums, row_checksums
 from ..data.manifest import FOCUS, Manifest, read_classes, read_manifest
 from ..data.memory import checks_of
 from ..data.split_table import read_splits
 from ..data.splits import (
+    alike_photos,
     find_leaks,
     limit_splits,
     make_splits,
@@ -34,12 +36,12 @@ from ..data.splits import (
 )
 from ..data.strips import Strips, strips_for
 from ..dataset import CameraTrapDataset, PredictionDataset
+from ..outputs.coordinates import check_sensitive
+from ..outputs.people import EVERYBODY, People, find_people
 from ..utils import ROOT, here_or_below_root
 from .processes import Processes
-from .resumed import rows_made_of, rows_of_run
+from .resumed import refuse_changed, rows_made_of, rows_of_run
 from .sampler import CurriculumSampler, balanced_weights
-
-READING = partial(tqdm, desc="reading", unit="photo", leave=False, dynamic_ncols=True, disable=None)
 
 
 @dataclass
@@ -56,11 +58,18 @@ class Data:
     leakage: list[str]
     strips: Strips  # where the cameras' info strips lie, which the network shall not see
     made_of: list[str]  # of each photo, see `rows_made_of`
+    split_by: str  # the knob, and what `auto` came to
+    checksums: Checksums  # of each photo that has a split, and of its mask
     values: dict | None = None  # of a regression: mean and spread of the training targets
+    people: People = EVERYBODY  # which photos show people, and what is drawn of these
 
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.classes]
+
+    def with_people(self, row: int) -> bool:
+        """Whether a photo shows people, who are not to be seen in pictures."""
+        return self.people.in_photo(self.manifest[int(row)].image, self.shares[row])
 
     @property
     def spread(self) -> float:
@@ -88,8 +97,10 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
     else:
         classes, maps = read_classes(root / "classes.csv"), []
         shares = check_photos(manifest, root, len(classes), checks_of(root))
+    people = read_people(config, [name for name, _ in classes], manifest.column("image"))
     made_of = rows_made_of(manifest, root, shares)
     most = most or (config.limit and {"train": config.limit, "val": config.limit})
+    config = settle_split_by(config, manifest, shares, state)
     if state is not None:
         check_classes(root, [name for name, _ in classes], state)
         rows, splits = rows_of_run(folder / "splits.csv", manifest, made_of)
@@ -97,18 +108,23 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
         shares, made_of = shares[rows], [made_of[row] for row in rows]
         maps = maps and [maps[row] for row in rows]
     else:
-        splits = divide(config, manifest, shares, most)
+        splits = divide(config, manifest, shares, most, find_alike(config, manifest, root, shares))
     train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
     if most and not most["val"]:
         val_rows = train_rows
-    duplicates = find_duplicates(manifest, root, splits)
+    facts = look_at_photos(manifest, root, splits)
+    checksums = row_checksums(manifest, root, [fact.checksum if fact else "" for fact in facts],
+                              checks_of(root, "checksums"))
+    if state is not None:
+        refuse_changed(folder / "splits.csv", manifest, checksums)
+    duplicates = find_duplicates(manifest, splits, facts)
     leakage = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
     # A resumed run keeps the strips that it was started with.
     labelled = {row.location for row in manifest if row.mask}
     strips = strips_for(config.strips, [row for row in manifest if row.location in labelled], root,
                         known=folder / "strips.csv")
     data = Data(root, manifest, classes, shares, splits, train_rows, val_rows, leakage, strips,
-                made_of)
+                made_of, config.split_by, checksums, people=people)
     if faults := find_split_faults(config, shares, splits, leakage, val_rows is train_rows):
         raise InputError("; ".join(faults))
     if config.task == "regression":
@@ -116,12 +132,57 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
     return data
 
 
+def settle_split_by(config: Config, manifest: Manifest, shares: np.ndarray,
+                    state: dict | None = None) -> Config:
+    """The config with `split_by: auto` as what it comes to: location, where there are enough of
+    them and none has to be torn apart; else sequence, likewise; else photo. A run that goes on from
+    a checkpoint (`state`) keeps what it began with."""
+    if config.split_by != "auto":
+        return config
+    if state is not None:
+        began = parse_config(state["config"], "the checkpoint", stored=True)
+        return replace(config, split_by=began.split_by)
+    for unit in ("location", "sequence"):
+        settled = replace(config, split_by=unit)
+        try:
+            splits = divide(settled, manifest, shares)
+        except InputError:  # too few; what else is wrong is wrong with photos, too
+            continue
+        if not find_leaks(manifest, splits, unit, bool(config.test_from)):
+            return settled
+    return replace(config, split_by="photo")
+
+
+def find_alike(config: Config, manifest: Manifest, root: Path, shares: np.ndarray,
+               ) -> list[tuple[int, int]]:
+    """Near-duplicates that must not be torn apart where single photos or sequences are drawn;
+    a line tells of them. Raises InputError for photos that cannot be read."""
+    if config.split_by == "location":
+        return []
+    facts = look_at_photos(manifest, root, shares.any(axis=1))
+    pairs = alike_photos([fact and fact.fingerprint for fact in facts], manifest.column("location"))
+    if pairs:
+        first, second = (manifest[row].image for row in pairs[0])
+        print(f"alike       {len(pairs)} pairs of near-duplicates, such as {first} and {second}, "
+              "are drawn into one split")
+    return pairs
+
+
+def read_people(config: Config, names: Sequence[str], photos: Sequence[str]) -> People:
+    """Who is a person by the knobs, see `find_people`. Raises InputError for sensitive species that
+    are no classes, too: a run is not to be trained with knobs that no prediction takes."""
+    check_sensitive(config.sensitive_species, names)
+    file = config.people_file and here_or_below_root(config.people_file)
+    return find_people(config.people, config.people_classes, file, names, photos)
+
+
 def divide(config: Config, manifest: Manifest, shares: np.ndarray,
-           most: dict[str, int] | None = None) -> list[str]:
-    """The split of each photo of a new run."""
+           most: dict[str, int] | None = None, alike: Sequence[tuple[int, int]] = (),
+           ) -> list[str]:
+    """The split of each photo of a new run; `alike`: see `make_splits`."""
     given = (read_splits(here_or_below_root(config.splits_file), manifest) if config.splits_file
              else None)
-    splits = make_splits(manifest, shares > 0, given=given, **split_knobs(config))
+    splits = make_splits(manifest, shares > 0, given=given, alike=alike, **split_knobs(config))
     if most:
         splits = limit_splits(splits, most, manifest.column("location"), shares, config.seed)
     return splits
@@ -151,25 +212,35 @@ def leave_out_broken(config: Config, manifest: Manifest, root: Path) -> Manifest
     else:
         classes = read_classes(root / "classes.csv")
         _, faults, _ = find_faults(manifest, root, len(classes), checks_of(root))
-    manifest, reasons = without_broken(manifest, root, faults, checks_of(root, "photos"), READING)
+    manifest, reasons = without_broken(manifest, root, faults, checks_of(root, "photos"))
     for reason in reasons:
         print(f"left out    {reason}")
     return manifest
 
 
-def find_duplicates(manifest: Manifest, root: Path, splits: list[str]) -> list[tuple[int, int]]:
-    """Near-duplicates in two splits, see `near_duplicates`. Each photo that has a split is read
-    for it, once. Raises InputError for those that cannot be."""
-    used = [row for row, split in enumerate(splits) if split]
+def look_at_photos(manifest: Manifest, root: Path, wanted: Sequence) -> list[PhotoFacts | None]:
+    """What reading each photo that is `wanted`, such as one that has a split, has shown, see
+    `examine_photos`; None of the others. Raises InputError for those that cannot be read."""
+    used = [row for row, there in enumerate(wanted) if there]
     facts = examine_photos(Manifest(manifest[row] for row in used), root,
-                           checks_of(root, "photos"), READING)
+                           checks_of(root, "photos"))
     failures = [fact.failure for fact in facts if fact.failure]
     if failures:
         more = f" (and {len(failures) - 1} more photos)" if len(failures) > 1 else ""
         raise InputError(f"{failures[0]}{more}; repair it, or leave such photos out with "
                          "broken_photos: skip")
+    found: list[PhotoFacts | None] = [None] * len(manifest)
+    for row, fact in zip(used, facts, strict=True):
+        found[row] = fact
+    return found
+
+
+def find_duplicates(manifest: Manifest, splits: list[str], facts: list[PhotoFacts | None],
+                    ) -> list[tuple[int, int]]:
+    """Near-duplicates in two splits, see `near_duplicates`."""
+    used = [row for row, split in enumerate(splits) if split]
     places = manifest.column("location")
-    pairs = near_duplicates([fact.fingerprint for fact in facts], [splits[row] for row in used],
+    pairs = near_duplicates([facts[row].fingerprint for row in used], [splits[row] for row in used],
                             [places[row] for row in used])
     return [(used[first], used[second]) for first, second in pairs]
 
@@ -223,8 +294,8 @@ def make_sampler(config: Config, data: Data, difficulty: np.ndarray | None, proc
         weights=balanced_weights(shares, config.balance), empty=~shares[:, 1:].any(axis=1),
         empty_fraction=config.empty_fraction, difficulty=difficulty,
         focus=focus[data.train_rows], start_fraction=config.start_fraction,
-        curriculum_epochs=config.curriculum_epochs, rank=processes.rank,
-        world_size=processes.size)
+        curriculum_epochs=config.curriculum_epochs, epoch_steps=config.epoch_steps,
+        rank=processes.rank, world_size=processes.size)
 
 
 def make_cache(config: Config, data: Data, processes: int) -> Cache | None:
@@ -279,6 +350,9 @@ def describe_splits(config: Config, data: Data) -> str:
     if config.task == "classification" and not data.shares[data.val_rows, 1:].any():
         line += ("\nwarning     no validation photo shows an animal: best.pt will be of the epoch "
                  "with the lowest validation loss")
+    if data.people.looked_for and (
+            number := sum(map(data.with_people, range(len(data.manifest))))):
+        line += f"\npeople      {data.people.describe(number)}"
     for leak in data.leakage:
         line += f"\nwarning     {leak}: scores there are too good"
     return line

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ..data.progress import hide
+
 if TYPE_CHECKING:
     import torch
 
@@ -119,6 +121,7 @@ def join_processes(device: "torch.device") -> Processes:
     processes = Processes(rank, number)
     if not processes.leads:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
+        hide()
     return processes
 
 

@@ -8,9 +8,13 @@ from zlib import crc32
 import numpy as np
 
 from .. import InputError
+from ..data.checksums import Checksums
 from ..data.manifest import BACKGROUND, Manifest
+from ..data.progress import progress
 from ..data.tables import read_rows
 from ..data.threads import LOOKING, in_threads
+
+CHANGED = "have changed: the photo, its mask or its row in the manifest"
 
 
 def rows_made_of(manifest: Manifest, root: Path, shares: np.ndarray) -> list[str]:
@@ -24,7 +28,8 @@ def rows_made_of(manifest: Manifest, root: Path, shares: np.ndarray) -> list[str
         facts = sizes, share.tolist(), row.difficulty, row.focus
         return f"{crc32(repr(facts).encode()):08x}"
 
-    return list(in_threads(made_of, zip(manifest, shares, strict=True), **LOOKING))
+    found = in_threads(made_of, zip(manifest, shares, strict=True), **LOOKING)
+    return list(progress(found, "sizes", len(manifest)))
 
 
 def rows_of_run(path: Path, manifest: Manifest, made_of: Sequence[str],
@@ -45,11 +50,8 @@ def rows_of_run(path: Path, manifest: Manifest, made_of: Sequence[str],
         now = {"location": row.location, "sequence": row.sequence, "made_of": made_of[place]}
         if any(was.get(key, value) != value for key, value in now.items()):
             changed.append(row.image)
-    for files, what in ((gone, "are not in the manifest any more"),
-                        (changed, "have changed: the photo, its mask or its row in the manifest")):
-        if files:
-            raise InputError(f"{path}: {len(files)} photos of the run {what}, such as {files[0]}; "
-                             "bring back what was there, or start another run with --run NAME")
+    _refuse(path, gone, "are not in the manifest any more")
+    _refuse(path, changed, CHANGED)
     rows = [places[row["image"]] for row in known]
     new = set(places.values()) - set(rows)
     new = [image for image, place in places.items() if place in new and manifest[place].mask]
@@ -57,3 +59,19 @@ def rows_of_run(path: Path, manifest: Manifest, made_of: Sequence[str],
         print(f"note        {len(new)} labelled photos are not part of this run, such as {new[0]}: "
               "it began without them")
     return rows, [row["split"] for row in known]
+
+
+def refuse_changed(path: Path, manifest: Manifest, checksums: Checksums) -> None:
+    """Raises InputError where the files of a run's photos hold other bytes than its splits.csv
+    says. `manifest`: the rows of `rows_of_run`. Older runs do not tell."""
+    known = (row for _, row in read_rows(path, "image"))
+    _refuse(path, [row.image for row, was, photo, mask in zip(manifest, known, *checksums,
+                                                              strict=True)
+                   if was.get("photo_sha256", photo) != photo
+                   or was.get("mask_sha256", mask) != mask], CHANGED)
+
+
+def _refuse(path: Path, files: list[str], what: str) -> None:
+    if files:
+        raise InputError(f"{path}: {len(files)} photos of the run {what}, such as {files[0]}; "
+                         "bring back what was there, or start another run with --run NAME")

@@ -6,17 +6,19 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from .. import InputError, written_whole
 from ..config import Config, config_text, no_longer_so, parse_config, read_text
 from ..data.learned import Learned, learned_of
 from ..data.lock import only_one
+from ..data.progress import duration, progress
 from ..data.split_table import write_splits
 from ..data.strips import write_strips
 from ..metrics import best_epoch
@@ -26,10 +28,11 @@ from ..outputs.curves import write_curves
 from ..outputs.model_card import write_model_card
 from ..outputs.sheets import write_batch_sheet
 from ..utils import RUNS
-from .checkpoint import git_state, load_checkpoint, save_checkpoint, write_log
+from .checkpoint import load_checkpoint, save_checkpoint, write_log
 from .learner import Learner, Step, leaves_out
 from .preparation import Data
 from .processes import Processes, restarts
+from .provenance import Place, keep_start
 from .start import learned_before, warn_of_seen
 from .stop import Stop, Stopped
 from .summary import describe_scores
@@ -38,8 +41,9 @@ from .summary import describe_scores
 MACHINE = ("device", "num_workers", "cache", "checkpoint_minutes", "compile", "recompute",
            "read_timeout", "skip_bad_steps", "predict_batch_size", "tile", "flips", "mask_size",
            "smallest_blob", "faint", "unknown_below", "event_minutes", "outputs",
-           "repeats", "deployments_file", "project_file", "data_root")
-TELL_EACH = 20  # steps: reading a number makes the CPU wait for a GPU
+           "repeats", "deployments_file", "project_file", "data_root", "people",
+           "people_classes", "people_file", "sensitive_species", "coordinates")
+CHECK_EACH = 20  # steps: reading a number makes the CPU wait for a GPU
 
 
 @contextmanager
@@ -82,7 +86,7 @@ def find_state(folder: Path, config: Config, resume: bool) -> dict | None:
     started = parse_config(text, str(path), stored=True)
     for name in vars(config):
         old, new = getattr(started, name), getattr(config, name)
-        if name not in MACHINE and old != new:
+        if name not in MACHINE and old != new and (name, new) != ("split_by", "auto"):
             further = (f" weights={folder.name}, which learns further from where this one is"
                        if name == "epochs" else "")
             raise InputError(f"{name}: the run was started with {old}, now it is {new}; resume "
@@ -159,10 +163,13 @@ class Run:
         if self.config.split_by == "location":
             warn_of_seen(data, self.learned)
         self.learned |= learned_of(data.manifest, data.root, data.train_rows)
-        for name, text in (("config.yaml", config_text(self.config)), ("git.txt", git_state())):
-            with written_whole(self.folder / name) as path:
-                path.write_text(text, encoding="utf-8")
-        write_splits(self.folder / "splits.csv", data.manifest, data.splits, data.made_of)
+        with written_whole(self.folder / "config.yaml") as path:
+            path.write_text(config_text(self.config), encoding="utf-8")
+        place = Place(learner.device, learner.precision.name, self.processes.size)
+        keep_start(self.folder, self.config, place,
+                   (self.epoch, self.progress.within_epoch.get("step", 0)))
+        write_splits(self.folder / "splits.csv", data.manifest, data.splits, data.made_of,
+                     data.checksums)
         write_strips(self.folder / "strips.csv", data.strips)
         if self.history:  # a kill may have come between last.pt and these
             self._publish(self.state)
@@ -181,19 +188,18 @@ class Run:
         self._bad_steps = torch.tensor(first["bad_steps"], device=device)
         self._last_bad = torch.tensor(-1, device=device)  # the step that it was
         sampler.set_epoch(epoch, first["step"])
-        bar = tqdm(loader, desc=self._title(epoch), unit="batch", initial=first["step"],
-                   total=total, leave=False, dynamic_ncols=True, disable=None)  # none in a log file
-        for step, (images, masks, _) in enumerate(bar, start=first["step"]):
+        shown = progress(loader, f"epoch {epoch + 1}/{self.config.epochs}", total, "batches",
+                         first["step"], partial(self._so_far, start, total, sampler.batch_size))
+        for step, (images, masks, places) in enumerate(shown, start=first["step"]):
             self._step, self.steps = step, epoch * total + step
             self.time = self.steps / total
             if self.steps == 0 and self.writes:
-                write_batch_sheet(self.folder / "batch.jpg", images, masks, self.data.classes)
+                rows = self.data.train_rows[np.asarray(places)]
+                write_batch_sheet(self.folder / "batch.jpg", images, masks, self.data.classes,
+                                  people=self.data.people, there=map(self.data.with_people, rows))
             yield images, masks
-            if step % TELL_EACH == TELL_EACH - 1:
+            if step % CHECK_EACH == CHECK_EACH - 1:
                 self._check(epoch, loader)
-                speed = (step + 1) * sampler.batch_size / (time.perf_counter() - start)
-                bar.set_postfix_str(f"loss {float(self._loss) / (step + 1):.3f}, "
-                                    f"{speed:.0f} images/s")
             if (due := self.stop.due(step)) or step + 1 == total:
                 self._check(epoch, loader)
                 self.progress.within_epoch = {
@@ -234,7 +240,8 @@ class Run:
         """The photos of validation and what the network says of them. Raises InputError for one
         that cannot be read, and Stopped, in all processes, when somebody wants the run to stop."""
         with closing(found):
-            for prediction in found:
+            for prediction in progress(found, "validating", 
+                                       len(getattr(loader, "dataset", ())) or None):
                 if self.stop.asked:
                     break
                 if prediction.photo.failure:
@@ -296,12 +303,21 @@ class Run:
             write_curves(self.folder / "log.csv", self.folder / "curves.png")
         write_model_card(self.folder, content, self.config.best_by)
 
-    def _title(self, epoch: int) -> str:
-        """What stands before the bar: the epoch, and the scores of the one before."""
-        title = f"epoch {epoch + 1}/{self.config.epochs}"
-        if self.history:
-            title += f" ({', '.join(describe_scores(self.history[-1]))})"
-        return title
+    def _so_far(self, start: float, total: int, batch_size: int, done: int) -> str:
+        """What stands beside the epoch's bar: loss, speed, the time that all epochs will take, and
+        the scores of the epoch before. `start`: when this one began, of whose `total` batches so
+        many are `done`."""
+        if not done:
+            return ""
+        seconds = time.perf_counter() - start
+        epochs = self.config.epochs - self.epoch  # to be done, this one among them
+        whole = seconds * total / done
+        if self.history:  # with its validation
+            last = self.history[-1]
+            whole += last["seconds"] - last["photos"] / last["images_per_second"]
+        parts = [f"loss {float(self._loss) / done:.3f}, {done * batch_size / seconds:.0f} images/s",
+                 f"run {duration(epochs * whole - seconds)} left"]
+        return ", ".join(parts + describe_scores(self.history[-1] if self.history else {}))
 
     def _check(self, epoch: int, loader: Iterable) -> None:
         """Stop where more steps of the epoch had to be left out than may be; name the photos."""

@@ -19,7 +19,8 @@ class CurriculumSampler(Sampler[list[tuple[int, int]]]):
 
     All of it is a pure function of (seed, epoch, position in the epoch's order). An epoch has as
     many draws as there are photos, in whole batches: the draws left over after the last one fall
-    away, and fewer photos than one batch make one batch.
+    away, and fewer photos than one batch make one batch. `epoch_steps` asks for so many batches
+    instead: few photos are then drawn several times, of many a part, another one in each epoch.
 
     It draws from a pool. With `difficulty` (float (N,), the larger the harder) the pool of epoch 0
     is the easiest `start_fraction` of the photos; it grows in equal steps until, in epoch
@@ -29,7 +30,7 @@ class CurriculumSampler(Sampler[list[tuple[int, int]]]):
     Within the pool a photo is drawn in proportion to its weight (`weights`: float (N,), default
     equal ones), rounded up or down by chance. With `empty_fraction` from 0 to 1 (without 1) the
     photos of `empty` (bool (N,)) make up that share of the draws, as long as the pool holds both
-    kinds. With equal weights and all photos in the pool each photo comes once.
+    kinds. With equal weights and all photos in the pool each photo comes equally often.
 
     `batch_size` is the total over `world_size` processes; the process `rank` gets its part of each
     batch. All memory is a few numbers a photo. Raises InputError if nothing could be drawn, or a
@@ -40,8 +41,10 @@ class CurriculumSampler(Sampler[list[tuple[int, int]]]):
                  weights: np.ndarray | None = None, empty: np.ndarray | None = None,
                  empty_fraction: float = -1, difficulty: np.ndarray | None = None,
                  focus: np.ndarray | None = None, start_fraction: float = 1,
-                 curriculum_epochs: int = 10, rank: int = 0, world_size: int = 1):
+                 curriculum_epochs: int = 10, epoch_steps: int = 0, rank: int = 0,
+                 world_size: int = 1):
         self.num_photos, self.batch_size, self.seed = num_photos, min(batch_size, num_photos), seed
+        self.num_draws = epoch_steps * self.batch_size or num_photos
         self.rank, self.world_size = rank, world_size
         self.set_epoch(0)
         if self.batch_size < world_size:
@@ -85,7 +88,7 @@ class CurriculumSampler(Sampler[list[tuple[int, int]]]):
         self.epoch, self.first_step = epoch, first_step
 
     def __len__(self) -> int:
-        return self.num_photos // self.batch_size
+        return self.num_draws // self.batch_size
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         photos, seeds = self.draws()
@@ -98,12 +101,12 @@ class CurriculumSampler(Sampler[list[tuple[int, int]]]):
     def draws(self) -> tuple[np.ndarray, np.ndarray]:
         """The epoch's photos, in the order of all processes, and the seed of each draw: int64."""
         random = np.random.default_rng([self.seed, self.epoch])
-        order = random.permutation(self.num_photos)
-        seeds = random.integers(2**63, size=self.num_photos)
+        order = random.permutation(self.num_draws)
+        seeds = random.integers(2**63, size=self.num_draws)
         # In a stream of its own, so that weights leave order and seeds as they are; and in steps
         # of 2^-20, so that adding a large whole number rounds nothing.
         offset = (np.random.default_rng([self.seed, self.epoch, 1]).integers(2**20) + 0.5) / 2**20
-        counts = systematic_counts(self.pool_weights(), self.line, offset)
+        counts = systematic_counts(self.pool_weights(), self.line, offset, self.num_draws)
         photos = np.repeat(np.arange(self.num_photos), counts)
         end = len(self) * self.batch_size
         return photos[order[:end]], seeds[:end]
@@ -128,15 +131,16 @@ class CurriculumSampler(Sampler[list[tuple[int, int]]]):
                                else float(self.difficulty[photos].mean()))}
 
 
-def systematic_counts(weights: np.ndarray, line: np.ndarray, offset: float) -> np.ndarray:
-    """How often each of N photos is drawn in N draws: int64 (N,), within 1 of its share.
+def systematic_counts(weights: np.ndarray, line: np.ndarray, offset: float, draws: int,
+                      ) -> np.ndarray:
+    """How often each of N photos is drawn in so many draws: int64 (N,), within 1 of its share.
 
     Systematic resampling: the photos lie in the order of `line` (int (N,)), each as long as its
     weight (float (N,)), and are read off at equal distances, the first `offset` (0..1) of a
     distance from the start. Source: Carpenter et al. 1999, "Improved particle filter".
     """
     ends = np.cumsum(weights[line])
-    places = (np.arange(len(line)) + offset) * (ends[-1] / len(line))
+    places = (np.arange(draws) + offset) * (ends[-1] / draws)
     return np.bincount(line[np.searchsorted(ends, places, side="right")], minlength=len(line))
 
 

@@ -80,7 +80,7 @@ def warn_of_seen(data: Data, before: Learned) -> None:
     for split in ("val", "test"):
         places = {row.location for row, name in zip(data.manifest, data.splits, strict=True)
                   if name == split}
-        if seen := sorted(places & before.locations):
+        if seen := sorted(filter(before.knows_location, places)):
             print(f"warning     the run begins with weights, or a teacher, that have learned from "
                   f"{len(seen)} of the {len(places)} {split} locations, such as {seen[0]}: scores "
                   "there are those of seen locations")

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import Config
+from ..data.progress import duration
 from ..data.workers import plan_workers, time_to_predict, time_to_read
 from ..outputs.curves import NO_SCORES
 from ..utils import Precision
+
+FEW_STEPS = 200  # 20 of them taught 20 photos nothing, 200 of few_masks.yaml most
 
 
 class Level(NamedTuple):
@@ -80,6 +83,18 @@ def training_workers(config: Config, net: nn.Module, dataset: Sequence, draws: S
     return plan.number
 
 
+def describe_steps(steps: int, epochs: int) -> str:
+    """How often the weights change, in an epoch and in all; a warning where that is too rarely to
+    learn anything."""
+    total = steps * epochs
+    line = f"{steps} in each of {epochs} epochs: {total:,}"
+    if total < FEW_STEPS:
+        needed = -(-FEW_STEPS // epochs)
+        line += (f"\nwarning     after {total} steps a network has hardly learned anything, some "
+                 f"hundred are the least: set epoch_steps={needed}, or more epochs")
+    return line
+
+
 def describe_costs(row: dict, *, batch: int, dry_steps: int, dry_photos: int, steps: int,
                    photos: int, reading: Sequence[float], epochs: int, num_workers: int,
                    peak: int | None) -> str:
@@ -119,12 +134,3 @@ def describe_scores(row: dict) -> list[str]:
         "n/a" if score is None else f"{score:.4g}" if name in ("mae", "rmse", "bias")
         else f"{score:.3f}") for name, score in row.items()
         if name not in (*NO_SCORES, "lr", "train_loss", "val_loss")]
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 8.4 s, 12 minutes, 3.5 hours."""
-    for unit, size in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else (
-                f"{seconds / size:.0f} {unit}")
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

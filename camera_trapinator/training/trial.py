@@ -18,7 +18,7 @@ from ..transforms import zoom_and_crop
 from .checkpoint import load_checkpoint
 from .run import Run
 from .sampler import CurriculumSampler
-from .summary import describe_costs, describe_levels, describe_scores
+from .summary import describe_costs, describe_levels, describe_scores, describe_steps
 
 OVERFIT_STEPS = 20  # of an epoch that sees one batch again and again
 DRY_BATCHES = 2  # of training and of validation
@@ -56,6 +56,10 @@ class Trial:
                 ) -> tuple[PhotoLoader, PhotoLoader]:
         return train_loader, val_loader
 
+    def steps(self, config: Config, steps: int) -> str:
+        """How often the weights change, for people; `steps`: those of an epoch."""
+        return describe_steps(steps, config.epochs)
+
     def tell(self, run: Run) -> None:
         """Print what came of it."""
         best = run.best()
@@ -86,6 +90,9 @@ class OverfitOneBatch(Trial):
         batch, group = whole_batch(train_loader.dataset)
         return Batches([batch] * OVERFIT_STEPS, train_loader.batch_sampler), Batches([group])
 
+    def steps(self, config: Config, steps: int) -> str:
+        return describe_steps(OVERFIT_STEPS, config.epochs)
+
     def tell(self, run: Run) -> None:
         print(f"verdict     {verdict(run.history, len(run.data.train_rows))}")
 
@@ -113,6 +120,9 @@ class DryRun(Trial):
         self.batch, self.groups = (list(islice(loader, DRY_BATCHES))
                                    for loader in (train_loader, val_loader))
         return Batches(self.batch, sampler), Batches(self.groups)
+
+    def steps(self, config: Config, steps: int) -> str:
+        return describe_steps(steps, self.epochs)  # of a real training
 
     def tell(self, run: Run) -> None:
         saved = load_checkpoint(run.folder / "last.pt", run.learner.device)

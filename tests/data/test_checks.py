@@ -1,5 +1,7 @@
 """Photos and masks are checked before training; what was found is remembered."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +16,8 @@ from PIL import Image
 
 from camera_trapinator import IGNORE, InputError
 from camera_trapinator.data import checks
-from camera_trapinator.data.checks import check_photos
+from camera_trapinator.data.checks import check_photos, examine_photos
+from camera_trapinator.data.checksums import row_checksums
 from camera_trapinator.data.manifest import Manifest, Row
 from camera_trapinator.data.masks import read_mask, write_mask
 from camera_trapinator.dataset import CameraTrapDataset
@@ -174,6 +177,35 @@ def test_a_damaged_memory_is_tolerated(own_folder, damage):
     memory.write_bytes(whole[:-20] if damage == b"cut" else damage)
     assert np.array_equal(check_photos(Manifest(rows), root, 3, memory), first)
     assert memory.read_bytes() == whole  # and mended
+
+
+def test_checksums_are_those_of_the_bytes_and_not_of_an_older_memory(own_folder):
+    root, rows = own_folder
+    rows = Manifest([*rows[:3], rows[3]._replace(mask="background"), rows[4]])
+
+    def sums():
+        facts = examine_photos(rows, root, root / "photos.jsonl")
+        return row_checksums(rows, root, [*(fact.checksum for fact in facts[:4]), ""],
+                             root / "masks.jsonl")
+
+    def expected(name):
+        return hashlib.sha256((root / name).read_bytes()).hexdigest()[:16]
+
+    photos, masks = sums()
+    assert list(photos) == [*(expected(row.image) for row in list(rows)[:4]), ""]
+    assert list(masks) == [*(expected(row.mask) if row.mask.endswith(".png") else ""
+                             for row in list(rows)[:3]), "", ""] and any(masks)
+    # What an older version remembers lacks them; what it has beside is kept by those who ask.
+    whole = (root / "photos.jsonl").read_text()
+    (root / "photos.jsonl").write_text("".join(
+        f"{json.dumps([found[:4], key])}\n" for found, key in map(json.loads, whole.splitlines())))
+    assert None not in checks.known_fingerprints(rows, root, root / "photos.jsonl")
+    assert list(sums().photos) == list(photos)
+    assert (root / "photos.jsonl").read_text() == whole
+    os.rename(root / rows[0].image, root / "kept")  # another photo under its name
+    (root / rows[0].image).write_bytes((root / rows[1].image).read_bytes())
+    now = sums().photos
+    assert now[0] == photos[1] and list(now)[1:] == list(photos)[1:]
 
 
 @pytest.mark.long

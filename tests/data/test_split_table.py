@@ -3,6 +3,7 @@
 import pytest
 
 from camera_trapinator import InputError
+from camera_trapinator.data.checksums import Checksums
 from camera_trapinator.data.manifest import Manifest, Row
 from camera_trapinator.data.split_table import read_splits, write_splits
 
@@ -11,7 +12,8 @@ def test_splits_round_trip(tmp_path):
     manifest = Manifest([Row("a,b/1.jpg", "", "s\u00fcd"), Row("c/2.jpg"), Row("c/3.jpg"),
                          Row("\u718a/4.jpg", sequence="x#1")])
     splits = ["train", "", "test_seen", "val"]
-    write_splits(tmp_path / "splits.csv", manifest, splits, ["x"] * len(splits))
+    write_splits(tmp_path / "splits.csv", manifest, splits, ["x"] * len(splits),
+                 Checksums(*2 * [["y"] * len(splits)]))
     assert read_splits(tmp_path / "splits.csv", manifest) == splits
     assert [file.name for file in tmp_path.iterdir()] == ["splits.csv"]
     longer = Manifest([Row("new.jpg"), *reversed(list(manifest))])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from camera_trapinator import InputError
+from camera_trapinator.data.checksums import Checksums
 from camera_trapinator.data.manifest import Manifest, Row
 from camera_trapinator.data.split_table import read_splits, write_splits
 from camera_trapinator.data.splits import find_leaks, leaks, make_splits
@@ -390,7 +391,8 @@ def test_the_last_season_is_the_test():
 def test_kept_splits_are_obeyed_and_exclude_others(tmp_path):
     manifest, presence = make_manifest(np.random.default_rng(0), 9, 12)
     first = make_splits(manifest, presence, by="location", seed=1, **WANTED)
-    write_splits(tmp_path / "splits.csv", manifest, first, ["x"] * len(first))
+    write_splits(tmp_path / "splits.csv", manifest, first, ["x"] * len(first),
+                 Checksums(*2 * [["y"] * len(first)]))
     given = read_splits(tmp_path / "splits.csv", manifest)
     assert make_splits(manifest, presence, by="location", seed=2, given=given, **WANTED) == first
     with pytest.raises(InputError, match="^fold: the photos have their splits"):

@@ -12,14 +12,11 @@ import torch
 
 from camera_trapinator import InputError
 from camera_trapinator.model import UNet
-from camera_trapinator.training import checkpoint
 from camera_trapinator.training.checkpoint import (
-    git_state,
     load_checkpoint,
     save_checkpoint,
     write_log,
 )
-from camera_trapinator.utils import ROOT
 
 
 def small_content(number=1.0):
@@ -224,7 +221,7 @@ def test_a_weight_that_changed_on_the_disk_is_noticed(tmp_path):
     assert "checksum" in refusal(path)
 
 
-# ------------------------------------------------------------------------------- log and git
+# ------------------------------------------------------------------------------- the log
 
 
 def test_the_log_has_a_row_an_epoch_and_empty_cells_for_what_is_not_defined(tmp_path):
@@ -261,41 +258,3 @@ def test_a_score_that_comes_with_a_resume_gets_a_column(tmp_path):
                                      {"epoch": 2, "mean_iou": 0.5, "recall": 0.75, "seconds": 1}])
     assert (tmp_path / "log.csv").read_text() == (
         "epoch,mean_iou,recall,seconds\n1,0.5,,1\n2,0.5,0.75,1\n")
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A git repository with one commit, taken for the one of the code."""
-    def git(*words):
-        return subprocess.run(["git", "-C", str(tmp_path), *words], check=True,
-                              capture_output=True, text=True).stdout.strip()
-
-    git("init")
-    for name in ("model.py", "loss.py", "notes.txt"):
-        (tmp_path / name).write_text("before\n")
-    git("add", ".")
-    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "first")
-    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
-    return git
-
-
-def test_git_state_names_the_commit_and_every_change(repository, tmp_path):
-    state = git_state()
-    assert state.split() == ["commit", repository("rev-parse", "HEAD")]
-    (tmp_path / "model.py").write_text("changed model\n")
-    (tmp_path / "loss.py").write_text("staged loss\n")
-    (tmp_path / "new.py").write_text("")
-    (tmp_path / "notes.txt").write_bytes("W\xfchlmaus\n".encode("latin-1"))  # is no UTF-8
-    repository("add", "loss.py")
-    state = git_state()
-    for part in ("+changed model", "+staged loss", "?? new.py", "hlmaus"):
-        assert part in state
-
-
-def test_git_state_outside_of_git_is_no_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_state() == "no git repository\n"
-    monkeypatch.setattr(checkpoint, "ROOT", ROOT)
-    monkeypatch.setenv("PATH", str(tmp_path))  # without git on the machine
-    assert git_state() == "no git repository\n"

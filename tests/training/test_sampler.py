@@ -74,6 +74,33 @@ def test_without_weights_and_curriculum_the_order_is_one_permutation(weight):
                 0, max(1, num_photos // batch_size) * batch_size, batch_size)]
 
 
+@pytest.mark.parametrize(("num_photos", "steps"), [(12, 50), (7, 7), (1000, 3), (3, 1), (12, 6)])
+def test_an_epoch_of_so_many_steps_draws_all_photos_equally_often(num_photos, steps):
+    sampler = CurriculumSampler(num_photos, 4, 1, epoch_steps=steps)
+    batch = min(4, num_photos)
+    assert len(sampler) == steps
+    total = np.zeros(num_photos, int)
+    for epoch in range(200):
+        counts = times(sampler, epoch)
+        assert counts.sum() == steps * batch and set(np.ptp(counts, keepdims=True)) <= {0, 1}
+        total += counts
+    assert np.count_nonzero(total) > 0.8 * num_photos  # 12 of 1000, 200 times: 1 - exp(-2.4) of all
+    batches = list(sampler)
+    assert len({seed for batch in batches for _, seed in batch}) == steps * batch
+    assert len(batches) == steps and sampler.statistics()["distinct"] == (counts > 0).sum()
+    sampler.set_epoch(199, first_step=1)
+    assert list(sampler) == batches[1:]
+
+
+def test_an_epoch_of_so_many_steps_keeps_weights_and_the_share_of_empty_photos():
+    empty = np.arange(20) < 15
+    sampler = CurriculumSampler(20, 5, 0, weights=1 + (np.arange(20) == 19), empty=empty,
+                                empty_fraction=0.2, epoch_steps=60)
+    counts = times(sampler, 3)
+    assert abs(counts[empty].sum() - 60) <= 1 and abs(counts[19] - 80) <= 1
+    assert np.ptp(counts[15:19]) <= 1 and np.ptp(counts[:15]) <= 1
+
+
 @pytest.mark.parametrize("world_size", [2, 3, 7])
 def test_the_parts_of_all_processes_are_the_batches_of_one(world_size):
     random = np.random.default_rng(5)
