@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 try:
@@ -32,7 +31,6 @@ if __name__ == "__main__":
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
 import numpy as np
-from tqdm import tqdm
 
 from camera_trapinator import IGNORE, InputError, written_whole
 from camera_trapinator.config import Config, load_config
@@ -47,15 +45,19 @@ from camera_trapinator.data.manifest import BACKGROUND, Class, Manifest, read_cl
 from camera_trapinator.data.masks import read_mask, read_target, resize_mask
 from camera_trapinator.data.memory import checks_of
 from camera_trapinator.data.photos import read_photo
-from camera_trapinator.data.splits import find_leaks, near_duplicates
+from camera_trapinator.data.splits import alike_photos, find_leaks, near_duplicates
 from camera_trapinator.data.strips import describe_strips, strips_for, write_strips
 from camera_trapinator.labels.roboflow import COPY
 from camera_trapinator.outputs.drawing import colour_bar, colour_ends, draw_map, draw_overlay
+from camera_trapinator.outputs.people import People
 from camera_trapinator.outputs.sheets import write_sheet
-from camera_trapinator.training.preparation import divide, find_split_faults
+from camera_trapinator.training.preparation import (
+    divide,
+    find_split_faults,
+    read_people,
+    settle_split_by,
+)
 from camera_trapinator.utils import ROOT, RUNS, exit_on_bad_input, find_config
-
-PEOPLE = ("person", "people", "human", "man", "woman", "child", "homo sapiens")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -80,8 +82,8 @@ def main(arguments: argparse.Namespace) -> None:
         shares, faults, values = find_faults(manifest, data_root, len(classes),
                                              checks_of(data_root))
     errors = [*filter(None, faults), *errors]
-    bar = partial(tqdm, total=len(manifest), unit="photo", dynamic_ncols=True, disable=None)
-    facts = examine_photos(manifest, data_root, checks_of(data_root, "photos"), bar)
+    people = read_people(config, [name for name, _ in classes], manifest.column("image"))
+    facts = examine_photos(manifest, data_root, checks_of(data_root, "photos"))
     missing = {error.split(": no such")[0] for error in errors}  # told once
     errors += [fact.failure for row, fact in zip(manifest, facts, strict=True)
                if fact.failure and str(data_root / row.image) not in missing]
@@ -89,14 +91,19 @@ def main(arguments: argparse.Namespace) -> None:
 
     # What is wrong with how they are shared out.
     splits = [""] * len(manifest)
+    config = settle_split_by(config, manifest, shares)
     try:
-        splits = divide(config, manifest, shares)
+        fingerprints = [fact.fingerprint if there else None
+                        for fact, there in zip(facts, shares.any(axis=1), strict=True)]
+        alike = ([] if config.split_by == "location"
+                 else alike_photos(fingerprints, manifest.column("location")))
+        splits = divide(config, manifest, shares, alike=alike)
     except InputError as error:
         errors.append(str(error))
     duplicates = near_duplicates([fact.fingerprint for fact in facts], splits,
                                  manifest.column("location"))
     leaks = find_leaks(manifest, splits, config.split_by, bool(config.test_from), duplicates)
-    warnings = find_warnings(manifest, classes, shares, splits, facts)
+    warnings = find_warnings(manifest, classes, shares, splits, facts, people)
     warnings += torn_copies(manifest, splits)
     if any(splits):
         errors += find_split_faults(config, shares, splits, leaks)
@@ -115,7 +122,7 @@ def main(arguments: argparse.Namespace) -> None:
     strips = strips_for(config.strips, manifest, data_root)
     write_strips(out / "strips.csv", strips)
     draw_sheet(manifest, data_root, classes, shares, splits, facts, out / "data_sheet.png", config,
-               numbers)
+               numbers, people)
     print_report(report, out)
     if config.strips != "none":
         print(f"strips      {describe_strips(strips)}")
@@ -147,7 +154,7 @@ def torn_copies(manifest: Manifest, splits: list[str]) -> list[str]:
 
 
 def find_warnings(manifest: Manifest, classes: list[Class], shares: np.ndarray,
-                  splits: list[str], facts: list[PhotoFacts]) -> list[str]:
+                  splits: list[str], facts: list[PhotoFacts], people: People) -> list[str]:
     """What may be meant so, and may be not."""
     warnings = []
     split, locations = np.array(splits), np.array(manifest.column("location"))
@@ -180,10 +187,12 @@ def find_warnings(manifest: Manifest, classes: list[Class], shares: np.ndarray,
     if positions := sum(fact.position for fact in facts):
         warnings.append(f"{positions} photos tell in their EXIF where they were taken (GPS): take "
                         "it out before you share them, where animals or people are at risk")
-    people = [name for name, _ in classes if name.lower() in PEOPLE]
-    if people:
-        warnings.append(f"the class {people[0]}: photos of people may not be shared without their "
-                        "consent")
+    if people.classes:
+        warnings.append(f"the class {classes[min(people.classes)].name}: photos of people may not "
+                        "be shared without their consent")
+    if people.looked_for and (there := sum(
+            people.in_photo(row.image, shares[index]) for index, row in enumerate(manifest))):
+        warnings.append(people.describe(there))
     return warnings
 
 
@@ -220,9 +229,9 @@ def describe(manifest: Manifest, classes: list[Class], shares: np.ndarray, split
 
 def draw_sheet(manifest: Manifest, data_root: Path, classes: list[Class], shares: np.ndarray,
                splits: list[str], facts: list[PhotoFacts], path: Path, config: Config,
-               numbers: dict | None) -> None:
+               numbers: dict | None, people: People) -> None:
     """24 labelled photos, spread over locations and classes, with their masks drawn on them (in
-    the colours of their maps, if `numbers` tells what these hold)."""
+    the colours of their maps, if `numbers` tells what these hold); `people` are not to be seen."""
     if config.task == "regression" and numbers is None:  # no map holds what could be drawn
         return
     random, taken = np.random.default_rng(config.seed), Counter()
@@ -235,20 +244,24 @@ def draw_sheet(manifest: Manifest, data_root: Path, classes: list[Class], shares
         chosen.append((taken[key], len(chosen), int(index)))
         taken[key] += 1
     pictures = []
-    for _, _, index in sorted(chosen)[:24]:
+    for _, _, index in sorted(chosen):
         row = manifest[index]
-        photo = read_photo(data_root / row.image, 480)
+        if people.hides(there := people.in_photo(row.image, shares[index])):
+            continue
+        if len(pictures) == 24:
+            break
+        image = people.shown(read_photo(data_root / row.image, 480).image, there)
         caption = [row.image, f"{row.location}  {row.datetime}  {splits[index]}"]
-        height, width = photo.image.shape[:2]
+        height, width = image.shape[:2]
         if numbers:
             values = read_target(row, data_root, height, width, config.target_scale)
-            pictures.append((draw_map(photo.image, resize_mask(values, width, height),
+            pictures.append((draw_map(image, resize_mask(values, width, height),
                                       colour_ends(numbers)), caption))
             continue
         mask = np.zeros((height, width), np.uint8)
         if row.mask != BACKGROUND:
             mask = read_mask(data_root / row.mask)
-        pictures.append((draw_overlay(photo.image, mask, classes), caption))
+        pictures.append((draw_overlay(image, mask, classes), caption))
     if pictures:
         if numbers:
             pictures.append((colour_bar(300, 13, colour_ends(numbers), config.quantity), []))

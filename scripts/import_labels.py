@@ -188,6 +188,11 @@ def main(arguments: argparse.Namespace) -> None:
                     unannotated=arguments.unannotated, alike=arguments.alike,
                     mask_long_side=arguments.mask_long_side, overwrite=arguments.overwrite,
                     dry_run=arguments.dry_run)
+    if not arguments.dry_run:
+        root = arguments.out.resolve()
+        words = ["python", "scripts/train.py", "--config", "configs/few_masks.yaml", "--run",
+                 root.name, f"data_root={root}"]
+        print("next        " + " ".join(f'"{word}"' if " " in word else word for word in words))
 
 
 # One function a tool: which reader its files are for, with which options.

@@ -122,15 +122,14 @@ def evaluate(job: Job) -> None:
             forget_all(job.records)  # masks may have changed: never resumed
     dataset = PredictionDataset(truth.manifest, data_root, config.working_scale, truth.rows,
                                 "photo", config.target_scale if regression else None, strips)
-    # What the network says, and what that is worth.
-    wanted = job.knobs(Wanted)
-    project = wanted.project(job.names, *map(truth.tested.column, ("location", "datetime")))
-    predict(job, dataset, truth.facts)
+    wanted = job.knobs(Wanted)  # what the network says, and what that is worth
+    project = wanted.project(job.names, truth.tested)
+    predict(job, dataset, wanted, truth.facts)
     if not job.processes.leads:
         return
     report = write_evaluation(job.records, data_root, job.out, {
         "weights": job.weights.name, "run": run.name, "split_by": config.split_by,
-        "note": truth.note(bool(config.test_from)), "mask_size": "photo"})
+        "note": truth.note(bool(config.test_from)), "mask_size": "photo"}, wanted.who(job.names))
     title = f"{run.name} on its test photos"
     write_tables(job.records, data_root, job.out, wanted, project, title, report)
     if job.out == run / "test":
@@ -147,8 +146,8 @@ def predict_folder(job: Job, folder: Path, overwrite: bool = False) -> None:
         begin_folder(dataset, job.records, job.info, job.config.strips, job.config.repeats,
                      overwrite=overwrite, shard=job.shard, leads=job.processes.leads)
     wanted = job.knobs(Wanted)
-    project = wanted.project(job.names, manifest.column("location"))
-    told = predict(job, dataset)
+    project = wanted.project(job.names, manifest)
+    told = predict(job, dataset, wanted)
     if job.shard:
         print_shard(job.records, job.shard)
     elif job.processes.leads:
@@ -157,7 +156,7 @@ def predict_folder(job: Job, folder: Path, overwrite: bool = False) -> None:
         print_found(told, job.out)
 
 
-def predict(job: Job, dataset: PredictionDataset, facts=None) -> Path:
+def predict(job: Job, dataset: PredictionDataset, wanted: Wanted, facts=None) -> Path:
     """Write the records of all photos, and the files that come one a photo; each process its part.
     Of a shard only the records. Returns those to write of. `facts`: see `predict_photos`."""
     seed_everything(job.config.seed, job.config.deterministic)
@@ -165,12 +164,12 @@ def predict(job: Job, dataset: PredictionDataset, facts=None) -> Path:
     fold_norm(net)
     net = net.to(job.device, memory_format=torch.channels_last)
     knobs, share = job.knobs(Knobs), (job.processes.rank + 1, job.processes.size)
-    predict_photos(net, dataset, job.records, job.info, knobs, job.shard or share,
-                   job.processes.leads, facts)
+    predict_photos(net, dataset, job.records, job.info, knobs, job.shard or share, facts)
     if job.shard:
         return job.records
-    told = join_parts(job.records, job.processes, dataset.data_root, job.config.repeats)
-    write_pictures(told, dataset.data_root, job.out, job.knobs(Wanted), share)
+    photos, people = dataset.data_root, wanted.who(job.names)
+    told = join_parts(job.records, job.processes, photos, job.config.repeats, people)
+    write_pictures(told, photos, job.out, wanted, share)
     job.processes.wait()
     return told
 

@@ -13,6 +13,7 @@ network, a metric ...: docs/recipes.md.
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 
 try:
@@ -97,6 +98,7 @@ def train(config: Config, run: Run, device: torch.device, trial: Trial) -> None:
     # The photos and masks, and who learns from which.
     with run.processes.first_alone():
         data = read_data(config, run.folder, trial.most(config), run.state)
+    config = run.config = replace(config, split_by=data.split_by)  # auto, settled
     precision = choose_precision(device, run.precision)  # as a rule the fastest of the device
     seed_everything(config.seed, config.deterministic)
     difficulty = find_difficulty(config, data, run, device, precision)
@@ -130,6 +132,7 @@ def train(config: Config, run: Run, device: torch.device, trial: Trial) -> None:
     print(f"photos      {describe_splits(config, data)}")
     if config.strips != "none":
         print(f"strips      {describe_strips(data.strips)}")
+    print(f"steps       {trial.steps(config, len(sampler))}")
     print(f"classes     {', '.join(data.names)}" if not data.values else
           f"quantity    {config.quantity}: {describe_values(data.values)}")
     if difficulty is not None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -152,13 +152,16 @@ def start_script(name: str, *arguments: object, stdout: str | Path, stderr: str 
 
 
 def run_script(name: str, *arguments: object, runs: Path | None = None, cwd: Path | None = None,
-               repository: Path = ROOT) -> subprocess.CompletedProcess:
-    """Run scripts/<name> of a `repository` as a user does; its runs go to the folder `runs`."""
-    with NamedTemporaryFile("r") as stdout, NamedTemporaryFile("r") as stderr:
-        process = start_script(name, *arguments, stdout=stdout.name, stderr=stderr.name, runs=runs,
-                               cwd=cwd, repository=repository)
+               repository: Path = ROOT, **variables: str) -> subprocess.CompletedProcess:
+    """Run scripts/<name> of a `repository` as a user does; its runs go to the folder `runs`.
+    `variables`: more of its environment."""
+    with TemporaryDirectory() as folder:  # in Windows no file is opened twice
+        stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
+        process = start_script(name, *arguments, stdout=stdout, stderr=stderr, runs=runs, cwd=cwd,
+                               repository=repository, **variables)
         code = process.wait(timeout=300)
-        return subprocess.CompletedProcess([name, *arguments], code, stdout.read(), stderr.read())
+        return subprocess.CompletedProcess([name, *arguments], code, stdout.read_text(),
+                                           stderr.read_text())
 
 
 def wait_until(process: Script | subprocess.Popen, condition: Callable[[], bool],

@@ -1,10 +1,12 @@
 """check_data.py: everything that is wrong with a data root is told, before any training."""
 
 import json
+import re
 
 import numpy as np
 from coloured_photos import smooth_photo
-from conftest import CLASSES, error_line, run_script
+from conftest import CLASSES, QUICK, error_line, make_data, run_script
+from leavings import read_csv
 from PIL import Image
 
 from camera_trapinator.data.manifest import read_manifest, write_manifest
@@ -79,6 +81,26 @@ def test_near_duplicates_in_two_splits_stop_check_and_training(own_data, tmp_pat
                                                       runs=tmp_path / "runs"))
     code, report, _ = check(own_data, tmp_path, "allow_leakage=true")
     assert code == 0 and any("near-duplicates" in line for line in report["warnings"])
+
+
+def test_near_duplicates_are_drawn_into_one_split(tmp_path):
+    """A newcomer's first photos: one folder, no times, some of them nearly the same."""
+    root = make_data(tmp_path / "data", locations=1, photos=12)
+    rows = change(root, sequence=lambda *_: "", datetime=lambda *_: "")
+    photos = [smooth_photo(np.random.default_rng(number)) for number in range(12)]
+    for number, row in enumerate(rows):  # the first three are one
+        photos[max(number, 2)].save(root / row.image, quality=90 - number)
+    arguments = ["--config", "configs/demo.yaml", f"data_root={root}", "split_by=auto", *QUICK]
+    for seed in range(3):
+        result = run_script("train.py", *arguments, "epochs=1", f"seed={seed}", "--run", f"s{seed}",
+                            runs=tmp_path / "runs")
+        assert result.returncode == 0, result.stderr
+        assert re.search(r"^alike +2 pairs of near-duplicates, such as ", result.stdout, re.M)
+        splits = read_csv(tmp_path / "runs" / f"s{seed}" / "splits.csv")
+        assert len({row["split"] for row in splits[:3]}) == 1
+        assert {row["split"] for row in splits} == {"train", "val", "test"}
+    code, report, _ = check(root, tmp_path, "split_by=auto")
+    assert code == 0 and not report["near_duplicates"]
 
 
 def test_training_and_check_judge_alike_whichever_comes_first(own_data, tmp_path):

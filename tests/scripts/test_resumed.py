@@ -109,6 +109,14 @@ def other_photo(root):
         root / read_manifest(root / "manifest.csv")[1].image)
 
 
+def same_size(root):
+    """One bit of a photo, at an equal size."""
+    path = root / read_manifest(root / "manifest.csv")[1].image
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+
+
 def other_mask(root):
     rewrite(root, lambda rows: [rows[0], rows[1]._replace(mask=rows[2].mask), *rows[2:]])
 
@@ -123,7 +131,7 @@ def other_curriculum(root):
 
 @pytest.mark.parametrize(("change", "named"), [
     (swap_classes, "snow hare, fox"), (drop_photo, "not in the manifest"),
-    (other_mask, "have changed"),
+    (other_mask, "have changed"), (same_size, "have changed"),
     *(pytest.param(change, named, marks=pytest.mark.long) for change, named in (
         (add_class, "owl"), (other_photo, "have changed"), (other_location, "have changed"),
         (other_curriculum, "have changed")))])
@@ -139,8 +147,8 @@ def test_a_run_does_not_go_on_as_another_one(halfway, tmp_path, change, named):
 
 HARMLESS = (add_location, add_unlabelled, turn_round, other_colours)
 HARMFUL = {swap_classes: "snow hare, fox", add_class: "owl", drop_photo: "not in the manifest",
-           other_photo: "have changed", other_mask: "have changed", other_location: "have changed",
-           other_curriculum: "have changed"}
+           other_photo: "have changed", same_size: "have changed", other_mask: "have changed",
+           other_location: "have changed", other_curriculum: "have changed"}
 OF_THE_MACHINE = ("num_workers=1", "predict_batch_size=2", "checkpoint_minutes=0", "cache=none",
                   "unknown_below=0.9", "recompute=true")
 OF_THE_RUN = ("learning_rate=0.05", "flip=0.2", "epochs=5", "seed=1", "val_fraction=0.3",

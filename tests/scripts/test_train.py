@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,8 +32,8 @@ LOG_HEADER = ("epoch,lr,train_loss,val_loss,mean_iou,foreground_iou,images_per_s
 def test_a_run_holds_everything_that_it_is(trained):
     run = trained / "shapes"
     names = {path.name for path in run.iterdir()} - {"test", "predict"}  # of other tests
-    assert {"config.yaml", "git.txt", "splits.csv", "log.csv", "curves.png", "last.pt", "best.pt",
-            "model_card.md", "batch.jpg"} == names
+    assert {"config.yaml", "git.txt", "run.json", "splits.csv", "log.csv", "curves.png", "last.pt",
+            "best.pt", "model_card.md", "batch.jpg"} == names
     assert (run / "log.csv").read_text().splitlines()[0] == LOG_HEADER
     log = read_csv(run / "log.csv")
     assert [row["epoch"] for row in log] == [str(epoch) for epoch in range(1, 16)]
@@ -64,7 +66,7 @@ def test_overwrite_leaves_nothing_of_the_earlier_run(data_root, tmp_path):
 
 
 @pytest.mark.parametrize("script", ["train", "test", "check_data", "import_labels", "compare_runs",
-                                    "make_demo_data", "benchmark"])
+                                    "make_demo_data", "benchmark", "publish"])
 def test_no_script_runs_with_the_package_of_another_checkout(script, tmp_path):
     shutil.copytree(ROOT / "scripts", tmp_path / "copy/scripts")
     path = tmp_path / "copy/scripts" / f"{script}.py"
@@ -206,6 +208,80 @@ def test_too_few_locations_offer_another_split(tmp_path):
     assert "seen locations only" in report["note"]
     assert report["locations"]["unseen"]["images"] == 0
     assert report["locations"]["seen"]["images"] == report["images"] > 0
+
+
+def config_of(run: Path, knob: str) -> str:
+    """What a run's config says of a knob."""
+    return next(line for line in (run / "config.yaml").read_text().splitlines()
+                if line.startswith(f"{knob}:")).removeprefix(f"{knob}: ")
+
+
+def test_split_by_auto_takes_what_there_is_enough_of(tmp_path):
+    arguments = ["--config", CONFIG, *QUICK, "split_by=auto"]
+    one = make_data(tmp_path / "one", locations=1, photos=8)
+    for run, root, expected in (("five", make_data(tmp_path / "five", photos=3), "location"),
+                                ("one", one, "sequence")):
+        result = run_script("train.py", *arguments, f"data_root={root}", "epochs=1", "--run", run,
+                            runs=tmp_path / "runs")
+        assert result.returncode == 0, result.stderr
+        assert ("split by sequence: the scores hold for seen locations only" in result.stdout) == (
+            run == "one")
+        assert config_of(tmp_path / "runs" / run, "split_by") == expected
+    # Without times and sequences each photo is one of its own.
+    for name in ("photo", "given"):
+        shutil.copytree(one, tmp_path / name)
+        rows = read_manifest(one / "manifest.csv")
+        write_manifest(tmp_path / name / "manifest.csv", [row._replace(
+            sequence="", datetime="", location="") for row in rows] if name == "photo" else [
+            row._replace(split=["train", "val", "train", "test"][number // 2 % 4])
+            for number, row in enumerate(rows)])
+        result = run_script("train.py", *arguments, f"data_root={tmp_path / name}", "--run", name,
+                            runs=tmp_path / "runs")
+        assert result.returncode == 0, result.stderr
+    assert config_of(tmp_path / "runs/photo", "split_by") == "photo"
+    # Given splits that tear the location apart, but no sequence.
+    assert config_of(tmp_path / "runs/given", "split_by") == "sequence"
+    result = run_script("test.py", "--run", "one", runs=tmp_path / "runs")
+    assert result.returncode == 0 and "seen locations only" in result.stdout
+    line = error_line(run_script("test.py", "--run", "one", "split_by=auto",
+                                 runs=tmp_path / "runs"))
+    assert line.startswith("error: split_by: the splits are those of the run")
+
+
+def test_split_by_auto_resumes_with_what_it_came_to(tmp_path):
+    root = make_data(tmp_path / "data", locations=1)
+    arguments = ["--config", CONFIG, f"data_root={root}", *QUICK, "split_by=auto"]
+    whole = run_script("train.py", *arguments, "--run", "whole", runs=tmp_path / "runs")
+    assert whole.returncode == 0, whole.stderr
+    process = start_script("train.py", *arguments, "--run", "parts", runs=tmp_path / "runs",
+                           stdout=tmp_path / "out", stderr=tmp_path / "errors")
+    wait_until(process, (tmp_path / "runs/parts/batch.jpg").exists)
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(120) in (0, 75)
+    result = run_script("train.py", *arguments, "--run", "parts", "--resume",
+                        runs=tmp_path / "runs")
+    assert result.returncode == 0, result.stderr
+    one, two = (torch.load(tmp_path / "runs" / run / "last.pt", weights_only=True)["model"]
+                for run in ("whole", "parts"))
+    assert all(torch.equal(weight, two[name]) for name, weight in one.items())
+
+
+def test_few_photos_make_as_many_steps_as_asked_for(own_data, tmp_path):
+    arguments = ["--config", CONFIG, f"data_root={own_data}", *QUICK]
+    few = run_script("train.py", *arguments, "--run", "few", runs=tmp_path)
+    assert few.returncode == 0, few.stderr
+    steps = re.search(r"^steps +(\d+) in each of 2 epochs: (\d+)\nwarning +(.*)$", few.stdout,
+                      re.MULTILINE)
+    assert 1 < int(steps[1]) < 4 and int(steps[2]) == 2 * int(steps[1])
+    assert "set epoch_steps=100" in steps[3]
+    more = run_script("train.py", *arguments, "epoch_steps=150", "--run", "more", runs=tmp_path)
+    assert "steps       150 in each of 2 epochs: 300\n" in more.stdout
+    assert "hardly learned" not in more.stdout
+    rows = read_csv(tmp_path / "more/log.csv")
+    assert [row["photos"] for row in rows] == ["600", "600"]  # 150 steps of 4
+    assert float(rows[-1]["train_loss"]) < 0.5 * float(read_csv(tmp_path / "few/log.csv")[-1][
+        "train_loss"])
 
 
 def test_a_truncated_training_photo_is_named(own_data, tmp_path):
