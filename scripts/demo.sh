@@ -27,7 +27,7 @@ python scripts/test.py --run demo
 say "predicting a folder of new photos, straight from the card"
 python scripts/test.py --run demo --images "$data/new_photos" --overwrite
 
-say "done. Look at:"
+say "done. In each new terminal, before any other command: source .venv/bin/activate. Look at:"
 cat <<END
   training curves         cnn_states/demo/curves.png
   scores, every photo     cnn_states/demo/test/report.html
