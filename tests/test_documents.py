@@ -16,6 +16,7 @@ ELSEWHERE = {
                                                    "before any test",
     r"bash scripts/(demo|run_tests)\.sh": "of scripts only whose commands run here; the tests",
     r"sbatch ": "tests/scripts/test_slurm.py",
+    r"torchrun .*train\.py": "tests/scripts/test_processes.py",
     r"python scripts/benchmark\.py": "tests/scripts/test_benchmark.py, on fewer photos",
     r"python scripts/check_release\.py": "tests/release/test_check_release.py, on a repository",
     r"python scripts/reproduce\.py": "tests/release/test_reproduce.py, for it takes git",
