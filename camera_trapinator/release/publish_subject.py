@@ -12,6 +12,7 @@ from ..config import Config, parse_config
 from ..data.files import sha256
 from ..data.tables import read_rows
 from ..training.checkpoint import load_checkpoint
+from ..training.provenance import read_starts
 from ..utils import ROOT
 
 PACKAGES = ("python", "torch", "torchvision", "numpy", "pillow", "scipy")
@@ -85,13 +86,12 @@ class Subject:
 
     @cached_property
     def packages(self) -> dict[str, str]:
-        """The versions of packages that the run tells, if it does."""
-        try:
-            told = json.loads((self.run / "run.json").read_text(encoding="utf-8"))["packages"]
-            return {name: told[name] for name in PACKAGES
-                    if re.fullmatch(r"[\w.+!-]{1,40}", str(told.get(name, "")))}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
+        """The versions of Python and packages by which its last start trained it; {} of a run of
+        an older version. Raises InputError for a run.json that is none."""
+        told = [{**start["packages"], "python": start.get("python", "")}
+                for start in read_starts(self.run)[-1:]]
+        return {name: start[name] for start in told for name in PACKAGES
+                if re.fullmatch(r"[\w.+!-]{1,40}", str(start.get(name, "")))}
 
 
 def read_report(run: Path) -> dict:

@@ -4,10 +4,12 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from camera_trapinator.data.lock import only_one
 from camera_trapinator.data.photos import read_photo
 from camera_trapinator.model import load_model
 from camera_trapinator.release import publish as publishing
+from camera_trapinator.release.publish_card import _packages
 from camera_trapinator.release.publish_privacy import Secrets
 from camera_trapinator.release.publish_subject import Told, nameless
 from camera_trapinator.release.publish_weights import SAYS_NOTHING, left_out_of
@@ -88,8 +91,9 @@ def plant(run: Path) -> None:
            " it may have seen the test locations; 1 pair of near-duplicates in two splits, such as "
            "photos/site0/100RECNX/IMG_0001.JPG (train) and photos/site3/100RECNX/IMG_0002.JPG "
            "(test)")
-    (run / "run.json").write_text(json.dumps({"command": "/home/ann_zyx/train.py", "packages": {
-        "torch": "2.15.0", "numpy": "2.4.6", "foxes": "file:///home/ann_zyx/foxes"}}))
+    (run / "run.json").write_text(json.dumps({"starts": [{
+        "command": ["/home/ann_zyx/train.py"], "code": "git.txt", "packages": {
+            "torch": "2.15.0", "numpy": "2.4.6", "foxes": "file:///home/ann_zyx/foxes"}}]}))
 
 
 def card_of(photos: Path, data_root: Path) -> Path:
@@ -179,7 +183,9 @@ def test_scores_card_and_sums_are_those_of_the_run(tested, tmp_path):
     validation = report["find_animals"]["validation"][0]
     assert f"| {validation['found']} of {validation['with_animals']} |" in card
     assert "Our own photos; ask for them." in card and "[CC-BY-4.0](https://" in card
-    assert "versions of the packages that it was trained with are not known" in card
+    versions = [f"python {platform.python_version()}", f"torch {version('torch')}",
+                f"numpy {version('numpy')}", f"pillow {version('pillow')}"]
+    assert all(re.search(rf"\b{re.escape(text)}(,|\.?\s)", card) for text in versions), card
     # Hugging Face: what its own reader makes of it was compared once; here that it is the same.
     text = (tmp_path / "huggingface/README.md").read_text(encoding="utf-8")
     _, front, rest = text.split("---\n", 2)
@@ -341,6 +347,10 @@ def test_each_knob_of_free_text_is_left_out_unless_somebody_has_looked_at_it():
 
 
 # ------------------------------------------------------ what is not known is not told as if it were
+
+
+def test_a_run_without_run_json_does_not_tell_its_packages():
+    assert "versions of the packages that it was trained with are not known" in _packages({})
 
 
 def test_reports_tell_what_is_known_of_the_locations(tested, data_root, tmp_path):
