@@ -45,7 +45,7 @@ from camera_trapinator.data.manifest import BACKGROUND, Class, Manifest, read_cl
 from camera_trapinator.data.masks import read_mask, read_target, resize_mask
 from camera_trapinator.data.memory import checks_of
 from camera_trapinator.data.photos import read_photo
-from camera_trapinator.data.splits import alike_photos, find_leaks, near_duplicates
+from camera_trapinator.data.splits import find_leaks, near_duplicates
 from camera_trapinator.data.strips import describe_strips, strips_for, write_strips
 from camera_trapinator.labels.roboflow import COPY
 from camera_trapinator.outputs.drawing import colour_bar, colour_ends, draw_map, draw_overlay
@@ -53,6 +53,7 @@ from camera_trapinator.outputs.people import People
 from camera_trapinator.outputs.sheets import write_sheet
 from camera_trapinator.training.preparation import (
     divide,
+    find_alike,
     find_split_faults,
     read_people,
     settle_split_by,
@@ -93,10 +94,7 @@ def main(arguments: argparse.Namespace) -> None:
     splits = [""] * len(manifest)
     config = settle_split_by(config, manifest, shares)
     try:
-        fingerprints = [fact.fingerprint if there else None
-                        for fact, there in zip(facts, shares.any(axis=1), strict=True)]
-        alike = ([] if config.split_by == "location"
-                 else alike_photos(fingerprints, manifest.column("location")))
+        alike = find_alike(config, manifest, shares, lambda _: facts)
         splits = divide(config, manifest, shares, alike=alike)
     except InputError as error:
         errors.append(str(error))

@@ -42,7 +42,8 @@ if __name__ == "__main__":
     same_checkout(__file__, "torch")
     arguments = parse_arguments()  # before torch, which takes seconds to import
 
-from camera_trapinator.release.reproduce import Wanted, find_run, reproduce
+from camera_trapinator.outputs.places import find_run
+from camera_trapinator.release.reproduce import Wanted, reproduce
 from camera_trapinator.utils import RUNS, STOP_SIGNALS, exit_on_bad_input
 
 

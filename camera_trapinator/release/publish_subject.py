@@ -12,6 +12,7 @@ from ..config import Config, parse_config
 from ..data.files import sha256
 from ..data.tables import read_rows
 from ..training.checkpoint import load_checkpoint
+from ..training.code_state import git
 from ..training.provenance import read_starts
 from ..utils import ROOT
 
@@ -125,17 +126,15 @@ def nameless(note: str) -> str:
 
 def code_version(told: str) -> tuple[str, list[str]]:
     """The tag or commit of this checkout, unless it is told, and notes on it."""
-    def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, timeout=30,
-                              encoding="utf-8", errors="replace", check=True).stdout.strip()
     if told:
         return told, []
     try:
-        tags, commit = git("tag", "--points-at", "HEAD").split(), git("rev-parse", "HEAD")
-        changed = git("status", "--short", "--untracked-files=no")
+        tags, commit, changed = (git(ROOT, *words).decode(errors="replace").strip() for words in (
+            ("tag", "--points-at", "HEAD"), ("rev-parse", "HEAD"),
+            ("status", "--short", "--untracked-files=no")))
     except (OSError, subprocess.SubprocessError):
         raise InputError(f"--code: {ROOT} is no git repository; which tag or commit of the code is "
                          f"it (version {__version__})?") from None
     notes = ["The code had changes that are in no commit when this was published: commit them, and "
              "publish again"] if changed else []
-    return (tags or [commit])[-1], notes
+    return (tags.split() or [commit])[-1], notes

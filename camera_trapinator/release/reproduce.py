@@ -1,6 +1,5 @@
 """Make a run again, from what its folder holds, and compare the bits."""
 
-import os
 import shutil
 import sys
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -38,16 +37,6 @@ class Wanted(NamedTuple):
     here: bool = False  # in the environment that is active
     keep: bool = False  # the code and the environment stay
     check: bool = False  # tell what differs, and train nothing
-
-
-def find_run(name: str) -> Path:
-    """The folder of a run, by its name in RUNS or by its path. Raises InputError."""
-    for folder in (RUNS / name, Path(os.path.expanduser(name))):
-        if (folder / "config.yaml").is_file():
-            return folder.resolve()
-    known = ", ".join(sorted(path.parent.name for path in RUNS.glob("[!.]*/log.csv"))) or "none"
-    raise InputError(f"{name}: no such run, and no folder of one, with its config.yaml; runs in "
-                     f"{RUNS}: {known}")
 
 
 def reproduce(folder: Path, wanted: Wanted) -> bool:

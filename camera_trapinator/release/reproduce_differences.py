@@ -1,7 +1,7 @@
 """What differs now from what a run was made of: its photos and other files, its packages, its
 machine, its code."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -14,6 +14,7 @@ from ..data.checks import check_maps, check_photos
 from ..data.checksums import checksum, mask_file
 from ..data.manifest import Manifest, Row, read_classes, read_manifest
 from ..data.memory import checks_of
+from ..data.progress import progress
 from ..data.tables import read_rows
 from ..data.threads import LOOKING, in_threads
 from ..training.provenance import files_of, plain_name
@@ -68,11 +69,10 @@ def file_differences(then: dict, config: Config, classes: Sequence[str]) -> list
     return found
 
 
-def photo_differences(rows: Sequence[dict], config: Config, progress: Callable = iter,
-                      ) -> tuple[list[str], Manifest]:
+def photo_differences(rows: Sequence[dict], config: Config) -> tuple[list[str], Manifest]:
     """What has changed of the photos of a run and of their masks, each file with its name; and the
     run's own rows of the manifest, in its order. `rows`: those of its splits.csv. Reads the files
-    to the last byte, for that is what is asked here; `progress` wraps the rows (tqdm)."""
+    to the last byte, for that is what is asked here."""
     root = ROOT / config.data_root
     known = {row.image: row for row in read_manifest(root / config.manifest)}
 
@@ -87,7 +87,8 @@ def photo_differences(rows: Sequence[dict], config: Config, progress: Callable =
             found += _changed(root, file, sum_then, row)
         return found
 
-    found = [text for texts in in_threads(look, progress(rows), **LOOKING) for text in texts]
+    looks = progress(in_threads(look, rows, **LOOKING), "comparing", len(rows))
+    found = [text for texts in looks for text in texts]
     return found, Manifest(known[was["image"]] for was in rows if was["image"] in known)
 
 

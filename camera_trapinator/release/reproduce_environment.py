@@ -1,7 +1,6 @@
 """The code and the packages of a run, made again in folders of their own."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tqdm import tqdm
-
 from .. import InputError
+from ..data.progress import Progress
 from ..training.code_state import git
 from ..training.provenance import VARIABLES
 from ..utils import ROOT
@@ -95,16 +93,14 @@ def _install(python: str, packages: dict[str, str]) -> None:
                "--progress-bar", "off", *(f"{name}=={version}"
                                           for name, version in packages.items())]
     said = []
-    bar = tqdm(total=len(packages), desc="installing", unit="package", leave=False,
-               dynamic_ncols=True, disable=None)
-    with bar, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               encoding="utf-8", errors="replace",
-                               env=clean_variables()) as process:
+    shown = Progress("installing", len(packages), "packages")
+    with shown, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 text=True, encoding="utf-8", errors="replace",
+                                 env=clean_variables()) as process:
         for line in process.stdout:
             said.append(line.strip())
-            if match := re.match(r"Collecting (\S+)", line):
-                bar.set_postfix_str(match[1])
-                bar.update()
+            if line.startswith("Collecting "):
+                shown.count()
     if process.returncode:
         errors = [line for line in said if line.startswith("ERROR")] or said[-1:]
         local = next((f"{name}=={version}" for name, version in packages.items()

@@ -1,11 +1,9 @@
 """What reproduce.py tells: what differs from what a run was made of, and how it came out."""
 
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from tqdm import tqdm
 
 from .. import InputError
 from ..config import Config
@@ -26,9 +24,6 @@ from .reproduce_differences import (
 )
 from .reproduce_environment import find_python
 
-READING = partial(tqdm, desc="comparing photos", unit="photo", leave=False, dynamic_ncols=True,
-                  disable=None)
-
 
 class Made(NamedTuple):
     """What a run was made of."""
@@ -46,7 +41,7 @@ def tell_data(made: Made) -> tuple[list[str], Manifest | None]:
     lost = file_differences(made.start, made.config, made.classes)
     files, rows = files_of(made.config), None
     if files["manifest"].is_file():
-        found, rows = photo_differences(made.rows, made.config, READING)
+        found, rows = photo_differences(made.rows, made.config)
         lost += found
     same = all(files[what].is_file() and checksum(files[what]) == was["sha256"]
                for what, was in made.start["files"].items() if what in ("manifest", "splits_file"))

@@ -108,7 +108,9 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
         shares, made_of = shares[rows], [made_of[row] for row in rows]
         maps = maps and [maps[row] for row in rows]
     else:
-        splits = divide(config, manifest, shares, most, find_alike(config, manifest, root, shares))
+        alike = find_alike(config, manifest, shares, partial(look_at_photos, manifest, root))
+        splits = divide(config, manifest, shares, most, alike)
+        tell_alike(manifest, splits, alike)
     train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
     if most and not most["val"]:
         val_rows = train_rows
@@ -153,19 +155,25 @@ def settle_split_by(config: Config, manifest: Manifest, shares: np.ndarray,
     return replace(config, split_by="photo")
 
 
-def find_alike(config: Config, manifest: Manifest, root: Path, shares: np.ndarray,
-               ) -> list[tuple[int, int]]:
-    """Near-duplicates that must not be torn apart where single photos or sequences are drawn;
-    a line tells of them. Raises InputError for photos that cannot be read."""
+def find_alike(config: Config, manifest: Manifest, shares: np.ndarray,
+               look: Callable[[np.ndarray], Sequence[PhotoFacts | None]]) -> list[tuple[int, int]]:
+    """Near-duplicates with a label that must not be torn apart where single photos or sequences are
+    drawn. `look` gives what is known of the wanted photos, see `look_at_photos`; where whole
+    locations are drawn, nobody has to look."""
     if config.split_by == "location":
         return []
-    facts = look_at_photos(manifest, root, shares.any(axis=1))
-    pairs = alike_photos([fact and fact.fingerprint for fact in facts], manifest.column("location"))
-    if pairs:
-        first, second = (manifest[row].image for row in pairs[0])
-        print(f"alike       {len(pairs)} pairs of near-duplicates, such as {first} and {second}, "
-              "are drawn into one split")
-    return pairs
+    labelled = shares.any(axis=1)
+    return alike_photos([fact.fingerprint if fact and there else None for fact, there in zip(
+        look(labelled), labelled, strict=True)], manifest.column("location"))
+
+
+def tell_alike(manifest: Manifest, splits: Sequence[str], pairs: Sequence[tuple[int, int]]) -> None:
+    """Print how many near-duplicates are kept in one split."""
+    together = [(one, other) for one, other in pairs if splits[one] == splits[other] != ""]
+    if together:
+        first, second = (manifest[row].image for row in together[0])
+        print(f"alike       {len(together)} pairs of near-duplicates, such as {first} and "
+              f"{second}, are kept in one split")
 
 
 def read_people(config: Config, names: Sequence[str], photos: Sequence[str]) -> People:

@@ -240,7 +240,7 @@ class Run:
         """The photos of validation and what the network says of them. Raises InputError for one
         that cannot be read, and Stopped, in all processes, when somebody wants the run to stop."""
         with closing(found):
-            for prediction in progress(found, "validating", 
+            for prediction in progress(found, "validating",
                                        len(getattr(loader, "dataset", ())) or None):
                 if self.stop.asked:
                     break
