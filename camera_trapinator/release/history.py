@@ -4,20 +4,17 @@ All branches, tags, remote branches and notes are read, and HEAD; so are files t
 Stashes and the reflog are not: no push publishes them (a copy of the folder `.git` does).
 """
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import InputError
+from ..training.code_state import git_environment
 
 EVERYTHING = ("--exclude=refs/stash", "--all", "HEAD")
 LONGEST = 20_000_000  # bytes of a file that are looked into; a file of more is told in any case
 SUBMODULE = "160000"  # git's mode of one
-# Where git was started by a hook, these would lead it to another repository.
-ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
-             "GIT_COMMON_DIR", "GIT_NAMESPACE")
 
 
 class Commit(NamedTuple):
@@ -77,7 +74,8 @@ class Repository:
 
     def _run(self, words: tuple[str, ...], refuse: bool = True) -> subprocess.CompletedProcess:
         try:
-            result = subprocess.run(self._command(*words), capture_output=True, env=environment())
+            result = subprocess.run(self._command(*words), capture_output=True,
+                                    env=git_environment())
         except FileNotFoundError:
             raise InputError("git is not installed, or not on the PATH; get it from "
                              "git-scm.com/downloads") from None
@@ -112,7 +110,7 @@ class Repository:
     def objects(self) -> Iterator[Object]:
         """Every file, commit and tag, each once, as a stream. Raises InputError if one is lost."""
         form = "--batch=%(objectname) %(objecttype) %(objectsize) %(rest)"
-        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "env": environment()}
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "env": git_environment()}
         listing = subprocess.Popen(self._command("rev-list", "--objects", *EVERYTHING), **pipe)
         reading = subprocess.Popen(self._command("cat-file", "--buffer", form),
                                    stdin=listing.stdout, **pipe)
@@ -189,10 +187,3 @@ class Repository:
     def stashes(self) -> int:
         """How many stashes there are."""
         return len(self.ask("stash", "list").splitlines())
-
-
-def environment() -> dict[str, str]:
-    """Git's own: English, without locks, and without variables that lead elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    return {**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1",
-            "GIT_PAGER": "cat"}

@@ -13,6 +13,9 @@ from ..utils import ROOT
 
 CODE = ("camera_trapinator", "scripts", "configs")  # new files in here belong to it, too
 LARGEST = 1_000_000  # bytes of a new file; what is larger is no code
+# Where a hook of git has started this, these would lead to another repository.
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
+             "GIT_COMMON_DIR", "GIT_NAMESPACE")
 # Whatever the user's own git settings make of a diff, this one can be applied.
 DIFF = ("-c", "core.quotePath=true", "diff", "--binary", "--full-index", "--no-color",
         "--no-ext-diff", "--no-textconv", "--no-renames", "--relative", "--src-prefix=a/",
@@ -85,4 +88,11 @@ def git(root: Path, *words: str, input: str | None = None, **variables: str) -> 
     return subprocess.run(
         ["git", "-C", str(root), *words], capture_output=True, timeout=60, check=True,
         input=None if input is None else input.encode(errors="surrogateescape"),
-        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **variables}).stdout
+        env={**git_environment(), **variables}).stdout
+
+
+def git_environment() -> dict[str, str]:
+    """Git's own: English, without locks, and without variables that lead elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    return {**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1",
+            "GIT_PAGER": "cat"}

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from coloured_photos import smooth_photo
 
+from camera_trapinator.data.manifest import Manifest, Row
 from camera_trapinator.data.photos import fingerprint, read_photo
 from camera_trapinator.data.splits import near_duplicates
+from camera_trapinator.training.preparation import tell_alike
 from camera_trapinator.utils import ROOT
 
 WILD7 = ROOT.parent / "shared" / "data" / "wild7"
@@ -34,6 +36,16 @@ def test_the_two_copies_of_wild7_are_found():
     assert len(found) == 2
     for first, second in found:
         assert files[first].read_bytes() == files[second].read_bytes()
+
+
+def test_only_pairs_in_one_split_are_said_to_be_kept_together(capsys):
+    manifest = Manifest([Row(f"{name}.jpg") for name in "abcdef"])
+    pairs = [(0, 1), (2, 3), (4, 5)]  # together, torn apart, in no split at all
+    tell_alike(manifest, ["train", "train", "train", "test", "", ""], pairs)
+    assert capsys.readouterr().out == ("alike       1 pairs of near-duplicates, such as a.jpg and "
+                                       "b.jpg, are kept in one split\n")
+    tell_alike(manifest, ["train", "test"] * 3, pairs)
+    assert capsys.readouterr().out == ""
 
 
 def test_many_photos_that_are_alike_cost_no_more_than_many_others(monkeypatch):

@@ -36,6 +36,15 @@ def test_a_clean_repository_is_its_commit(git, tmp_path):
     assert (state.commit, state.changed, state.files) == (git("rev-parse", "HEAD"), False, {})
 
 
+def test_a_training_that_a_hook_started_names_its_own_repository(git, tmp_path, monkeypatch):
+    other = repository(tmp_path / "other")
+    other("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-m", "second")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))  # as git does for its hooks
+    commit = code_state(tmp_path / "code").commit
+    monkeypatch.delenv("GIT_DIR")
+    assert commit == git("rev-parse", "HEAD") != other("rev-parse", "HEAD")
+
+
 @pytest.mark.parametrize("setting", ["diff.noprefix", "diff.mnemonicPrefix", "core.autocrlf"])
 def test_the_patch_makes_the_code_again_to_the_byte(git, tmp_path, setting):
     root, again = tmp_path / "code", tmp_path / "again"
