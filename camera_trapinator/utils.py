@@ -65,9 +65,9 @@ def fail(message: str) -> NoReturn:
 
 
 @contextmanager
-def exit_on_bad_input() -> Iterator[None]:
+def exit_on_bad_input(stopped: str = "stopped") -> Iterator[None]:
     """Turn an InputError, a disk that takes no more, or a file that it cannot give, into one line
-    on stderr and exit code 2; Ctrl-C into exit code 130."""
+    on stderr and exit code 2; Ctrl-C into the line `stopped` and exit code 130."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names need not be Unicode
             stream.reconfigure(errors="backslashreplace")
@@ -93,7 +93,7 @@ def exit_on_bad_input() -> Iterator[None]:
             raise
         fail("another of the processes has ended; see its message")
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        print(stopped, file=sys.stderr)
         sys.exit(130)
 
 

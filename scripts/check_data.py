@@ -53,6 +53,7 @@ from camera_trapinator.outputs.people import People
 from camera_trapinator.outputs.sheets import write_sheet
 from camera_trapinator.training.preparation import (
     divide,
+    few_photos,
     find_alike,
     find_split_faults,
     read_people,
@@ -154,17 +155,23 @@ def torn_copies(manifest: Manifest, splits: list[str]) -> list[str]:
 def find_warnings(manifest: Manifest, classes: list[Class], shares: np.ndarray,
                   splits: list[str], facts: list[PhotoFacts], people: People) -> list[str]:
     """What may be meant so, and may be not."""
-    warnings = []
+    warnings = list(filter(None, [few_photos(shares, splits)]))
     split, locations = np.array(splits), np.array(manifest.column("location"))
+    lacking: dict[str, list[str]] = {}  # what holds none of which classes
     for index, (name, _) in enumerate(classes if len(classes) > 1 else []):
         there = shares[:, index] > 0
         if not there.any():
-            warnings.append(f"no mask holds the class {name}")
+            lacking.setdefault("mask", []).append(name)
             continue
         for wanted in ("train", "val", "test"):
             if wanted in splits and not (there & (split == wanted)).any():
-                warnings.append(f"no {wanted} photo holds the class {name}; it stands at "
-                                f"{len(set(locations[there]))} locations")
+                places = len(set(locations[there]))
+                lacking.setdefault(f"{wanted} photo", []).append(
+                    f"{name} (which stands at {places} location{'s' * (places != 1)})")
+    for what, names in lacking.items():
+        warnings += ([f"no {what} holds the class {name}" for name in names] if len(names) < 4 else
+                     [f"no {what} holds {len(names)} of the {len(classes)} classes: "
+                      f"{', '.join(names)}"])
     if (len(classes) > 1 and not any(row.mask == BACKGROUND for row in manifest)
             and (shares[:, 0] < 1).all()):
         warnings.append("no photo is empty; on empty photos the network will see animals that are "
@@ -269,11 +276,13 @@ def draw_sheet(manifest: Manifest, data_root: Path, classes: list[Class], shares
 def print_report(report: dict, out: Path) -> None:
     whole = report["all"]
     print(f"photos      {report['photos']}: {whole['labelled']} labelled, {whole['empty']} of them "
-          f"empty, {whole['night']} at night, {len(report['locations'])} locations"
+          f"empty, {whole['night']} at night, {len(report['locations'])} location"
+          + "s" * (len(report["locations"]) != 1)
           + (f", {report['first']} to {report['last']}" if report["first"] else ""))
     for kind, numbers in report["splits"].items():
         print(f"{kind:<11} {numbers['photos']} photos, {numbers['empty']} empty, "
-              f"{numbers['night']} at night, {numbers['locations']} locations")
+              f"{numbers['night']} at night, {numbers['locations']} location"
+              + "s" * (numbers["locations"] != 1))
     if values := report["values"]:
         print(f"values      {values['low']:.4g} to {values['high']:.4g}, mean "
               f"{values['mean']:.4g}, standard deviation {values['spread']:.4g}")

@@ -5,13 +5,14 @@
         --split train test --out ~/data/site
     python scripts/import_labels.py labelme photos/ --out ~/data/site
     python scripts/import_labels.py yolo labels/ --images images/ --names data.yaml --out ~/site
+    python scripts/import_labels.py yolo dataset/ --out ~/data/site
     python scripts/import_labels.py roboflow export/ --out ~/data/site
 
 The originals are never touched. `import_labels.py TOOL --help` names the options of a tool.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +37,11 @@ def parse_arguments() -> argparse.Namespace:
                       help="labels.txt, one name a line: the classes in the order wanted")
 
     add_tool(tools, "roboflow", "unzipped Roboflow exports as `COCO Segmentation`", images=None)
-    tool = add_tool(tools, "yolo", "folders of YOLO segmentation text files")
-    tool.add_argument("--names", type=user_path, required=True, metavar="FILE",
-                      help="data.yaml, or a text file with one class name a line")
+    tool = add_tool(tools, "yolo", "folders of YOLO segmentation text files, or of whole data sets "
+                    "with data.yaml and the photos in them", images=False)
+    tool.add_argument("--names", type=user_path, metavar="FILE",
+                      help="data.yaml, or a text file with one class name a line (default: the "
+                      "data.yaml in the folder)")
 
     add_tool(tools, "cvat",
              "unzipped CVAT exports as `Segmentation mask 1.1` or `CVAT for images 1.1`")
@@ -90,7 +93,11 @@ def parse_arguments() -> argparse.Namespace:
     tool.add_argument("--predictions", type=user_path, required=True, metavar="DIR",
                       help="the folder of results in which that report.html lay, for its "
                       "predictions.jsonl")
+    tool.add_argument("--with", type=user_path, dest="drawn", metavar="DATA_ROOT",
+                      help="a data root of masks drawn by hand: the new one holds its photos, too, "
+                      "and these alone are validated and tested on")
 
+    parser.set_defaults(begin=[])  # what a training with the labels may begin with
     return parser.parse_args()
 
 
@@ -136,11 +143,13 @@ if __name__ == "__main__":
     arguments = parse_arguments()  # before numpy, Pillow and scipy, which take a second to import
 
 from camera_trapinator import InputError
+from camera_trapinator.data.files import sha256
 from camera_trapinator.labels.coco import read_coco
 from camera_trapinator.labels.coco_video import read_coco_video
 from camera_trapinator.labels.cvat import read_cvat_xml
 from camera_trapinator.labels.data_root import write_data_root
 from camera_trapinator.labels.datumaro import read_datumaro
+from camera_trapinator.labels.drawn import join_drawn
 from camera_trapinator.labels.exports import files_below, places_of
 from camera_trapinator.labels.facts import take_over
 from camera_trapinator.labels.iwildcam import read_iwildcam
@@ -157,9 +166,9 @@ from camera_trapinator.labels.sites import settle_sites, settle_splits
 from camera_trapinator.labels.source import Source
 from camera_trapinator.labels.supervisely import read_supervisely
 from camera_trapinator.labels.via import read_via
-from camera_trapinator.labels.yolo import read_yolo
+from camera_trapinator.labels.yolo import find_set, read_yolo
 from camera_trapinator.outputs.report_marks import predictions_of
-from camera_trapinator.utils import exit_on_bad_input
+from camera_trapinator.utils import RUNS, exit_on_bad_input
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -175,13 +184,16 @@ def main(arguments: argparse.Namespace) -> None:
         try:
             line = settle(labels.photos)
         except InputError as error:
-            labels.faults.append(str(error))
+            labels.questions.append(str(error))
         else:
             # Splits that were given, one for each input, are not assumed.
             if line and (title != "splits" or said or not arguments.split):
                 print(f"{title:12}{line}")
     unlisted, others = left_over(arguments.images or arguments.labels, labels, arguments.out)
-    labels.unpaired += unlisted
+    if arguments.tool == "review":  # as a rule most photos have no mark
+        labels.told += [f"{len(unlisted)} photos have no mark: left out"] if unlisted else []
+    else:
+        labels.unpaired += unlisted
     for line in others:
         print(f"passed over {line}")
     write_data_root(labels, arguments.out, overlap=arguments.overlap,
@@ -191,7 +203,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not arguments.dry_run:
         root = arguments.out.resolve()
         words = ["python", "scripts/train.py", "--config", "configs/few_masks.yaml", "--run",
-                 root.name, f"data_root={root}"]
+                 root.name, f"data_root={root}", *arguments.begin]
         print("next        " + " ".join(f'"{word}"' if " " in word else word for word in words))
 
 
@@ -215,7 +227,12 @@ def roboflow(arguments: argparse.Namespace) -> Labels:
 
 
 def yolo(arguments: argparse.Namespace) -> Labels:
-    return read_all(partial(read_yolo, names=arguments.names), arguments)
+    sets = [find_set(folder, arguments.names, bool(arguments.images))
+            for folder in arguments.labels]
+    arguments.labels = [part.labels for part in sets]
+    arguments.images = arguments.images or [part.images for part in sets]
+    names = {part.labels: part.names for part in sets}
+    return read_all(lambda source: read_yolo(source, names[source.path]), arguments)
 
 
 def cvat(arguments: argparse.Namespace) -> Labels:
@@ -277,8 +294,28 @@ def labelbox(arguments: argparse.Namespace) -> Labels:
 
 
 def review(arguments: argparse.Namespace) -> Labels:
-    return read_all(partial(read_review, predictions=partial(predictions_of,
-                                                             arguments.predictions)), arguments)
+    if arguments.drawn and arguments.split:
+        raise InputError("--split: with --with the reviewed photos are learned from, and those "
+                         "drawn by hand keep their splits; leave --split out")
+    if arguments.drawn and arguments.drawn.resolve() == arguments.out.resolve():
+        raise InputError(f"--out {arguments.out}: it is the data root of --with; give another one")
+
+    def predictions(files: Collection[str]) -> tuple[dict, dict]:
+        info, found = predictions_of(arguments.predictions, files)
+        best = RUNS / info["model"] / "best.pt"
+        if best.is_file() and sha256(best) == info["weights"]:  # no other run of this name
+            arguments.begin = [f"weights={info['model']}"]
+        return info, found
+
+    labels = read_all(partial(read_review, predictions=predictions), arguments)
+    if arguments.drawn:
+        join_drawn(labels, arguments.drawn)
+        arguments.split = ["train"] * len(arguments.labels)
+    else:
+        labels.told.append("the masks are a model's own: scores on them tell how far the next one "
+                           "agrees with it; --with DATA_ROOT adds those drawn by hand, and tests "
+                           "on these")
+    return labels
 
 
 def read_all(read: Callable[[Source], Labels], arguments: argparse.Namespace) -> Labels:

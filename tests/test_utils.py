@@ -97,12 +97,12 @@ def test_configs_are_found_from_any_folder(tmp_path, monkeypatch):
 # ----------------------------------------------------------------------------------- the exit
 
 
-def run_python(body):
+def run_python(body, how=""):
     """Run lines under exit_on_bad_input in a process of their own."""
     script = ("import signal\nfrom camera_trapinator import InputError\n"
               "from camera_trapinator.utils import exit_on_bad_input\n"
               "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-              "with exit_on_bad_input():\n" + textwrap.indent(textwrap.dedent(body), "    "))
+              f"with exit_on_bad_input({how}):\n" + textwrap.indent(textwrap.dedent(body), "    "))
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                           timeout=60)
 
@@ -127,6 +127,8 @@ def test_control_c_exits_130_without_a_traceback():
     result = run_python("signal.raise_signal(signal.SIGINT)")
     assert result.returncode == 130 == 128 + signal.SIGINT
     assert "Traceback" not in result.stderr and len(result.stderr.splitlines()) == 1
+    result = run_python("signal.raise_signal(signal.SIGINT)", "'stopped; it goes on'")
+    assert (result.returncode, result.stderr) == (130, "stopped; it goes on\n")
 
 
 def test_other_errors_keep_their_traceback():

@@ -54,9 +54,13 @@ def _location_of_folder(folder: str) -> str:
 
 def split_of(folder: str) -> str:
     """The split that a folder in a path tells: `images/valid/site` -> val; "" if none does."""
-    told = [SPLIT_FOLDERS[name.lower()] for name in folder.split("/")
-            if name.lower() in SPLIT_FOLDERS]
-    return told[-1] if told else ""
+    return SPLIT_FOLDERS.get(split_folder(folder).lower(), "")
+
+
+def split_folder(folder: str) -> str:
+    """The folder in a path that tells a split, as it is called there: `images/Valid/site` ->
+    Valid; "" if there is none."""
+    return next((name for name in reversed(folder.split("/")) if name.lower() in SPLIT_FOLDERS), "")
 
 
 def settle(assumed: Iterable[str], visits: str = "", cure: str = "") -> dict[str, str]:

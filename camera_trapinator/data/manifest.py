@@ -124,8 +124,9 @@ def read_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise InputError(f"{path}: no such file, for {path.parent} is no folder; set data_root to "
-                         "where your data are, or make the demo photos with "
+        raise InputError(f"{path}: no such file, for {path.parent.resolve()} is no folder; set "
+                         "data_root to where your data are, "
+                         f"{IMPORTERS.format(root=path.parent)}; or make the demo photos with "
                          "scripts/make_demo_data.py")
     rows = read_cells(path, "image", cure=IMPORTERS.format(root=path.parent) + "; or write it, a "
                       "line `image,mask` and one for each photo")

@@ -5,7 +5,7 @@ than at the next site, so the sites themselves are split, and with them all burs
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -93,6 +93,21 @@ def make_splits(manifest: Manifest, presence: np.ndarray, *, by: str, val_fracti
     if "train" not in splits:
         raise InputError("no photo is left to train on: the split column names no train photo")
     return splits.tolist()
+
+
+def settle_unit(manifest: Manifest, divide: Callable[[str], Sequence[str]],
+                by_date: bool = False) -> str:
+    """What whole units of are drawn where nobody has said it: location, where there are enough of
+    them and none has to be torn apart; else sequence, likewise; else photo. `divide` gives the
+    splits by a unit, or raises InputError."""
+    for unit in ("location", "sequence"):
+        try:
+            splits = divide(unit)
+        except InputError:  # too few; what else is wrong is wrong with photos, too
+            continue
+        if not find_leaks(manifest, splits, unit, by_date):
+            return unit
+    return "photo"
 
 
 def limit_splits(splits: Sequence[str], most: dict[str, int], locations: Sequence[str],

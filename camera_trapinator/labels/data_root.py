@@ -55,7 +55,7 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
     check_out(out)
     if (out / "manifest.csv").exists() and not overwrite:
         raise InputError(f"{out / 'manifest.csv'} exists; give another --out, or --overwrite")
-    faults = labels.faults + check_places(labels.photos, out)
+    faults = labels.faults + labels.questions + check_places(labels.photos, out)
     photos, dropped = drop_leaking_copies(labels.photos)
     undecided = [photo for photo in photos
                  if not (photo.labelled() or photo.empty or photo.unclear)]
@@ -80,6 +80,8 @@ def write_data_root(labels: Labels, out: Path, *, overlap: str = "later",
                       "tool such as SAM")
     if len(names) > 254:
         raise InputError(f"{len(names)} classes; a mask holds 254 at most")
+    if labels.questions:  # whose answer is not worth minutes of drawing
+        refuse(faults + check_texts(photos, names))
     classes = [Class(BACKGROUND, (0, 0, 0)), *(
         Class(name, COLOURS[place % len(COLOURS)]) for place, name in enumerate(names))]
     indices = {name: index for index, (name, _) in enumerate(classes)}
@@ -221,7 +223,8 @@ def row_of(photo: LabelledPhoto, unannotated: str | None) -> Row:
     if photo.labelled():
         mask = f"masks/{file}.png"
     return Row(photo.file, mask, photo.location or location_of(file),
-               photo.datetime or photo.header.datetime, photo.sequence, photo.split)
+               photo.datetime or photo.header.datetime, photo.sequence, photo.split,
+               photo.difficulty, photo.focus)
 
 
 def with_sequences(rows: list[Row]) -> list[Row]:
@@ -326,6 +329,9 @@ def print_summary(rows: Sequence[Row], names: Sequence[str], counts: np.ndarray,
                        if any(row.split == name for row in rows))
     print(f"photos      {len(rows)}: {len(rows) - empty - unlabelled} with masks, {empty} empty, "
           f"{unlabelled} unlabelled" + (f" ({splits})" if splits else ""))
+    if splits and not any(row.split.startswith("test") for row in rows):
+        print("note        no photo has the split test, so scripts/test.py will have nothing to "
+              "test: say --split none to have splits drawn, or give some photos to test")
     timed = sum(bool(row.datetime) for row in rows)
     print(f"sequences   {len({(row.location, row.sequence) for row in rows if row.sequence})}; "
           f"{timed} photos have a time")

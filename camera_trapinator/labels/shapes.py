@@ -49,6 +49,8 @@ class LabelledPhoto:
     datetime: str = ""
     sequence: str = ""
     split: str = ""
+    difficulty: str = ""  # as in the manifest
+    focus: str = ""
 
     @cached_property
     def header(self) -> Header:
@@ -72,6 +74,7 @@ class Labels:
     faults: list[str] = field(default_factory=list)  # "FILE, place in it: what is wrong; the cure"
     told: list[str] = field(default_factory=list)  # what was assumed
     left_out: list[Path] = field(default_factory=list)  # pictures of which it is told why
+    questions: list[str] = field(default_factory=list)  # faults, to be asked before masks are drawn
 
     def __add__(self, other: "Labels") -> "Labels":
         return Labels(self.photos + other.photos,

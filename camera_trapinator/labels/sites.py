@@ -6,7 +6,7 @@ Locations decide what a score is worth, so what was assumed is told, and what is
 from collections.abc import Sequence
 
 from .. import InputError
-from ..data.locations import location_of, refuse_two_spellings, settle, split_of
+from ..data.locations import location_of, refuse_two_spellings, settle, split_folder, split_of
 from .shapes import LabelledPhoto
 
 
@@ -33,7 +33,8 @@ def settle_splits(photos: Sequence[LabelledPhoto], said: str = "", tree: bool = 
                                  "test")
             photo.split = split
     elif several and not any(photo.split for photo in photos):
-        raise InputError(f"do the folders {', '.join(sorted(set(told) - {''}))} tell the splits? "
+        names = {split_folder(photo.file.rpartition("/")[0]) for photo in photos} - {""}
+        raise InputError(f"do the folders {', '.join(sorted(names))} tell the splits? "
                          "Say --split folders, or --split none to have locations drawn anew")
     without = [photo for photo in photos if not photo.split]
     if not without or len(without) == len(photos):

@@ -29,6 +29,35 @@ class Line(NamedTuple):
     where: str
 
 
+class DataSet(NamedTuple):
+    """Where the parts of a data set lie."""
+
+    labels: Path
+    images: Path
+    names: Path
+
+
+def find_set(folder: Path, names: Path | None = None, images_known: bool = False) -> DataSet:
+    """The parts of a folder of labels, or of a whole data set: data.yaml with `images/` and
+    `labels/` beside it, or, as Roboflow has it, with both in `train/`, `valid/` and `test/`. What
+    is given (`names`, and the photos) is not looked for. Raises InputError for what is missing."""
+    check_folder(folder, "labels")
+    if names is None:
+        names = folder / "data.yaml"
+        if not names.is_file():
+            raise InputError(f"{folder}: no data.yaml in it; give --names FILE, data.yaml or a "
+                             "text file with one class name a line")
+    if images_known:
+        return DataSet(folder, folder, names)
+    if (folder / "images").is_dir():
+        labels = folder / "labels"
+        return DataSet(labels if labels.is_dir() else folder, folder / "images", names)
+    if not any(folder.glob("*/images")):
+        raise InputError(f"{folder}: no folder images in it; give the folder of the photos with "
+                         "--images")
+    return DataSet(folder, folder, names)
+
+
 def read_yolo(source: Source, names: Path) -> Labels:
     """The labels of a folder of text files, in the same tree as the photos, or in a tree in which
     the folder `images` of the photos is called `labels`, as Ultralytics has it.

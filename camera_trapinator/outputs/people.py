@@ -50,6 +50,14 @@ class People:
         """Whether any photo is treated in another way than the others."""
         return self.how != "show" and bool(self.classes or self.without is not None)
 
+    @property
+    def unknown(self) -> str:
+        """That nothing tells which photos show people, in words; "" where it does, or need not."""
+        if self.how == "show" or self.looked_for:
+            return ""
+        return ("no class of people and no people_file tells which photos show some: none is "
+                + ("blurred" if self.how == "blur" else "left out") + "; see docs/privacy.md")
+
     def in_photo(self, file: str, shares: Sequence[float] = ()) -> bool:
         """Whether a photo shows people, by its path and the share (or the pixels) of each class in
         its mask."""

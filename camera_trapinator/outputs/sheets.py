@@ -93,8 +93,9 @@ def write_worst_sheet(out_path: str | Path, records: Sequence[dict], photos_root
         height, width = image.shape[:2]
         truth = resize_mask(truth, width, height)
         confusion = np.array(record["confusion"])  # (C, C): true, predicted
+        wrong = 1 - confusion.trace() / max(1, confusion.sum())  # by which they are in order
         pictures += [
-            (image, [record["file"]]),
+            (image, [record["file"], f"{percent(wrong)} of the pixels wrong"]),
             (draw_overlay(image, truth, classes), [f"true: {_species(confusion.sum(1), names)}"]),
             (draw_overlay(image, mask_of(record), classes),
              [f"predicted: {_species(confusion.sum(0), names)}; IoU {record['iou']:.2f}",

@@ -117,6 +117,8 @@ def write_tables(records_path: Path, photos_root: Path, out: Path, wanted: Wante
                         strict=True)
     sequences = assign_sequences(places, times)
     people = wanted.who(names_of(info))
+    if people.unknown:
+        print(f"people      {people.unknown}")
     if people.looked_for and (there := people.among(read_records(records_path)[1])):
         print(f"people      {people.describe(len(there))}"
               + "; none of them is in upright/" * ("upright" in wanted.outputs))

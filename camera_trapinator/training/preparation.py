@@ -33,6 +33,7 @@ from ..data.splits import (
     make_splits,
     near_duplicates,
     sequence_keys,
+    settle_unit,
 )
 from ..data.strips import Strips, strips_for
 from ..dataset import CameraTrapDataset, PredictionDataset
@@ -42,6 +43,8 @@ from ..utils import ROOT, here_or_below_root
 from .processes import Processes
 from .resumed import refuse_changed, rows_made_of, rows_of_run
 from .sampler import CurriculumSampler, balanced_weights
+
+FEW_PHOTOS = 10  # to learn from, of twenty with masks
 
 
 @dataclass
@@ -85,8 +88,9 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
     InputError where training is in vain, or would go on as another run."""
     root = ROOT / config.data_root
     if not root.is_dir():
-        raise InputError(f"data_root: {root} is no folder; set data_root to where your data are, "
-                         "or make the demo photos with scripts/make_demo_data.py")
+        raise InputError(f"data_root: {root.resolve()} is no folder; set data_root to where your "
+                         "data are, make one from your labels with scripts/import_labels.py, or "
+                         "the demo photos with scripts/make_demo_data.py")
     manifest = read_manifest(root / config.manifest)
     if config.broken_photos == "skip":
         manifest = leave_out_broken(config, manifest, root)
@@ -111,6 +115,8 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
         alike = find_alike(config, manifest, shares, partial(look_at_photos, manifest, root))
         splits = divide(config, manifest, shares, most, alike)
         tell_alike(manifest, splits, alike)
+        if not most and (few := few_photos(shares, splits)):
+            print(f"warning     {few}")
     train_rows, val_rows = (np.flatnonzero(np.array(splits) == name) for name in ("train", "val"))
     if most and not most["val"]:
         val_rows = train_rows
@@ -136,23 +142,16 @@ def read_data(config: Config, folder: Path, most: dict[str, int] | None = None,
 
 def settle_split_by(config: Config, manifest: Manifest, shares: np.ndarray,
                     state: dict | None = None) -> Config:
-    """The config with `split_by: auto` as what it comes to: location, where there are enough of
-    them and none has to be torn apart; else sequence, likewise; else photo. A run that goes on from
-    a checkpoint (`state`) keeps what it began with."""
+    """The config with `split_by: auto` as what it comes to, see `settle_unit`. A run that goes on
+    from a checkpoint (`state`) keeps what it began with."""
     if config.split_by != "auto":
         return config
     if state is not None:
         began = parse_config(state["config"], "the checkpoint", stored=True)
         return replace(config, split_by=began.split_by)
-    for unit in ("location", "sequence"):
-        settled = replace(config, split_by=unit)
-        try:
-            splits = divide(settled, manifest, shares)
-        except InputError:  # too few; what else is wrong is wrong with photos, too
-            continue
-        if not find_leaks(manifest, splits, unit, bool(config.test_from)):
-            return settled
-    return replace(config, split_by="photo")
+    return replace(config, split_by=settle_unit(
+        manifest, lambda unit: divide(replace(config, split_by=unit), manifest, shares),
+        bool(config.test_from)))
 
 
 def find_alike(config: Config, manifest: Manifest, shares: np.ndarray,
@@ -174,6 +173,16 @@ def tell_alike(manifest: Manifest, splits: Sequence[str], pairs: Sequence[tuple[
         first, second = (manifest[row].image for row in together[0])
         print(f"alike       {len(together)} pairs of near-duplicates, such as {first} and "
               f"{second}, are kept in one split")
+
+
+def few_photos(shares: np.ndarray, splits: Sequence[str]) -> str:
+    """A line where next to nothing is there to learn from, else ""; `shares`: of each class in each
+    mask, or of a regression in one column how much of its map is known."""
+    learned = shares[np.array(splits) == "train", min(1, shares.shape[1] - 1):]
+    there = int(learned.any(axis=1).sum())
+    return "" if there >= FEW_PHOTOS or not any(splits) else (
+        f"{there} photo{'s' * (there != 1)} to learn from with something on "
+        f"{'them' if there != 1 else 'it'}: some twenty with masks are the least")
 
 
 def read_people(config: Config, names: Sequence[str], photos: Sequence[str]) -> People:
@@ -348,7 +357,8 @@ def describe_splits(config: Config, data: Data) -> str:
         locations = {data.manifest[index].location for index, split in enumerate(data.splits)
                      if split == name}
         if locations:
-            parts.append(f"{data.splits.count(name)} {name} ({len(locations)} locations)")
+            parts.append(f"{data.splits.count(name)} {name} ({len(locations)} location"
+                         f"{'s' * (len(locations) != 1)})")
     line = ", ".join(parts)
     if config.split_by != "location":
         line += f"; split by {config.split_by}: the scores hold for seen locations only"
@@ -358,9 +368,15 @@ def describe_splits(config: Config, data: Data) -> str:
     if config.task == "classification" and not data.shares[data.val_rows, 1:].any():
         line += ("\nwarning     no validation photo shows an animal: best.pt will be of the epoch "
                  "with the lowest validation loss")
+    if any(data.manifest.column("split")) and not {"test", "test_seen"} & set(data.splits):
+        line += ("\nwarning     the given splits have no test photos, so test.py will have nothing "
+                 "to test: give some photos the split test in the manifest, or empty its "
+                 "column split to have all drawn")
     if data.people.looked_for and (
             number := sum(map(data.with_people, range(len(data.manifest))))):
         line += f"\npeople      {data.people.describe(number)}"
+    if data.people.unknown:
+        line += f"\npeople      {data.people.unknown}"
     for leak in data.leakage:
         line += f"\nwarning     {leak}: scores there are too good"
     return line

@@ -284,6 +284,15 @@ def test_questions_of_the_whole_import_are_told_with_the_faults_of_its_labels(tm
     assert len(told.splitlines()) == 5 and not (tmp_path / "out").exists()
 
 
+def test_folders_of_splits_are_asked_about_as_they_are_called_and_before_any_mask(tmp_path):
+    write_photos(tmp_path / "card", "train/1.jpg", "valid/2.jpg")
+    labels = write_coco(tmp_path / "labels.json", ["train/1.jpg", "valid/2.jpg"], [
+        GOOD, {**GOOD, "image_id": 1, "segmentation": [[900, 900, 950, 900, 950, 950]]}])
+    result = import_labels("coco", labels, "--images", tmp_path / "card", "--out", tmp_path / "out")
+    assert "do the folders train, valid tell the splits?" in error_line(result)
+    assert "masks" not in result.stdout
+
+
 @pytest.mark.parametrize("place", ["file", "file/root"])
 def test_a_data_root_that_cannot_be_made_is_refused_before_all_else(place, tmp_path):
     write_photos(tmp_path / "card", "1.jpg")

@@ -1,15 +1,19 @@
 """import_labels.py review: marks of report.html and the predictions that they are for."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
+from coloured_photos import smooth_photo
 from conftest import error_line
 from label_files import import_labels, imported, masks_of, refusal, write_photos
 from prediction_records import INFO, predicted, with_box, write_records
 
 from camera_trapinator import IGNORE
-from camera_trapinator.data.manifest import read_manifest
+from camera_trapinator.data.files import sha256
+from camera_trapinator.data.manifest import Class, read_manifest, write_classes, write_manifest
+from camera_trapinator.data.masks import read_mask
 from camera_trapinator.labels.review import COLUMNS
 from camera_trapinator.outputs.report_marks import prediction_key
 
@@ -122,3 +126,117 @@ def test_results_that_are_not_there_are_named(tmp_path):
     (tmp_path / "predictions.jsonl").unlink()
     result = import_labels(*marks(tmp_path, records, ("1.jpg", "fox", "right", "fox")))
     assert "predictions.jsonl: no such file" in error_line(result)
+
+
+# --------------------------------------------------------------------- beside masks drawn by hand
+
+
+def reviewed(tmp_path, drawn, *more, photos=("1.jpg", "2.jpg")):
+    """The command that joins reviewed photos with a data root `drawn`, whose classes are those of
+    the model."""
+    write_classes(drawn / "classes.csv", [Class(item["name"], (1, 2, 3))
+                                          for item in INFO["classes"]])
+    records = write(tmp_path, dict.fromkeys(photos, FOX))
+    return (*marks(tmp_path, records, *((name, "fox", "right", "fox") for name in photos)),
+            "--with", drawn, *more)
+
+
+def test_masks_drawn_by_hand_alone_are_held_out(tmp_path, own_data):
+    told = imported(*reviewed(tmp_path, own_data))
+    rows = read_manifest(tmp_path / "out/manifest.csv")
+    own = [row for row in rows if row.image.startswith("photos/card/")]
+    drawn = {row.image.removeprefix("photos/own data/"): row for row in rows if row not in own}
+    assert [row.split for row in own] == ["train", "train"]
+    splits = [row.split for row in drawn.values()]
+    assert splits.count("val") and splits.count("test")
+    places = {split: {row.location for row in drawn.values() if row.split == split}
+              for split in ("train", "val", "test")}  # by location, as there are five
+    assert not places["test"] & (places["train"] | places["val"])
+    assert f"15 photos with masks of {own_data} join them, {splits.count('val')} val" in told
+    for row in read_manifest(own_data / "manifest.csv"):
+        there = drawn.pop(row.image.removeprefix("photos/"))
+        assert (there.location, there.datetime, there.sequence) == row[2:5]
+        assert (tmp_path / "out" / there.image).read_bytes() == (own_data / row.image).read_bytes()
+        if row.mask == "background":
+            assert there.mask == "background"
+        else:
+            assert np.array_equal(read_mask(tmp_path / "out" / there.mask),
+                                  read_mask(own_data / row.mask))
+    assert not drawn
+
+
+def test_given_splits_of_hand_drawn_masks_are_kept(tmp_path, own_data):
+    rows = list(read_manifest(own_data / "manifest.csv"))
+    rows = [row._replace(split=("test_seen", "val", "train")[number % 3], mask=row.mask * (number
+            > 2)) for number, row in enumerate(rows)]
+    write_manifest(own_data / "manifest.csv", rows)
+    told = imported(*reviewed(tmp_path, own_data))
+    there = {row.image: row for row in read_manifest(tmp_path / "out/manifest.csv")}
+    assert len(there) == 12 + 2 and "3 photos of" in told and "have no mask: left out" in told
+    for row in rows[3:]:
+        assert there["photos/own data/" + row.image.removeprefix("photos/")].split == row.split
+
+
+def test_a_reviewed_copy_of_a_hand_drawn_photo_is_left_out(tmp_path, own_data):
+    command = reviewed(tmp_path, own_data)
+    first = own_data / read_manifest(own_data / "manifest.csv")[0].image
+    first.write_bytes((tmp_path / "card/1.jpg").read_bytes())
+    told = imported(*command)
+    rows = read_manifest(tmp_path / "out/manifest.csv")
+    assert [row.image for row in rows if "/card/" in row.image] == ["photos/card/2.jpg"]
+    assert f"1 reviewed photos lie in {own_data}" in told and "unpaired" not in told
+
+
+def test_a_reviewed_photo_that_looks_like_one_held_out_is_left_out(tmp_path, own_data):
+    command = reviewed(tmp_path, own_data)
+    imported(*command)
+    first = next(row for row in read_manifest(tmp_path / "out/manifest.csv") if row.split == "test")
+    photo = smooth_photo(np.random.default_rng(0)).resize((64, 48))
+    photo.save(own_data / first.image.replace("/own data/", "/"), quality=90)
+    photo.save(tmp_path / "card/1.jpg", quality=70)
+    records = [predicted(name, FOX, location="site", made_of=[
+        (tmp_path / "card" / name).stat().st_size, 1, 0.0, 0.0]) for name in ("1.jpg", "2.jpg")]
+    (tmp_path / "predictions.jsonl").unlink()
+    write_records(tmp_path / "predictions.jsonl", records)
+    shutil.rmtree(tmp_path / "out")
+    told = imported(*command)
+    assert "1 reviewed photos look like one held out" in told
+    assert "photos/card/1.jpg" not in (tmp_path / "out/manifest.csv").read_text()
+
+
+@pytest.mark.parametrize(("more", "part"), [
+    (("--split", "test"), "leave --split out"),
+    (("--classes",), "class 2 is 'wolf' there, but 'snow hare' in the predictions"),
+    (("--out", "own data"), "it is the data root of --with")])
+def test_what_does_not_fit_the_hand_drawn_masks_is_refused(tmp_path, own_data, more, part):
+    command = list(reviewed(tmp_path, own_data))
+    if more == ("--classes",):
+        write_classes(own_data / "classes.csv", [Class(name, (1, 2, 3)) for name in (
+            "background", "fox", "wolf")])
+    elif more[0] == "--out":
+        command[command.index("--out") + 1] = own_data
+    else:
+        command += more
+    assert part in error_line(import_labels(*command)) and not (tmp_path / "out").exists()
+
+
+def test_masks_of_a_model_alone_are_told_of(tmp_path):
+    records = write(tmp_path, {"1.jpg": FOX})
+    told = imported(*marks(tmp_path, records, ("1.jpg", "fox", "right", "fox")))
+    assert "the masks are a model's own" in told and "--with DATA_ROOT" in told
+
+
+def test_photos_without_a_mark_are_counted_and_the_next_run_begins_with_the_model(
+        tmp_path, monkeypatch):
+    monkeypatch.setattr("camera_trapinator.utils.RUNS", tmp_path / "runs")
+    best = tmp_path / "runs/shapes/best.pt"
+    best.parent.mkdir(parents=True)
+    best.write_bytes(b"weights")
+    info = {**INFO, "weights": sha256(best)}
+    records = write(tmp_path, dict.fromkeys(("1.jpg", "2.jpg", "3.jpg"), FOX), info)
+    command = marks(tmp_path, records, ("1.jpg", "fox", "right", "fox"), weights=info["weights"])
+    told = imported(*command)
+    assert "2 photos have no mark" in told and "unpaired" not in told
+    assert told.splitlines()[-1].endswith(" weights=shapes")
+    best.write_bytes(b"others")
+    assert "weights=" not in imported(*command, "--overwrite")

@@ -1,5 +1,7 @@
 """import_labels.py yolo: against pixels found edge by edge, and on a real export."""
 
+import shutil
+
 import numpy as np
 import pytest
 from conftest import error_line
@@ -246,8 +248,26 @@ def test_the_folders_of_its_tree_are_the_splits(tmp_path):
     assert sorted(splits()) == ["train", "train", "val"]
     assert "splits " not in imported(*command, "--split", "none")
     assert splits() == ["", "", ""]
+    assert "no photo has the split test" in stdout
     tree_of_splits(tmp_path, "3.jpg")  # which lies in none of them
     assert "--split folders" in error_line(import_labels(*command))
+
+
+@pytest.mark.parametrize(("image", "label", "place"), [
+    ("images/1.jpg", "labels/1.txt", "photos/images/1.jpg"),
+    ("train/images/1.jpg", "train/labels/1.txt", "photos/ds/train/images/1.jpg")])
+def test_a_whole_data_set_needs_no_more_than_its_folder(image, label, place, tmp_path):
+    write_photos(tmp_path / "ds", image, size=(WIDTH, HEIGHT))
+    (tmp_path / "ds" / label).parent.mkdir()
+    (tmp_path / "ds" / label).write_text(f"0 {RECTANGLE}\n")
+    command = ["yolo", tmp_path / "ds", "--out", tmp_path / "out"]
+    assert "give --names" in error_line(import_labels(*command))
+    (tmp_path / "ds/data.yaml").write_text("names: [fox]")
+    assert "unpaired" not in imported(*command)
+    [row] = read_manifest(tmp_path / "out/manifest.csv")
+    assert row.image == place and row.mask.endswith(".png")
+    shutil.rmtree(tmp_path / "ds" / image.split("/")[0])
+    assert "--images" in error_line(import_labels(*command, "--overwrite"))
 
 
 def test_labels_without_photo_are_told_or_listed(tmp_path):

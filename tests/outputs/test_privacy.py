@@ -102,6 +102,14 @@ def world(tmp_path_factory):
     return folder
 
 
+def test_where_nothing_tells_who_is_a_person_it_is_said():
+    names = ["background", "fox", "human"]
+    assert "none is blurred" in find_people("blur", [], "", names[:2]).unknown
+    assert "none is left out" in find_people("hide", [], "", names[:2]).unknown
+    assert not find_people("show", [], "", names[:2]).unknown
+    assert not find_people("blur", [], "", names).unknown
+
+
 @pytest.fixture(scope="module")
 def runs(world):
     """The folder of runs: `blur`, trained, and `show`, of one epoch."""

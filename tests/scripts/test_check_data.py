@@ -11,6 +11,7 @@ from PIL import Image
 
 from camera_trapinator.data.manifest import read_manifest, write_manifest
 from camera_trapinator.data.masks import write_mask
+from camera_trapinator.utils import ROOT
 
 
 def check(data, tmp_path, *overrides):
@@ -140,3 +141,26 @@ def test_odd_data_are_warned_about(own_data, tmp_path):
                  "12 photos are dated before 2001", "3 photos have no datetime",
                  "1 photos tell in their EXIF where", "photos of people"):
         assert part in warnings
+
+
+def test_too_few_photos_and_many_missing_classes_are_one_line_each(own_data, tmp_path):
+    with open(own_data / "classes.csv", "a") as file:
+        file.writelines(f"{number},kind {number},#ff0{number:03}\n" for number in range(3, 8))
+    change(own_data, split=lambda place, _: ["train", "val", "test", "test", "test"][place // 3])
+    code, report, _ = check(own_data, tmp_path)
+    assert code == 0 and report["warnings"][0].startswith(
+        "2 photos to learn from with something on them: some twenty with masks are the least")
+    [line] = [line for line in report["warnings"] if line.startswith("no mask holds")]
+    assert line == ("no mask holds 5 of the 8 classes: "
+                    + ", ".join(f"kind {number}" for number in range(3, 8)))
+    trained = run_script("train.py", "--config", "configs/demo.yaml", f"data_root={own_data}",
+                         *QUICK, "epochs=1", runs=tmp_path / "runs")
+    assert "warning     2 photos to learn from" in trained.stdout, trained.stderr
+
+
+def test_a_data_root_that_is_not_there_is_named_with_its_cures(tmp_path):
+    result = run_script("check_data.py", "--config", "configs/demo.yaml",
+                        "data_root=../nowhere/here")
+    line = error_line(result)
+    assert f"{(ROOT / '../nowhere/here').resolve()} is no folder" in line
+    assert "import_labels.py" in line and "make_demo_data.py" in line
