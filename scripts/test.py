@@ -3,6 +3,7 @@
     python scripts/test.py                                   # the newest run, its test photos
     python scripts/test.py --run unet --images ~/sd_card     # masks and tables for a folder
     python scripts/test.py --weights best.pt --images ~/sd_card --out ~/results
+    python scripts/test.py --model cnn_states/unet/export/unet_int8.onnx   # an exported file
     torchrun --nproc_per_node 4 -- scripts/test.py --images ~/sd_card    # on 4 GPUs
     python scripts/test.py --images ~/sd_card --shard 2/5    # the second of 5 machines
 
@@ -28,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--run", help="name of the run (default: the newest)")
     source.add_argument("--weights", type=user_path, help="checkpoint file, instead of a run")
+    source.add_argument("--model", type=user_path, help="exported file (.onnx, .pte), likewise")
     parser.add_argument("--images", type=user_path, help="folder of new photos, or one photo")
     parser.add_argument("--out", type=user_path, help="folder of the results")
     parser.add_argument("--overwrite", action="store_true", help="predict anew what is done there")
@@ -45,8 +47,7 @@ from camera_trapinator.config import Config, parse_config
 from camera_trapinator.data.lock import only_one
 from camera_trapinator.data.strips import strips_for, write_strips
 from camera_trapinator.dataset import PredictionDataset
-from camera_trapinator.model import load_model
-from camera_trapinator.networks.weights import fold_norm
+from camera_trapinator.export.tested import Exported
 from camera_trapinator.outputs.console import print_found, print_scores, print_shard
 from camera_trapinator.outputs.earlier import begin_folder, forget_all
 from camera_trapinator.outputs.evaluation import read_truth, write_evaluation
@@ -54,8 +55,8 @@ from camera_trapinator.outputs.model_card import short_card, write_model_card
 from camera_trapinator.outputs.places import find_weights, photos_below, results_folder, shard_of
 from camera_trapinator.outputs.prediction import Knobs, join_parts, predict_photos
 from camera_trapinator.outputs.writers import Wanted, write_pictures, write_tables
-from camera_trapinator.training.checkpoint import load_checkpoint
 from camera_trapinator.training.processes import Processes, join_processes, part_processes
+from camera_trapinator.training.trained import Trained
 from camera_trapinator.utils import ROOT, choose_device, exit_on_bad_input, seed_everything
 
 
@@ -63,8 +64,7 @@ from camera_trapinator.utils import ROOT, choose_device, exit_on_bad_input, seed
 class Job:
     """What is predicted with, which part of it, and where the results go."""
 
-    weights: Path
-    checkpoint: dict
+    tested: Trained | Exported
     config: Config
     out: Path
     device: torch.device
@@ -77,12 +77,13 @@ class Job:
 
     @property
     def names(self) -> list[str]:
-        return [name for name, _ in self.checkpoint["classes"]]
+        return [name for name, _ in self.tested.checkpoint["classes"]]
 
     @cached_property
     def info(self) -> dict:
         """What the records are made with."""
-        return self.knobs(Knobs).info(self.weights, self.checkpoint, self.device)
+        tested = self.tested
+        return tested.info(self.knobs(Knobs).info(tested.file, tested.checkpoint, self.device))
 
     def knobs(self, kind: type):
         """An object of a kind whose fields are knobs."""
@@ -90,15 +91,17 @@ class Job:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    weights = find_weights(arguments.weights, arguments.run)
-    checkpoint = load_checkpoint(weights)
-    config = parse_config(checkpoint["config"], str(weights), arguments.overrides, stored=True)
+    tested = (Exported(arguments.model, Trained, bool(arguments.images)) if arguments.model
+              else Trained(find_weights(arguments.weights, arguments.run)))
+    source, overrides = str(tested.weights), arguments.overrides
+    config = parse_config(tested.checkpoint["config"], source, overrides, stored=True)
+    config = tested.settled(config, overrides)
     if not arguments.images:  # scores are taken at the photos' own size
         config = replace(config, mask_size="photo", repeats="")
-    out = results_folder(weights, arguments.images, arguments.out)
+    out = results_folder(tested.file, arguments.images, arguments.out, tested.suffix)
     shard = shard_of(arguments.shard, arguments.images, arguments.overwrite)
     device = choose_device(config.device)
-    job = Job(weights, checkpoint, config, out, device, join_processes(device), shard)
+    job = Job(tested, config, out, device, join_processes(device), shard)
     with only_one(out) if job.processes.leads and not shard else nullcontext():
         if arguments.images:
             predict_folder(job, arguments.images, arguments.overwrite)
@@ -109,11 +112,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 def evaluate(job: Job) -> None:
     """Predict the test photos at their own size and compare them with their masks (or maps)."""
-    config, run = job.config, job.weights.parent
+    config, run = job.config, job.tested.weights.parent
     data_root, regression = ROOT / config.data_root, config.task == "regression"
     # The photos that the training has not seen, and what is in them.
-    truth = read_truth(data_root, config.manifest, job.weights, config.split_by,
-                       [] if regression else job.names, job.checkpoint)
+    truth = read_truth(data_root, config.manifest, job.tested.weights, config.split_by,
+                       [] if regression else job.names, job.tested.checkpoint)
     with job.processes.first_alone():
         truth.check()
         strips = strips_for(config.strips, truth.tested, data_root, known=run / "strips.csv")
@@ -128,12 +131,12 @@ def evaluate(job: Job) -> None:
     if not job.processes.leads:
         return
     report = write_evaluation(job.records, data_root, job.out, {
-        "weights": job.weights.name, "run": run.name, "split_by": config.split_by,
+        "weights": job.tested.file.name, "run": run.name, "split_by": config.split_by,
         "note": truth.note(bool(config.test_from)), "mask_size": "photo"}, wanted.who(job.names))
     title = f"{run.name} on its test photos"
     write_tables(job.records, data_root, job.out, wanted, project, title, report)
     if job.out == run / "test":
-        write_model_card(run, job.checkpoint, config.best_by)
+        write_model_card(run, job.tested.checkpoint, config.best_by)
     print_scores(report, job.records, job.out)
 
 
@@ -152,7 +155,7 @@ def predict_folder(job: Job, folder: Path, overwrite: bool = False) -> None:
         print_shard(job.records, job.shard)
     elif job.processes.leads:
         write_tables(told, folder, job.out, wanted, project, f"Photos of {folder.resolve().name}",
-                     known=short_card(job.weights, job.checkpoint, job.config, told))
+                     known=short_card(job.tested, job.config, told))
         print_found(told, job.out)
 
 
@@ -160,9 +163,7 @@ def predict(job: Job, dataset: PredictionDataset, wanted: Wanted, facts=None) ->
     """Write the records of all photos, and the files that come one a photo; each process its part.
     Of a shard only the records. Returns those to write of. `facts`: see `predict_photos`."""
     seed_everything(job.config.seed, job.config.deterministic)
-    net = load_model(job.checkpoint)
-    fold_norm(net)
-    net = net.to(job.device, memory_format=torch.channels_last)
+    net = job.tested.network(job.device)
     knobs, share = job.knobs(Knobs), (job.processes.rank + 1, job.processes.size)
     predict_photos(net, dataset, job.records, job.info, knobs, job.shard or share, facts)
     if job.shard:
@@ -175,5 +176,5 @@ def predict(job: Job, dataset: PredictionDataset, wanted: Wanted, facts=None) ->
 
 
 if __name__ == "__main__":
-    with exit_on_bad_input():
+    with exit_on_bad_input("stopped" + "; the same command goes on" * bool(arguments.images)):
         main(arguments)

@@ -20,7 +20,8 @@ ALSO_CALLED = {
     "output-dir": "--out", "input": "--images", "source": "--images", "photos": "--images",
     "name": "--run", "cfg": "--config", "force": "--overwrite", "classes": "--names",
 }
-OF_SUFFIX = {".yaml": "--config", ".yml": "--config", ".pt": "--weights"}
+OF_SUFFIX = {".yaml": "--config", ".yml": "--config", ".pt": "--weights",
+             ".onnx": "--model", ".pte": "--model"}
 
 
 class ScriptParser(argparse.ArgumentParser):

@@ -24,6 +24,9 @@ def find_weights(weights: str | Path | None, run: str | None) -> Path:
             raise InputError(f"--weights {weights}: a folder, not a checkpoint; give the file "
                              "best.pt in it, or, for a run, --run NAME")
         weights = Path(weights)
+        if weights.suffix in (".onnx", ".pte"):
+            raise InputError(f"--weights {weights}: an exported file, not a checkpoint; give it "
+                             "with --model")
         if not weights.exists():
             found = sorted([*weights.parent.glob("*.pt"), *RUNS.glob("*/best.pt")])
             near = get_close_matches(weights.name, {path.name for path in found}, n=1)
@@ -58,13 +61,14 @@ def find_run(name: str) -> Path:
     raise InputError(f"{name}: no such run, and no such folder; runs in {RUNS}: {known}")
 
 
-def results_folder(weights: Path, images: Path | None, out: Path | None) -> Path:
+def results_folder(weights: Path, images: Path | None, out: Path | None, kind: str = "") -> Path:
     """Where the results go: to `out`, or to test/ or predict/<name of the images>/ beside the
-    checkpoint. Raises InputError for the folder of the photos itself."""
+    checkpoint; of an exported file its `kind` stands after these words. Raises InputError for the
+    folder of the photos itself."""
     if not images:
-        return out or weights.parent / "test"
+        return out or weights.parent / f"test{kind}"
     folder = images.resolve()
-    results = out or weights.parent / "predict" / folder.name
+    results = out or weights.parent / f"predict{kind}" / folder.name
     if results.resolve() == folder:
         raise InputError(f"--out {results}: this is the folder of the photos; its pictures would "
                          "be taken for photos the next time. Name another one, also below it")

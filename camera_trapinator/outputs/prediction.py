@@ -61,11 +61,10 @@ class Knobs:
     def info(self, weights: Path, checkpoint: dict, device: torch.device) -> dict:
         """What the records are made with on a device, for their first line; see `RecordFile`.
         Every knob that has a say in what a record holds is in it."""
-        # What "auto" comes to. Without thresholds, in older checkpoints, the mask alone decides.
+        # What "auto" comes to.
         precision = choose_precision(device, self.precision)
         thresholds = checkpoint.get("thresholds")
-        least = (thresholds or {}).get("0.99", 0.0) if self.min_confidence == "auto" \
-            else float(self.min_confidence)
+        least = least_confidence(self.min_confidence, thresholds)
         info = {
             "model": weights.parent.name, "weights": sha256(weights),
             **{name: getattr(self, name) for name in SHAPING}, "min_confidence": least,
@@ -76,6 +75,14 @@ class Knobs:
             info |= {"quantity": self.quantity, "target_scale": self.target_scale,
                      "values": checkpoint["values"]}
         return info
+
+
+def least_confidence(min_confidence: str, thresholds: dict | None) -> float:
+    """What the knob min_confidence comes to with the thresholds of a checkpoint. Without any, in
+    older ones, the mask alone decides."""
+    if str(min_confidence) == "auto":
+        return (thresholds or {}).get("0.99", 0.0)
+    return float(min_confidence)
 
 
 def predict_photos(net: nn.Module, dataset: Dataset, records_path: Path,

@@ -16,18 +16,13 @@ from .. import InputError
 from ..data.lock import only_one
 from ..outputs.model_card import what_it_does
 from ..training.checkpoint import save_checkpoint
+from ..training.slim import left_out_of, published_config
 from ..utils import ROOT, RUNS
 from . import publish_layouts as layouts
 from .publish_card import card_text
 from .publish_privacy import Secrets, look_through
 from .publish_subject import Subject, Told, code_version, read_report
-from .publish_weights import (
-    learned_by_run,
-    left_out_of,
-    published_checkpoint,
-    published_config,
-    published_learned,
-)
+from .publish_weights import learned_by_run, published_checkpoint, published_learned
 
 
 def publish(run: Path, out: Path, told: Told, overwrite: bool = False) -> Iterator[str]:

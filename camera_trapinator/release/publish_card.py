@@ -15,8 +15,8 @@ from ..outputs.model_card import (
     split_table,
     what_it_does,
 )
+from ..training.slim import left_out_of
 from .publish_subject import Subject
-from .publish_weights import left_out_of
 
 LEARNING = ("encoder", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "crop_size",
             "ema", "seed")  # knobs that the card gives

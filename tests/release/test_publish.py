@@ -28,8 +28,8 @@ from camera_trapinator.release import publish as publishing
 from camera_trapinator.release.publish_card import _packages
 from camera_trapinator.release.publish_privacy import Secrets
 from camera_trapinator.release.publish_subject import Told, nameless
-from camera_trapinator.release.publish_weights import SAYS_NOTHING, left_out_of
 from camera_trapinator.training.checkpoint import load_checkpoint, save_checkpoint
+from camera_trapinator.training.slim import SAYS_NOTHING, left_out_of
 from camera_trapinator.utils import ROOT, InputError
 
 TOLD = ["--licence", "cc-by-4.0", "--data", "Our own photos; ask for them.",
