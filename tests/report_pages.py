@@ -22,8 +22,9 @@ COUNT = 110  # photos: three pages
 
 
 @contextmanager
-def open_browser():
-    """A browser that tells of every request and of every line on its console."""
+def open_browser(*words):
+    """A browser that tells of every request and of every line on its console; `words` are further
+    ones for its command line."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
         # Continuous integration installs them; there nothing is skipped.
@@ -31,7 +32,8 @@ def open_browser():
         pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"):
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900",
+                 "--disable-background-networking", *words):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(executable_path=driver)
