@@ -8,11 +8,12 @@ import csv
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..data.files import sha256, written_whole
 from ..data.learned import Learned
 from ..metrics import best_epoch
+from .parity_table import as_section
 from .records import read_records
 
 if TYPE_CHECKING:
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 CITE = """Please cite Camera Trapinator (`CITATION.cff`) and Ronneberger, Fischer and Brox 2015,
 U-Net: Convolutional Networks for Biomedical Image Segmentation,
 doi 10.1007/978-3-319-24574-4_28."""
+
+
+class Tested(Protocol):
+    """What is known of a file that predicts."""
+
+    file: Path
+    checkpoint: dict
+    suffix: str  # of the folder of its test, which lies beside it
 
 
 def write_model_card(run: Path, checkpoint: dict, best_by: str) -> None:
@@ -46,6 +55,7 @@ def write_model_card(run: Path, checkpoint: dict, best_by: str) -> None:
         "ask for.*",
         "## Scores", scores_text(report, best, regression),
         "## Limits", limits_text(report, rows, checkpoint.get("values")),
+        *as_section(run),
         "## Licence and citation",
         "The code is under the MIT licence. The weights may be shared as far as the licence of the "
         "photos allows.", CITE,
@@ -54,12 +64,12 @@ def write_model_card(run: Path, checkpoint: dict, best_by: str) -> None:
         path.write_text("\n\n".join(sections) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def short_card(weights: Path, checkpoint: dict, config: "Config", records_path: Path) -> list[str]:
+def short_card(tested: Tested, config: "Config", records_path: Path) -> list[str]:
     """What is known of a model that has met photos which nobody has labelled, in sentences: how
     well it did on which photos, and of what in these records it has not seen the like.
 
-    `weights`: the file that holds the `checkpoint`, in its run's folder or published; `config`: the
-    run's.
+    `tested`: the model, a checkpoint in its run's folder, a published or an exported one; `config`:
+    the run's.
     """
     info, records = read_records(records_path)
     if "quantity" in info:  # a regression makes no page that would say so
@@ -70,7 +80,9 @@ def short_card(weights: Path, checkpoint: dict, config: "Config", records_path: 
             places.add(record["location"])
             night, read = night + record["infrared"], read + 1
     # What is published tells itself how it did.
-    report = _report(weights.parent, info["weights"]) or checkpoint.get("tested")
+    checkpoint = tested.checkpoint
+    report = (_report(tested.file.parent, info["weights"], f"test{tested.suffix}")
+              or checkpoint.get("tested"))
     lines = []
     history = checkpoint.get("history")  # of a measurement there is none
     if report is None and history:
@@ -98,10 +110,10 @@ def short_card(weights: Path, checkpoint: dict, config: "Config", records_path: 
     return lines
 
 
-def _report(run: Path, checksum: str = "") -> dict | None:
-    """What the test of a run came to; None if there was none, or if the checkpoint that was tested
-    has another checksum: else than now, since the run has gone on."""
-    path = run / "test" / "report.json"
+def _report(run: Path, checksum: str = "", test: str = "test") -> dict | None:
+    """What the test of a run came to, in its folder `test`; None if there was none, or if the
+    checkpoint that was tested has another checksum: else than now, since the run has gone on."""
+    path = run / test / "report.json"
     report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     tested = run / report.get("weights", "")
     if not checksum and tested.is_file():
