@@ -130,7 +130,7 @@ class World:
             Image.fromarray(image).save(folder / f"IMG_{number:04}.JPG")
             (folder / f"IMG_{number:04}.json").write_text(json.dumps({
                 "imagePath": f"IMG_{number:04}.JPG", "imageHeight": 48, "imageWidth": 64,
-                "shapes": [{"label": ["fox", "hare"][number % 2], "shape_type": "polygon",
+                "shapes": [{"label": ["fox", "snow hare"][number % 2], "shape_type": "polygon",
                             "points": [[int(x), int(y)] for x, y in (
                                 (left, top), (right, top), (right, bottom), (left, bottom))]}]}))
 
@@ -144,12 +144,17 @@ class World:
             r"train\.py --config configs/(\w+)\.yaml", command)
         if run and "--resume" not in command:
             shutil.rmtree(self.repository / "cnn_states" / run[1], ignore_errors=True)
+        if "export.py" in command:  # a few steps have taught nothing that could be compared
+            for folder in (self.repository / "cnn_states").iterdir():
+                shutil.copy(self.repository / "best.pt", folder)
         if marks := re.search(r"review (\S+) --predictions (\S+)", command):
-            self.mark(*(self.repository / name for name in marks.groups()))
+            self.mark(*(self.repository / Path(name.replace("~", str(self.home)))
+                        for name in marks.groups()))
 
     def mark(self, path: Path, results: Path) -> None:
         """Look at the report, say that all is right, and save the marks."""
         info, records = read_records(results / "predictions.jsonl")
+        path.parent.mkdir(exist_ok=True)
         with open(path, "w", newline="", encoding="utf-8-sig") as file:
             table = csv.DictWriter(file, COLUMNS)
             table.writeheader()

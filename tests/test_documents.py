@@ -22,6 +22,9 @@ ELSEWHERE = {
     r"python scripts/reproduce\.py": "tests/release/test_reproduce.py, for it takes git",
     r"python -m megadetector": "another program",
     r"exiftool|git |pre-commit|zip |sha256sum|huggingface-cli|hf ": "other programs",
+    r"npm |python -m http\.server|adb |mkcert ": "other programs",
+    r"python scripts/export\.py.* --to (executorch|web)|python scripts/test\.py --model .*\.pte":
+        "tests/scripts/test_export.py, for they take packages that not everybody has",
 }
 
 
