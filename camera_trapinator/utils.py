@@ -64,6 +64,12 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def spread(length: int, number: int) -> list[int]:
+    """So many places, evenly spread over a `length`; all of them if there are no more."""
+    number = min(length, number)
+    return [place * length // number for place in range(number)]
+
+
 @contextmanager
 def exit_on_bad_input(stopped: str = "stopped") -> Iterator[None]:
     """Turn an InputError, a disk that takes no more, or a file that it cannot give, into one line

@@ -65,7 +65,7 @@ from camera_trapinator.export.keeping import (
 )
 from camera_trapinator.export.metadata import describe
 from camera_trapinator.export.parity import compare_models
-from camera_trapinator.export.runtime import ExportedModel, open_file
+from camera_trapinator.export.runtime import ExportedModel
 from camera_trapinator.export.targets import Plan, calibration_photos, plan, write_files
 from camera_trapinator.model import SegmentationModel, load_model
 from camera_trapinator.outputs.model_card import write_model_card
@@ -110,8 +110,11 @@ def checked(arguments: argparse.Namespace) -> Job:
         faults.append(f"--least-agreement {arguments.least_agreement}: a share from 0 to 1")
     if arguments.limit < 0:
         faults.append(f"--limit {arguments.limit}: a number of photos, or 0 for all")
-    canvas, faults = canvas_of(arguments.canvas, net.stride, faults)
-    regression = config.task == "regression"
+    regression, canvas = config.task == "regression", None
+    try:
+        canvas = canvas_of(arguments.canvas, net.stride)
+    except InputError as error:
+        faults.append(str(error))
     if made.page_of:
         faults += page_faults(regression)
     source = RunPhotos(weights, checkpoint, ROOT / config.data_root, config.manifest,
@@ -137,20 +140,19 @@ def checked(arguments: argparse.Namespace) -> Job:
     return Job(weights, checkpoint, config, net, made, canvas, photos, compared_on, calibration)
 
 
-def canvas_of(text: str | None, stride: int, faults: list[str],
-              ) -> tuple[tuple[int, int] | None, list[str]]:
-    """--canvas as (height, width), and the faults, with those of it."""
+def canvas_of(text: str | None, stride: int) -> tuple[int, int] | None:
+    """--canvas as (height, width)."""
     if text is None:
-        return None, faults
+        return None
     sizes = re.fullmatch(r"(\d+)[x×](\d+)", text.strip().lower())
     if not sizes:
-        return None, [*faults, f"--canvas {text}: write width and height as in 320x240"]
+        raise InputError(f"--canvas {text}: write width and height as in 320x240")
     width, height = map(int, sizes.groups())
     if width % stride or height % stride or not width * height:
         near = "x".join(str(max(1, round(side / stride)) * stride) for side in (width, height))
-        return None, [*faults, f"--canvas {text}: width and height have to be multiples of "
-                               f"{stride}, the network's stride, such as {near}"]
-    return (height, width), faults
+        raise InputError(f"--canvas {text}: width and height have to be multiples of {stride}, the "
+                         f"network's stride, such as {near}")
+    return height, width
 
 
 def page_faults(regression: bool) -> list[str]:
@@ -176,12 +178,13 @@ def export(job: Job, least_agreement: float, licence: str) -> None:
     rows = compare_models(job.photos, candidates, least_agreement, drafts)
     rows += [{"name": name, "passed": False, "error": text} for name, text in reasons.items()]
     made = [row for row in rows if not row["name"].startswith("PyTorch")]
+    machine = this_machine()
     table = keep_good(run, rows, {"run": run.name, "compared_on": job.compared_on,
-                                  "machine": this_machine(), "least_agreement": least_agreement})
-    told = [*made_page(job, made)]
+                                  "machine": machine, "least_agreement": least_agreement})
+    told = made_page(job, made, metadata)
     if (run / "splits.csv").exists():
         write_model_card(run, job.checkpoint, job.config.best_by)
-    print("\n".join(["", *as_lines(table), "", f"compared on {job.compared_on}, {this_machine()}"]))
+    print("\n".join(["", *as_lines(table), "", f"compared on {job.compared_on}, {machine}"]))
     others = strangers(run, table)
     for name in others:
         print(f"note        {name}: an earlier file, of which this table does not tell; export it "
@@ -193,7 +196,7 @@ def export(job: Job, least_agreement: float, licence: str) -> None:
         raise InputError(line)
 
 
-def made_page(job: Job, made: list[dict]) -> list[str]:
+def made_page(job: Job, made: list[dict], metadata: dict) -> list[str]:
     """Write the phone page of a file that was kept; what is to be told of it."""
     if not job.plan.page_of:
         return []
@@ -203,7 +206,6 @@ def made_page(job: Job, made: list[dict]) -> list[str]:
     if not next(row["passed"] for row in made if row["name"] == name):
         return ["note        no page is written, for its model was not kept"]
     write_page(run / FOLDER / name, run / FOLDER / "web")
-    _, metadata = open_file(run / FOLDER / name)
     return [*(f"note        {note}" for note in page_notes(metadata)),
             f"the page: {run / FOLDER / 'web'}; docs/phone.md tells how it gets onto a phone"]
 

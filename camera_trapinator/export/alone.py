@@ -5,7 +5,6 @@ model.
 """
 
 import multiprocessing
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -28,11 +27,12 @@ from ..data.workers import plan_workers, time_to_read
 from ..dataset import PredictionDataset
 from ..metrics import ConfusionMatrix, RegressionErrors
 from ..model import load_model
+from ..networks.memory import forget_peak, peak_memory
 from ..networks.weights import fold_norm
 from ..outputs.blobs import encode_classes
 from ..outputs.prediction import TRIAL, Knobs, describe_photo
 from ..outputs.records import RecordFile, mask_of
-from ..utils import choose_precision
+from ..utils import choose_precision, spread
 
 TIMED = 20  # photos, spread over all
 SECONDS = 30  # after which those that are timed are enough, if they are LEAST or more
@@ -105,14 +105,14 @@ def measure(candidate: Candidate, photos: Photos) -> tuple[Any, Measured]:
     """The opened model, and what it takes for one photo after the other."""
     dataset, scale = photos.dataset, photos.dataset.working_scale
     dtype = choose_precision(torch.device("cpu"), candidate.precision).dtype
-    places = range(0, len(dataset), max(1, len(dataset) // TIMED))[:TIMED]
     paths = [dataset.data_root / dataset.manifest[int(dataset.indices[place])].image
-             for place in places]
+             for place in spread(len(dataset), TIMED)]
     for path in paths:
         with suppress(InputError):  # what reading takes is not the model's
             read_photo(path, scale)
             break
-    before = _most_memory(anew=True)
+    forget_peak()
+    before = peak_memory(torch.device("cpu"))
     model = candidate.open()
     shapes, alone, whole, start = set(), [], [], time.perf_counter()
     for path in paths:
@@ -137,7 +137,7 @@ def measure(candidate: Candidate, photos: Photos) -> tuple[Any, Measured]:
     if not alone:
         raise InputError(f"{dataset.data_root}: none of its photos that were tried can be read, "
                          f"such as {paths[0]}; give others with --photos FOLDER")
-    memory = None if before is None else round(_most_memory() - before, 1)
+    memory = None if before is None else round((peak_memory(torch.device("cpu")) - before) / 1e6, 1)
     return model, Measured(round(median(alone), 2), round(median(whole), 2), memory)
 
 
@@ -179,21 +179,3 @@ def _facts(prediction, record: dict, num_classes: int) -> dict:
         matrix.update(photo.target, mask_of(record))  # what is scored is what is told
         facts["confusion"] = matrix.counts.tolist()
     return facts
-
-
-def _most_memory(anew: bool = False) -> float | None:
-    """The most memory, in MB, that this process has had so far, or, measured `anew`, has now; None
-    where the system does not tell (Windows)."""
-    if sys.platform == "linux":
-        # Not getrusage, which tells of the process, too, that has started this one.
-        if anew:
-            with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
-                file.write("5")
-        with open("/proc/self/status") as file:
-            return next(int(line.split()[1]) * 1024 / 1e6 for line in file
-                        if line.startswith("VmHWM"))
-    if sys.platform == "darwin":
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return None

@@ -7,10 +7,11 @@ from pathlib import Path
 from .. import InputError
 from ..data.manifest import Manifest, read_manifest
 from ..data.split_table import read_splits
-from ..data.strips import NO_STRIPS, strips_for
+from ..data.strips import strips_for
 from ..dataset import PredictionDataset
 from ..outputs.evaluation import Truth, read_truth
 from ..outputs.places import photos_below
+from ..utils import spread
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class RunPhotos:
             folder, manifest, rows = self.data_root, self.truth.manifest, self.truth.rows
             what, known = "test photos of the run", self.weights.parent / "strips.csv"
             rows_of_strips = self.truth.tested
-        chosen = rows if not limit else rows[::max(1, len(rows) // limit)][:limit]
+        chosen = [rows[place] for place in spread(len(rows), limit or len(rows))]
         number = f"{len(chosen)}" if len(chosen) == len(rows) else f"{len(chosen)} of {len(rows)}"
         dataset = PredictionDataset(manifest, folder, self.working_scale, chosen, "photo",
                                     self.target_scale,
@@ -66,7 +67,7 @@ class RunPhotos:
         if not rows:
             raise InputError(f"{path / 'splits.csv'}: no training photo is in the manifest; int8 "
                              "is calibrated with them: leave it out, with --kinds fp32 fp16")
-        strips = NO_STRIPS if self.strips == "none" else strips_for(
-            self.strips, [table[index] for index in rows], self.data_root, path / "strips.csv")
+        strips = strips_for(self.strips, [table[index] for index in rows], self.data_root,
+                            path / "strips.csv")
         plain = Manifest(table[index]._replace(mask="") for index in rows)
         return PredictionDataset(plain, self.data_root, self.working_scale, strips=strips)

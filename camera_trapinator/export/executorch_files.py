@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, fx
 
-from .. import InputError
 from ..data.files import written_whole
 from ..model import SegmentationModel
+from .calibration import Calibration
 from .executorch_runtime import fitting_packages, silenced, with_checksum
-from .graph import ExportGraph, on_canvas
+from .graph import ExportGraph
 from .metadata import KEY, as_text
 
 aten = torch.ops.aten
@@ -43,12 +43,9 @@ def write_pte(net: SegmentationModel, path: str | Path, metadata: dict,
     with silenced(), torch.no_grad():
         program = torch.export.export(ExportGraph(net), (canvas,))
         if metadata["kind"] == "int8":
-            photos = (torch.from_numpy(on_canvas(photo[None], metadata)[0]) for photo in photos)
-            graph, number = in_int8(program.module(), photos)
-            if not number:
-                raise InputError(f"{path}: int8 needs photos of the training to measure how large "
-                                 "numbers become, and none of them can be read; is data_root still "
-                                 "there?")
+            feeds = iter(Calibration(photos, metadata, path).get_next, None)
+            graph, number = in_int8(program.module(), (torch.from_numpy(feed["photo"])
+                                                       for feed in feeds))
             metadata = {**metadata, "calibration": {"photos": number}}
             program = torch.export.export(graph, (canvas,))
         lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()],
@@ -68,7 +65,7 @@ def in_int8(module: fx.GraphModule, photos: Iterable[Tensor]) -> tuple[fx.GraphM
     for photo in photos:
         module(photo)
         number += 1
-    return (convert_pt2e(module), number) if number else (module, 0)
+    return convert_pt2e(module), number
 
 
 def last_steps(graph: fx.Graph) -> set[str]:

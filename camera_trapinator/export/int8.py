@@ -19,9 +19,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from torch import Tensor
 
-from .. import InputError
 from ..model import SegmentationModel
-from .graph import on_canvas
+from .calibration import Calibration
 from .onnx_files import need_packages, onnx_model, save_model
 
 # What is computed in int8. Others stay in fp32, ConvNeXt's normalisation for instance.
@@ -52,10 +51,7 @@ def write_int8(net: SegmentationModel, path: str | Path, metadata: dict, photos:
     )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    reader = _Photos(photos, metadata)
-    if reader.first is None:
-        raise InputError(f"{path}: int8 needs photos of the training to measure how large numbers "
-                         "become, and none of them can be read; is data_root still there?")
+    reader = Calibration(photos, metadata, path)
     with TemporaryDirectory() as folder, _no_advice():
         plain, ready, made = (Path(folder, name) for name in ("plain", "ready", "made"))
         save_model(onnx_model(net, metadata["canvas"]), plain, {})
@@ -70,22 +66,6 @@ def write_int8(net: SegmentationModel, path: str | Path, metadata: dict, photos:
         model = _named(made)
     _centre_idle(model)
     save_model(model, path, {**metadata, "calibration": {"photos": reader.number}})
-
-
-class _Photos:
-    """Photos on their canvas, one by one, as onnxruntime's CalibrationDataReader gives them."""
-
-    def __init__(self, photos: Iterable[Tensor], metadata: dict):
-        self.photos, self.metadata, self.number = iter(photos), metadata, 0
-        self.first = next(self.photos, None)
-
-    def get_next(self) -> dict | None:
-        """What one photo is fed as; None after the last one."""
-        image, self.first = self.first, None
-        if image is None and (image := next(self.photos, None)) is None:
-            return None
-        self.number += 1
-        return {"photo": on_canvas(image[None], self.metadata)[0]}
 
 
 def first_layers(model) -> list[str]:

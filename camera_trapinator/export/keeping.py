@@ -16,9 +16,9 @@ import torch
 
 from ..data.files import sha256
 from ..outputs.parity_table import FOLDER, TABLE, read_parity, write_parity
+from ..outputs.places import EXPORTED
 
 UNPROVEN = "unproven"  # folder of files that have not been compared yet
-FILES = (".onnx", ".pte")
 
 
 def unproven_folder(run: Path) -> Path:
@@ -34,14 +34,14 @@ def keep_good(run: Path, rows: Sequence[dict], facts: dict) -> list[dict]:
     `facts`, and the rows, with those of earlier exports that still hold. Returns all its rows.
 
     `rows`: of `parity.compare_models`, and of files that could not be written; those whose name is
-    that of a file, one of FILES, are of what lies in `unproven_folder`.
+    that of a file, ending as one of EXPORTED, are of what lies in `unproven_folder`.
     """
     folder, weights = run / FOLDER, sha256(run / "best.pt")
     earlier, told = read_parity(run), []
     for row in rows:
         row = {**row, "weights": weights}
         draft = folder / UNPROVEN / row["name"]
-        if draft.suffix in FILES:
+        if draft.suffix in EXPORTED:
             row["file"] = row["name"]
             if draft.is_file():
                 row |= {"bytes": draft.stat().st_size, "sha256": sha256(draft)}
@@ -60,7 +60,7 @@ def strangers(run: Path, rows: Sequence[dict]) -> list[str]:
     """The names of files in the folder that are not those of which the rows tell."""
     good = {row["name"] for row in rows if row["passed"]}
     return sorted(path.name for path in (run / FOLDER).iterdir()
-                  if path.suffix in FILES and path.name not in good)
+                  if path.suffix in EXPORTED and path.name not in good)
 
 
 def this_machine() -> str:

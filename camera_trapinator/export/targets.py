@@ -15,9 +15,9 @@ from .. import InputError
 from ..data.progress import progress
 from ..dataset import PredictionDataset
 from ..model import SegmentationModel
+from ..utils import spread
 from .metadata import KINDS
 
-TARGETS = ("onnx", "executorch", "web", "all")
 CALIBRATION = 100  # photos of the training split that tell int8 how large numbers become
 
 
@@ -51,8 +51,8 @@ class Plan(NamedTuple):
 
 
 def plan(target: str, kinds: Sequence[str] | None) -> tuple[Plan, list[str]]:
-    """What is made for one of TARGETS, of these `kinds`, None = all that it has; and what stands
-    against it: kinds that it does not have, packages that are missing."""
+    """What is made for a `target` (onnx, executorch, web or all), of these `kinds`, None = all that
+    it has; and what stands against it: kinds that it does not have, packages that are missing."""
     wanted = list(dict.fromkeys(kinds or KINDS))
     files, faults, page_of = [], [], None
     for name, of in (("onnx", ONNX), ("executorch", PTE)):
@@ -114,8 +114,7 @@ def write_file(file: File, net: SegmentationModel, path: Path, metadata: dict,
 def calibration_photos(dataset: PredictionDataset, number: int = CALIBRATION) -> list[Tensor]:
     """Some of the photos, spread over all, those that can be read: uint8 (channels, H, W) each, at
     network size."""
-    places = range(0, len(dataset), max(1, len(dataset) // number))[:number]
-    images = (dataset[place][0] for place in places)
+    images = (dataset[place][0] for place in spread(len(dataset), number))
     return [image for image in images if image is not None]
 
 

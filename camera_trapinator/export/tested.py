@@ -9,12 +9,12 @@ import torch
 
 from .. import InputError
 from ..data.files import sha256
+from ..outputs.parity_table import FOLDER
 from .runtime import ExportedModel
 
 if TYPE_CHECKING:
     from ..config import Config
 
-EXPORT = "export"  # the folder of a run in which its exported files are
 # What is settled when a file is written, or what cannot be asked of one.
 SETTLED = ("working_scale", "tile", "precision", "device")
 
@@ -34,7 +34,7 @@ class Exported:
         self.suffix = f"_{self.metadata['kind']}_{file.suffix[1:]}"  # of the folder of its results
         folder = file.resolve().parent
         best = folder.parent / "best.pt"
-        of_run = folder.name == EXPORT and best.is_file()
+        of_run = folder.name == FOLDER and best.is_file()
         if of_run and sha256(best) == self.metadata["weights"]:
             self.weights, self.checkpoint = best, load(best).checkpoint
             return

@@ -64,18 +64,19 @@ def join_drawn(labels: Labels, root: Path) -> None:
     while any(photo.file.startswith(f"{place}/") for photo in labels.photos):
         place += "_"
     counts = ", ".join(f"{splits.count(name)} {name}" for name in HELD_OUT if name in splits)
-    labels.told += [told for there, told in (
-        (1, f"{len(manifest)} photos with masks of {root} join them, {counts or 'none held out'}"
-            f"{' (drawn as configs/few_masks.yaml does)' * drawn_anew}; the reviewed ones are all "
-            "train"),
-        (not labelled.all(), f"{np.sum(~labelled)} photos of {root} have no mask: left out"),
-        (len(new) < len(own), f"{len(own) - len(new)} reviewed photos lie in {root}, whose masks "
-                              "count: left out"),
-        (len(photos) < len(new), f"{len(new) - len(photos)} reviewed photos look like one held "
-                                 "out for val or test: left out"),
-        (shared, f"reviewed photos are of locations held out for val or test, such as "
-                 f"{shared and shared[0]}: the scores hold for seen cameras; train with "
-                 "split_by=auto, as configs/few_masks.yaml does")) if there]
+    how = " (drawn as configs/few_masks.yaml does)" if drawn_anew else ""
+    labels.told.append(f"{len(manifest)} photos with masks of {root} join them, "
+                       f"{counts or 'none held out'}{how}; the reviewed ones are all train")
+    for number, why in ((np.sum(~labelled), f"photos of {root} have no mask"),
+                        (len(own) - len(new), f"reviewed photos lie in {root}, whose masks count"),
+                        (len(new) - len(photos), "reviewed photos look like one held out for val "
+                                                 "or test")):
+        if number:
+            labels.told.append(f"{number} {why}: left out")
+    if shared:
+        labels.told.append(f"reviewed photos are of locations held out for val or test, such as "
+                           f"{shared[0]}: the scores hold for seen cameras; train with "
+                           "split_by=auto, as configs/few_masks.yaml does")
     kept = {id(photo) for photo in photos}
     labels.left_out += [photo.source for photo in labels.photos if id(photo) not in kept]
     labels.photos = photos + [_as_labelled(row, split, root, place, names)

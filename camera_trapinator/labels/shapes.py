@@ -81,7 +81,8 @@ class Labels:
                       list(dict.fromkeys(self.classes + other.classes)),
                       *(mine + theirs for mine, theirs in (
                           (self.unpaired, other.unpaired), (self.faults, other.faults),
-                          (self.told, other.told), (self.left_out, other.left_out))))
+                          (self.told, other.told), (self.left_out, other.left_out),
+                          (self.questions, other.questions))))
 
     def sound(self) -> "Labels":
         """The same. Raises InputError if there is a fault: with the first, and the number of the

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -39,6 +39,13 @@ def next_predict_batch_size(knobs) -> str:
     if knobs.predict_batch_size > 1 and not knobs.tile:
         return f"try predict_batch_size: {knobs.predict_batch_size // 2}"
     return f"try tile: {max(64, knobs.tile // 2) if knobs.tile else 512}"
+
+
+def forget_peak() -> None:
+    """Let the `peak_memory` of this process be what it has now; where only the system knows of an
+    earlier peak (macOS), that stays."""
+    with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
 
 
 def peak_memory(device: torch.device) -> int | None:

@@ -11,6 +11,7 @@ from ..data.manifest import Manifest, Row
 from ..data.photos import PHOTO_SUFFIXES, PhotoFolder, look_below
 from ..utils import RUNS
 
+EXPORTED = (".onnx", ".pte")  # what scripts/export.py writes
 TRAIN = "train one: python scripts/train.py --config configs/unet.yaml"
 
 
@@ -24,7 +25,7 @@ def find_weights(weights: str | Path | None, run: str | None) -> Path:
             raise InputError(f"--weights {weights}: a folder, not a checkpoint; give the file "
                              "best.pt in it, or, for a run, --run NAME")
         weights = Path(weights)
-        if weights.suffix in (".onnx", ".pte"):
+        if weights.suffix in EXPORTED:
             raise InputError(f"--weights {weights}: an exported file, not a checkpoint; give it "
                              "with --model")
         if not weights.exists():

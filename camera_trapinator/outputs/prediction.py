@@ -19,7 +19,7 @@ from ..data.strips import describe_strips
 from ..data.threads import AHEAD, in_threads
 from ..data.workers import plan_workers, time_to_predict, time_to_read
 from ..networks.memory import enough_memory, next_predict_batch_size
-from ..utils import Precision, choose_precision
+from ..utils import Precision, choose_precision, spread
 from .blobs import Limits, failure_record, photo_record
 from .console import print_prediction_start
 from .maps import map_record
@@ -146,7 +146,7 @@ def trial(net: nn.Module, dataset: Dataset, knobs: Knobs,
     where there are so few that all are done before a trial, and processes, would pay."""
     if len(dataset) < 4 * TRIAL:
         return None
-    places = range(0, len(dataset), len(dataset) // TRIAL)[:TRIAL]
+    places = spread(len(dataset), TRIAL)
     images = (image for image, _ in map(dataset.__getitem__, places) if image is not None)
     if (image := next(images, None)) is None:
         return None
