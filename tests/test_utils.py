@@ -20,6 +20,7 @@ from camera_trapinator.utils import (
     exit_on_bad_input,
     find_config,
     seed_everything,
+    spread,
 )
 
 
@@ -178,3 +179,11 @@ def test_other_errors_of_torch_keep_their_traceback():
         raise RuntimeError("shapes do not match")
     with pytest.raises(InputError, match="killed by signal"), enough_memory("less"):
         raise RuntimeError("DataLoader worker (pid 5) is killed by signal: Killed. ")
+
+
+@pytest.mark.parametrize("length, number", [(99, 60), (150, 100), (7, 7), (3, 20), (1, 1), (0, 5)])
+def test_places_are_spread_over_the_whole_length(length, number):
+    places = spread(length, number)
+    assert len(set(places)) == len(places) == min(length, number)
+    gaps = np.diff([*places, length])  # behind the last one, too
+    assert not len(places) or places[0] == 0 and max(gaps) - min(gaps) <= 1
