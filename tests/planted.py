@@ -5,7 +5,9 @@ sizes: nothing of ours has a part in that. Places are found as digits, and as nu
 """
 
 import base64
+import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,9 @@ from scipy.signal import fftconvolve
 
 # Nobody else's digits: in any file they tell of these.
 LATITUDE, LONGITUDE = "51.734951", "-151.926354"
-FINER = re.compile(rb"51[.,]73|51[.,]74|151[.,]92|151[.,]93")  # than a tenth of a degree
+# Than a tenth of a degree. A number begins with its first digit: in 0.0965851,74.6 there is none.
+FINER = re.compile(rb"(?<!\d)(?:51[.,]73|51[.,]74|151[.,]92|151[.,]93)")
+TIMES = ("images_per_second", "seconds")  # columns of log.csv, in which a clock says any number
 SECONDS = 1734951  # of an angle in the EXIF, as a fraction
 SECRETS = (b"PLANTED IN A NOTE", b"PLANTED IN XMP", b"PLANTED IN A COMMENT", b"PLANTED OWNER",
            SECONDS.to_bytes(4, "big"), SECONDS.to_bytes(4, "little"), b"GPSL")
@@ -111,13 +115,20 @@ def parts_of(folder: Path) -> Iterator[tuple[str, bytes]]:
                         yield f"{name}: base64 {number}", base64.b64decode(text)
 
 
+def without_times(log: bytes) -> bytes:
+    """A log.csv whose columns of TIMES are empty."""
+    rows = list(csv.DictReader(io.StringIO(log.decode())))
+    return json.dumps([{name: "" if name in TIMES else text for name, text in row.items()}
+                       for row in rows]).encode()
+
+
 def places_in(folder: Path) -> list[str]:
     """What tells a planted place more finely than to a tenth of a degree, or another secret."""
     found = []
     for name, data in parts_of(folder):
         # Random bytes of pictures and weights may hold any digits.
         digits = [] if re.search(r"\.(jpe?g|png|pt)$|base64|data/", name.lower()) else (
-            FINER.findall(data))
+            FINER.findall(without_times(data) if name.endswith("log.csv") else data))
         if name.endswith("git.txt"):  # code that somebody has changed, perhaps this file
             continue
         found += [f"{name}: {secret}" for secret in (*SECRETS, *digits)

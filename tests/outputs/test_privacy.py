@@ -202,6 +202,16 @@ def test_the_finder_of_places_finds_them(world):
     assert len(places_in(world / "check places")) == 1
 
 
+def test_the_finder_of_places_takes_no_clock_for_one(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,mean_iou,images_per_second,seconds\n1,0.0965851,74.6,151.926\n"
+                   "2,0.5,51.7412,0.28\n")
+    assert places_in(tmp_path) == []
+    for told in (f"1,0.5,3,4,{LATITUDE}", f"1,{LONGITUDE},3,4,a", "1,0.5,3,4,51.73N 151.92W"):
+        log.write_text(f"epoch,mean_iou,images_per_second,seconds,place\n{told}\n")
+        assert places_in(tmp_path) != []
+
+
 def test_the_package_is_sound_and_tells_how_unsure_its_places_are(results):
     out = results / "blur/predict"
     with open(out / "camtrap_dp/deployments.csv", newline="") as file:
